@@ -1,0 +1,1 @@
+"""Wire format of semcast, sans-IO: packets, sealing, interleaving, reassembly. The spec is README.md."""
