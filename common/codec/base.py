@@ -1,0 +1,101 @@
+"""What a codec is to the daemons: units of pictures in, payloads out, and back with whatever arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.video import Picture
+
+RECEIVED, RECOVERED, IMAGINED = 0, 1, 2  # trust of a region
+
+
+class CodecError(ValueError):
+    """A payload that was authentic but cannot be decoded; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """Geometry of a stream; rides in every payload, so that a receiver may join anywhere."""
+
+    profile: str
+    width: int
+    height: int
+    fps: float
+    frames_per_unit: int
+
+    @property
+    def unit_duration(self) -> float:
+        """Seconds of video in one access unit."""
+        return self.frames_per_unit / self.fps
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one access unit may spend, as the rate control decides it."""
+
+    wire_bytes: float  # all bytes on the wire: payloads, our overhead, IP and UDP headers
+    packet_overhead: int  # bytes a packet costs beyond its payload
+    max_payload: int  # largest payload of one packet
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedUnit:
+    """One access unit as payloads, one a packet; any subset of them decodes."""
+
+    payloads: list[bytes]
+    quality: int  # quality index chosen
+    wire_bytes: int  # what the payloads cost on the wire
+    stages: dict[str, float]  # seconds spent: "encode" (network), "entropy"
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedUnit:
+    """The pictures of one access unit and how far each region can be trusted."""
+
+    pictures: list[Picture]
+    trust: NDArray[np.uint8]  # (H / 16, W / 16) of RECEIVED, RECOVERED, IMAGINED
+    arrived: int  # positions that arrived
+    total: int  # positions of the unit
+    fps: float
+    quality: int
+    stages: dict[str, float]  # seconds spent: "entropy", "recover", "decode"
+
+
+class Segments(Protocol):
+    """What the decoder needs of proto.reassembler.ReceivedUnit."""
+
+    @property
+    def unit(self) -> int:
+        """Unwrapped number of the unit."""
+        ...
+
+    @property
+    def segments(self) -> tuple[bytes | None, ...]:
+        """Payload of each segment, None where it was lost."""
+        ...
+
+
+class UnitEncoder(Protocol):
+    """Encoder of one session; called by one thread."""
+
+    @property
+    def frames_per_unit(self) -> int:
+        """How many pictures `encode` takes."""
+        ...
+
+    def encode(self, pictures: Sequence[Picture], unit: int, budget: Budget) -> EncodedUnit:
+        """Encode `frames_per_unit` pictures as unit number `unit` within the budget."""
+        ...
+
+
+class UnitDecoder(Protocol):
+    """Decoder of one session; owns the recovery state; called by one thread."""
+
+    def decode(self, received: Segments | None) -> DecodedUnit:
+        """Decode what arrived of the next unit, or conceal it wholly (None). Raises CodecError on a bad payload."""
+        ...

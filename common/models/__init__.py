@@ -1,0 +1,1 @@
+"""The networks (torch): defined here, trained in common.training, run from their exported graphs."""

@@ -1,0 +1,28 @@
+"""The networks as graphs: names of inputs and outputs, in order; shared by export and the torch backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from common.models.resilient import Decoder, Encoder, Recovery, ResilientConfig
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSpec:
+    """How one network appears as a graph; all tensors are float32."""
+
+    build: Callable[[ResilientConfig], nn.Module]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+GRAPHS = {
+    "encoder": GraphSpec(Encoder, ("luma", "chroma", "quality"), ("latent",)),
+    "recovery": GraphSpec(
+        Recovery, ("latent", "mask", "step", "quality", "reset", "last", "hidden"), ("filled", "hidden_out")
+    ),
+    "decoder": GraphSpec(Decoder, ("latent", "mask", "quality"), ("luma", "chroma")),
+}

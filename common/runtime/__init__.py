@@ -1,0 +1,1 @@
+"""Backends that run an exported graph: one interface, chosen by name."""

@@ -1,0 +1,40 @@
+"""Rate control: holds the wire rate by giving each access unit its share, corrected by what was really spent. Pure."""
+
+from __future__ import annotations
+
+from common.codec.base import Budget
+
+MAX_CORRECTION = 0.5  # of one unit's share: a misfit is made up over a few units instead of starving one
+MAX_DEBT_UNITS = 2.0  # older over- and underspending is forgotten: no burst after a quiet scene
+
+
+class RateController:
+    """Leaky account of wire bytes in units of access units; called by the encoding thread.
+
+    Over any window the bytes spent differ from the target by at most what the account may hold (two units' share) plus
+    the misfit of one unit, so the rate settles within a few units after any change of scene."""
+
+    def __init__(self, kbps: float, unit_duration: float, packet_overhead: int, max_payload: int) -> None:
+        """kbps: all wire bytes, IP and UDP headers included; unit_duration: seconds of video in one unit."""
+        if kbps <= 0 or unit_duration <= 0:
+            raise ValueError(f"rate: kbps and unit duration must be positive (got {kbps}, {unit_duration})")
+        self._packet_overhead, self._max_payload = packet_overhead, max_payload
+        self._unit_duration = unit_duration
+        self._debt = 0.0
+        self.kbps = kbps
+
+    @property
+    def share(self) -> float:
+        """Wire bytes of one unit at the target rate."""
+        return self.kbps * 125.0 * self._unit_duration
+
+    def budget(self) -> Budget:
+        """What the next unit may spend."""
+        limit = MAX_CORRECTION * self.share
+        wire = self.share - max(-limit, min(limit, self._debt))
+        return Budget(wire, self._packet_overhead, self._max_payload)
+
+    def spent(self, wire_bytes: int) -> None:
+        """Account for a unit that was encoded with the last budget."""
+        bound = MAX_DEBT_UNITS * self.share
+        self._debt = max(-bound, min(bound, self._debt + wire_bytes - self.share))

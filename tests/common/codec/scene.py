@@ -1,0 +1,52 @@
+"""A small moving scene and a lossy hand-over, for the codec's tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.codec.base import Budget, EncodedUnit
+from common.video import Picture
+
+WIDTH, HEIGHT, FPS = 128, 96, 15.0
+
+
+def budget(kbps: float = 60.0, frames: int = 4) -> Budget:
+    """One unit's budget at a wire rate, scaled from 256x256 to the scene's size."""
+    share = WIDTH * HEIGHT / 65536
+    return Budget(kbps * 125 * frames / FPS * share + 300, packet_overhead=57, max_payload=1171)
+
+
+def picture(index: int) -> Picture:
+    """A textured gradient that drifts, with a bright disc that moves faster."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    luma = 110 + 50 * np.sin((x + 2 * index) / 9) * np.cos(y / 13) + 0.3 * x
+    luma[(x - 20 - 3 * index % 90) ** 2 + (y - 48) ** 2 < 200] = 220
+    chroma = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
+    chroma[: HEIGHT // 4] += 20
+    return np.concatenate((np.clip(luma, 16, 235).astype(np.uint8), chroma))
+
+
+def unit_pictures(unit: int, frames: int = 4) -> list[Picture]:
+    """The pictures of one access unit."""
+    return [picture(unit * frames + i) for i in range(frames)]
+
+
+def psnr(a: Picture, b: Picture) -> float:
+    """Over all samples of two I420 pictures, dB."""
+    return float(10 * np.log10(255**2 / np.mean((a.astype(np.float64) - b) ** 2)))
+
+
+@dataclass(frozen=True)
+class Received:
+    """What of an encoded unit arrived."""
+
+    unit: int
+    segments: tuple[bytes | None, ...]
+
+
+def receive(encoded: EncodedUnit, unit: int, arrived: list[bool] | None = None) -> Received:
+    """All segments, or those marked."""
+    keep = arrived or [True] * len(encoded.payloads)
+    return Received(unit, tuple(p if ok else None for p, ok in zip(encoded.payloads, keep, strict=True)))

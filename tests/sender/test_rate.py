@@ -1,0 +1,55 @@
+"""The rate controller at hand-written spendings."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sender.rate import RateController
+
+
+def controller(kbps: float = 60.0) -> RateController:
+    return RateController(kbps, unit_duration=4 / 15, packet_overhead=57, max_payload=1171)
+
+
+def test_share_of_a_unit() -> None:
+    assert controller().share == pytest.approx(2000.0)
+
+
+def test_overspending_is_taken_back_from_the_next_unit() -> None:
+    rate = controller()
+    rate.spent(2300)
+    assert rate.budget().wire_bytes == pytest.approx(1700.0)
+
+
+def test_correction_is_bounded() -> None:
+    rate = controller()
+    rate.spent(20_000)
+    assert rate.budget().wire_bytes == pytest.approx(1000.0)
+
+
+def test_old_underspending_is_forgotten() -> None:
+    rate = controller()
+    for _ in range(100):
+        rate.spent(10)
+    for _ in range(8):
+        rate.spent(round(rate.budget().wire_bytes))
+    assert rate.budget().wire_bytes == pytest.approx(2000.0, rel=0.01)
+
+
+@given(st.lists(st.floats(0.8, 1.1), min_size=60, max_size=120))
+def test_any_four_seconds_are_within_ten_percent(misfits: list[float]) -> None:
+    """An encoder that misses its budget by -20..+10 % a unit still holds the rate over every 4 s (15 units)."""
+    rate = controller()
+    spent = []
+    for misfit in misfits:
+        spent.append(round(rate.budget().wire_bytes * misfit))
+        rate.spent(spent[-1])
+    for start in range(len(spent) - 15):
+        assert sum(spent[start : start + 15]) == pytest.approx(15 * 2000, rel=0.10)
+
+
+def test_zero_rate_is_refused() -> None:
+    with pytest.raises(ValueError, match="rate"):
+        controller(0)
