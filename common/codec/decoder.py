@@ -60,7 +60,9 @@ class ResilientDecoder:
         }
         self._age = np.full((h, w), np.inf, np.float32)
 
-    def _recover(self, unit: ParsedUnit) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    def _recover(
+        self, unit: ParsedUnit
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Filled latent, mask plane and quality as the decoder takes them; moves the state on."""
         shape, header, mask = self._age.shape, unit.header, unit.mask
         step = self._model.steps[header.quality]

@@ -79,7 +79,8 @@ class ResilientEncoder:
 
     def _quantise(self, latent: NDArray[np.float32], quality: int) -> Elements:
         scaled = np.rint(latent / self._model.steps[quality][:, None])
-        return np.clip(scaled, -MAX_ELEMENT, MAX_ELEMENT).astype(np.int32)
+        elements: Elements = np.clip(scaled, -MAX_ELEMENT, MAX_ELEMENT).astype(np.int32)
+        return elements
 
     def _payloads(self, elements: Elements, quality: int, unit: int, count: int) -> list[bytes]:
         tables, head = self._model.tables, self._header

@@ -32,4 +32,5 @@ def from_planes(luma: Planes, chroma: Planes) -> list[Picture]:
 
 def _bytes(values: Planes) -> NDArray[np.uint8]:
     scaled = values * np.float32(127.5) + np.float32(128.0)  # + 0.5 to round, truncated below
-    return np.clip(scaled, 0, 255).astype(np.uint8)
+    out: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    return out

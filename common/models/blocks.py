@@ -16,7 +16,9 @@ class Block(nn.Module):
         self.expand = nn.Conv2d(channels, 2 * channels, 1)
         self.project = nn.Conv2d(2 * channels, channels, 1)
         nn.init.zeros_(self.project.bias)  # type: ignore[arg-type]
-        self.project.weight.data.mul_(0.25)  # starts close to the identity, so deep stacks train at high rates
+        self.project.weight.data.mul_(
+            0.25
+        )  # starts close to the identity, so deep stacks train at high rates
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, C, h, w)."""

@@ -84,7 +84,14 @@ class Recovery(nn.Module):
             nn.init.zeros_(head.bias)  # type: ignore[arg-type]
 
     def forward(
-        self, latent: Tensor, mask: Tensor, step: Tensor, quality: Tensor, reset: Tensor, last: Tensor, hidden: Tensor
+        self,
+        latent: Tensor,
+        mask: Tensor,
+        step: Tensor,
+        quality: Tensor,
+        reset: Tensor,
+        last: Tensor,
+        hidden: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """latent (B, C, h, w), zero where missing; mask (B, 1, h, w), 1 where arrived; step (B, C) the quantiser
         step; quality (B,); reset (B,), 1 forgets the state; last (B, C, h, w) and hidden (B, hidden, h, w) the state

@@ -22,7 +22,9 @@ class TorchNetwork:
             manifest = json.loads((graph.parent / "manifest.json").read_text())
             weights = load_file(graph.parent / "weights.safetensors")
         except OSError as error:
-            raise BackendError(f"{graph.parent}: torch needs the weights beside the graph: {error}") from error
+            raise BackendError(
+                f"{graph.parent}: torch needs the weights beside the graph: {error}"
+            ) from error
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._spec = GRAPHS[graph.stem]
         self._network = self._spec.build(ResilientConfig(**manifest["config"]))

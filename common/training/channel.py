@@ -12,7 +12,9 @@ from proto.interleaver import loss_mask
 class ErasureChannel:
     """Seeded losses at packet granularity; a share of the sequences is left whole, so that clean links stay good."""
 
-    def __init__(self, seed: int, clean_share: float, loss_max: float, segments: tuple[int, int] = (4, 16)) -> None:
+    def __init__(
+        self, seed: int, clean_share: float, loss_max: float, segments: tuple[int, int] = (4, 16)
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.clean_share, self.loss_max, self.segments = clean_share, loss_max, segments
 

@@ -37,7 +37,9 @@ class TrainConfig(Strict):
     warm_up_steps: int = 200
     gradient_clip: float = 1.0
     similarity: float = Field(0.25, description="share of the structural term in the distortion")
-    lambdas: tuple[float, float] = Field((6e-5, 1.2e-2), description="rate-distortion weight at quality 0 and 1")
+    lambdas: tuple[float, float] = Field(
+        (6e-5, 1.2e-2), description="rate-distortion weight at quality 0 and 1"
+    )
     loss_max: float = Field(0.95, description="largest packet loss rate of a sequence")
     damaged_weight: float = Field(0.5, description="how much less a sequence weighs at loss 1 than at loss 0")
     recovery_weight: float = Field(0.02, description="weight of the squared error of recovered elements")

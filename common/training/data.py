@@ -21,14 +21,12 @@ def decode_clip(path: Path) -> Frames:
     with av.open(str(path)) as container:
         pictures = []
         for frame in container.decode(video=0):
-            array = frame.to_ndarray(format="rgb24") if frame.width % 2 or frame.height % 2 else None
-            if array is None:
+            width, height = frame.width // 2 * 2, frame.height // 2 * 2
+            if (width, height) == (frame.width, frame.height):
                 pictures.append(frame.to_ndarray(format="yuv420p"))
                 continue
-            even = av.VideoFrame.from_ndarray(
-                np.ascontiguousarray(array[: array.shape[0] // 2 * 2, : array.shape[1] // 2 * 2]), format="rgb24"
-            )
-            pictures.append(even.to_ndarray(format="yuv420p"))
+            rgb = np.ascontiguousarray(frame.to_ndarray(format="rgb24")[:height, :width], dtype=np.uint8)
+            pictures.append(av.VideoFrame.from_ndarray(rgb, format="rgb24").to_ndarray(format="yuv420p"))
     return np.stack(pictures)
 
 
@@ -95,7 +93,9 @@ class SequenceSampler:
         halve = min(height, width) >= 2 * self.size and rng.random() < 0.5
         side = 2 * self.size if halve else self.size
         top, left = self._window(height - side, width - side, length, still)
-        cut = np.stack([_cut(frames[i], height, width, y, x, side) for i, y, x in zip(index, top, left, strict=True)])
+        cut = np.stack(
+            [_cut(frames[i], height, width, y, x, side) for i, y, x in zip(index, top, left, strict=True)]
+        )
         luma, chroma = _planes(cut, side)
         if halve:
             luma, chroma = _halved(luma), _halved(chroma)
@@ -104,9 +104,13 @@ class SequenceSampler:
         gain = np.float32(rng.uniform(0.9, 1.1))
         return Crop(np.clip(luma * gain, -1, 1), chroma * gain)
 
-    def _window(self, room_y: int, room_x: int, length: int, still: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _window(
+        self, room_y: int, room_x: int, length: int, still: bool
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         rng = self.rng
-        speed = rng.uniform(-8, 8, 2) if still else (rng.uniform(-3, 3, 2) if rng.random() < 0.1 else np.zeros(2))
+        speed = (
+            rng.uniform(-8, 8, 2) if still else (rng.uniform(-3, 3, 2) if rng.random() < 0.1 else np.zeros(2))
+        )
         steps = np.arange(length)[:, None] * speed
         origin = rng.integers(0, [room_y + 1, room_x + 1])
         path = np.clip(origin + steps, 0, [room_y, room_x]).astype(np.int64) // 2 * 2
@@ -125,7 +129,9 @@ def _sides(frames: Frames) -> tuple[int, int]:
 def _cut(picture: NDArray[np.uint8], height: int, width: int, y: int, x: int, side: int) -> NDArray[np.uint8]:
     half = side // 2
     luma = picture[y : y + side, x : x + side]
-    chroma = picture[height:].reshape(2, height // 2, width // 2)[:, y // 2 : y // 2 + half, x // 2 : x // 2 + half]
+    chroma = picture[height:].reshape(2, height // 2, width // 2)[
+        :, y // 2 : y // 2 + half, x // 2 : x // 2 + half
+    ]
     return np.concatenate((luma.reshape(-1), chroma.reshape(-1)))
 
 

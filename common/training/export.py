@@ -39,10 +39,21 @@ def write_graphs(model: ResilientModel, folder: Path) -> None:
     rows, columns = torch.export.Dim("rows", min=1, max=256), torch.export.Dim("columns", min=1, max=256)
     site = {2: rows, 3: columns}
     samples = {
-        "encoder": ((luma, chroma, one), ({2: 16 * rows, 3: 16 * columns}, {3: 8 * rows, 4: 8 * columns}, None)),
+        "encoder": (
+            (luma, chroma, one),
+            ({2: 16 * rows, 3: 16 * columns}, {3: 8 * rows, 4: 8 * columns}, None),
+        ),
         "recovery": (
             # each input its own tensor: the exporter takes one tensor given twice for one input
-            (latent, mask, torch.ones(1, c.latent), one, one.clone(), latent.clone(), torch.zeros(1, c.hidden, h, w)),
+            (
+                latent,
+                mask,
+                torch.ones(1, c.latent),
+                one,
+                one.clone(),
+                latent.clone(),
+                torch.zeros(1, c.hidden, h, w),
+            ),
             (site, site, None, None, None, site, site),
         ),
         "decoder": ((latent, mask, one), (site, site, None)),
@@ -107,13 +118,21 @@ def write_manifest(model_id: int, config: ResilientConfig, training: dict[str, o
 
 def main() -> None:
     """Command line of the export."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--config", type=Path, required=True, help="the YAML file it was trained with")
     parser.add_argument("--data", type=Path, required=True, help="training clips, to count the tables from")
-    parser.add_argument("--cache", type=Path, required=True, help="folder of decoded clips, as given to train")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the model, common/models/weights/NAME")
-    parser.add_argument("--model-id", type=int, default=1, help="number on the wire, 1..15 (new weights: new number)")
+    parser.add_argument(
+        "--cache", type=Path, required=True, help="folder of decoded clips, as given to train"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the model, common/models/weights/NAME"
+    )
+    parser.add_argument(
+        "--model-id", type=int, default=1, help="number on the wire, 1..15 (new weights: new number)"
+    )
     parser.add_argument("--units", type=int, default=3000, help="access units to count the tables from")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

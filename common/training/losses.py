@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SSIM_WEIGHT = 1500.0  # squared error (0..255) that weighs as much as a similarity lost wholly, at the rates we code
+SSIM_WEIGHT = (
+    1500.0  # squared error (0..255) that weighs as much as a similarity lost wholly, at the rates we code
+)
 
 
 def squared_error(luma: Tensor, chroma: Tensor, luma_true: Tensor, chroma_true: Tensor) -> Tensor:
@@ -34,7 +36,9 @@ def dissimilarity(luma: Tensor, luma_true: Tensor, scales: int = 3) -> Tensor:
     return total
 
 
-def distortion(luma: Tensor, chroma: Tensor, luma_true: Tensor, chroma_true: Tensor, similarity: float) -> Tensor:
+def distortion(
+    luma: Tensor, chroma: Tensor, luma_true: Tensor, chroma_true: Tensor, similarity: float
+) -> Tensor:
     """Mixed distortion a sequence (B,); `similarity` in [0, 1] is the share of the structural term."""
     mse = squared_error(luma, chroma, luma_true, chroma_true)
     return (1.0 - similarity) * mse + similarity * SSIM_WEIGHT * dissimilarity(luma, luma_true)

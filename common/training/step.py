@@ -43,7 +43,13 @@ def quality_lambda(config: TrainConfig, quality: Tensor) -> Tensor:
 
 
 def training_step(
-    model: ResilientModel, config: TrainConfig, luma: Tensor, chroma: Tensor, masks: Tensor, rates: Tensor, quality: Tensor
+    model: ResilientModel,
+    config: TrainConfig,
+    luma: Tensor,
+    chroma: Tensor,
+    masks: Tensor,
+    rates: Tensor,
+    quality: Tensor,
 ) -> StepResult:
     """luma (B, U*T, S, S), chroma (B, U*T, 2, S/2, S/2), masks (B, U, 1, h, w), rates (B,), quality (B,)."""
     b, u = masks.shape[:2]
@@ -82,7 +88,13 @@ def training_step(
 
 
 def _recover(
-    model: ResilientModel, config: TrainConfig, received: Tensor, target: Tensor, masks: Tensor, step: Tensor, q: Tensor
+    model: ResilientModel,
+    config: TrainConfig,
+    received: Tensor,
+    target: Tensor,
+    masks: Tensor,
+    step: Tensor,
+    q: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Run the recovery over the units in order -> filled latents (B, U, C, h, w), mean squared error where missing
     (relative to the spread of each channel)."""

@@ -53,4 +53,5 @@ def _normalise(histogram: NDArray[np.float32]) -> NDArray[np.uint16]:
     peak = counts.argmax(-1)[..., None]
     rest = TOTAL - counts.sum(-1, keepdims=True)
     np.put_along_axis(counts, peak, np.take_along_axis(counts, peak, -1) + rest, -1)
-    return counts.astype(np.uint16)
+    out: NDArray[np.uint16] = counts.astype(np.uint16)
+    return out

@@ -51,12 +51,18 @@ class Run:
         self.model = ResilientModel(config).to(device)
         self._cutter = ThreadPoolExecutor(1)
         self._ahead: Future[tuple[Planes, Planes]] | None = None
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=config.learning_rate, weight_decay=1e-4)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=config.learning_rate, weight_decay=1e-4
+        )
 
     def save(self, path: Path) -> None:
         """Atomic: a run killed while saving keeps its previous checkpoint."""
         partial = path.with_suffix(".partial")
-        state = {"step": self.step, "model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
+        state = {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
         torch.save(state, partial)
         partial.replace(path)
 
@@ -96,13 +102,17 @@ class Run:
 
 def main() -> None:
     """Command line of the training."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see common/training/configs")
     parser.add_argument("--data", type=Path, required=True, help="folder of training clips (.mp4)")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the log")
     parser.add_argument("--cache", type=Path, help="folder for decoded clips (default: OUT/cache)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda"
+    )
     parser.add_argument("--checkpoint-minutes", type=float, default=4.0, help="minutes between checkpoints")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

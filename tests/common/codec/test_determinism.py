@@ -45,12 +45,17 @@ def test_a_fresh_process_decodes_the_same() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_what_any_backend_encodes_every_backend_decodes(backend: str, threads: int) -> None:
-    """The elements written by an encoder on one backend are read back bit for bit, whatever runs the decoder's networks,
-    and the pictures of all backends agree to a few levels."""
+    """Elements written by an encoder on one backend are read back bit for bit, whatever runs the decoder's
+    networks, and the pictures of all backends agree to a few levels."""
     encoder = create_encoder("resilient", WIDTH, HEIGHT, FPS, threads, backend)
     written: list[np.ndarray] = []
     quantise = encoder._quantise  # type: ignore[attr-defined]
-    encoder._quantise = lambda *a: written.append(quantise(*a)) or written[-1]  # type: ignore[attr-defined]
+
+    def noted(latent: np.ndarray, quality: int) -> np.ndarray:
+        written.append(quantise(latent, quality))
+        return written[-1]
+
+    encoder._quantise = noted  # type: ignore[attr-defined]
     mine = ResilientDecoder(MODEL, backend, threads)
     reference = ResilientDecoder(MODEL, "onnxruntime", 1)
     for unit in range(3):

@@ -1,4 +1,4 @@
-"""The layer tests: causal, streaming equals full, reset forgets, masks respected; and training's contexts are coding's."""
+"""The layer tests: causal, streaming equals full, reset forgets, masks respected, contexts as in coding."""
 
 from __future__ import annotations
 

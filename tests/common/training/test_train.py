@@ -122,5 +122,5 @@ def test_channel_loses_what_it_says() -> None:
 
 
 def test_no_clips_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no .mp4 clips"):
+    with pytest.raises(FileNotFoundError, match="clips to train on"):
         load_clips(tmp_path, tmp_path / "cache")
