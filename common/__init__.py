@@ -1,0 +1,4 @@
+"""What both daemons share: configuration, clocks, logs, metrics, service life cycle, the codec.
+
+Imports `proto` only.
+"""

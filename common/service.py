@@ -1,0 +1,143 @@
+"""Life cycle of a daemon: event loop, signals, exit codes, and what systemd wants to hear.
+
+Exit codes: 0 ended or asked to end (SIGINT, SIGTERM); 1 a bug; 66 no such input; 68 no such host; 69
+something needed is missing; 73 an output cannot be made; 78 wrong configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import uvloop
+
+from common.config import ConfigError
+from common.log import Log
+
+EX_OK = 0
+EX_CRASH = 1
+EX_NOINPUT = 66
+EX_NOHOST = 68
+EX_UNAVAILABLE = 69
+EX_CANTCREAT = 73
+
+C = TypeVar("C")
+log = Log("service")
+
+
+class ServiceError(Exception):
+    """The daemon cannot go on, for a reason that its user can understand: one line, no traceback."""
+
+    def __init__(self, message: str, exit_code: int = EX_UNAVAILABLE) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def launch(configure: Callable[[], C], main: Callable[[C], Awaitable[None]]) -> int:
+    """`run(main)` with the configuration that `configure` returns, or the exit code of a ConfigError."""
+    try:
+        config = configure()
+    except ConfigError as error:
+        return _explain(error, error.exit_code)
+    return run(lambda: main(config))
+
+
+def run(main: Callable[[], Awaitable[None]]) -> int:
+    """Run `main` on a uvloop event loop until it returns, fails or a signal cancels it; return the exit code.
+
+    SIGINT and SIGTERM cancel the task of `main`, whose `finally` blocks then run. A ServiceError or
+    ConfigError, also inside the exception group of a TaskGroup, is printed as one line; anything else is
+    logged with its traceback.
+    """
+    stopping = False
+
+    async def supervised() -> None:
+        nonlocal stopping
+        task = asyncio.current_task()
+        assert task is not None
+
+        def stop(name: str) -> None:
+            nonlocal stopping
+            stopping = True
+            log.info("stopping", signal=name)
+            notify("STOPPING=1")
+            task.cancel()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop, number.name)
+        watchdog = asyncio.create_task(_watchdog(), name="watchdog")
+        try:
+            await main()
+        finally:
+            watchdog.cancel()
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(supervised())
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        return EX_OK if stopping else EX_CRASH
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        foreseen = _foreseen(error)
+        if foreseen is not None:
+            return _explain(foreseen, foreseen.exit_code)
+        log.exception("crashed", error)
+        return EX_CRASH
+    return EX_OK
+
+
+def _foreseen(error: BaseException) -> ServiceError | ConfigError | None:
+    """The first understandable error of a group, unless there is a bug in it as well."""
+    if isinstance(error, ServiceError | ConfigError):
+        return error
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    found = [_foreseen(part) for part in error.exceptions if not isinstance(part, asyncio.CancelledError)]
+    return None if None in found or not found else found[0]
+
+
+def _explain(error: Exception, code: int) -> int:
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    for line in str(error).splitlines():
+        print(f"{name}: {line}", file=sys.stderr)
+    if code == ConfigError.exit_code:
+        print("(--help lists every setting)", file=sys.stderr)
+    return code
+
+
+def notify(state: str) -> bool:
+    """Tell systemd (`Type=notify`) a state such as READY=1; False when nobody listens. Any thread."""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if not path:
+        return False
+    address = "\0" + path[1:] if path.startswith("@") else path
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.sendto(state.encode(), address)
+        return True
+    return False
+
+
+def ready() -> None:
+    """Tell systemd that the daemon does its work now. Called once by the daemon's main."""
+    notify("READY=1")
+    log.info("ready")
+
+
+async def _watchdog() -> None:
+    """Keep systemd's watchdog quiet for as long as the event loop turns."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    if not microseconds.isdigit() or int(microseconds) == 0:
+        return
+    while True:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(int(microseconds) / 2e6)

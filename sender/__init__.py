@@ -1,0 +1,1 @@
+"""The sender daemon: capture, encode, seal, pace and transmit live video."""

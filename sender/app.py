@@ -1,0 +1,191 @@
+"""The sender put together: capture thread -> encoding thread -> event loop with pacer and socket."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+
+from common import service
+from common.codec.base import UnitEncoder
+from common.codec.registry import create_encoder
+from common.codec.weights import WeightsError
+from common.config import ConfigError
+from common.handoff import DropOldest
+from common.log import Log
+from common.metrics import MetricsServer
+from common.runtime.base import BackendError
+from common.video import Frame
+from proto.crypto import KeyFileError, load_key
+from proto.session import SenderSession
+from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES
+from sender.capture import create_source
+from sender.capture.base import CaptureOptions, Source
+from sender.config import SenderConfig
+from sender.encode import EncodeStage, SealedUnit, UnitRecord
+from sender.metrics import SenderMetrics
+from sender.pacer import Pacer
+from sender.rate import RateController
+from sender.record import FrameLog, Recorder
+from sender.transmit import Transmitter
+from sender.worker import Worker
+
+log = Log("sender")
+
+REPORT_SECONDS = 10.0
+JOIN_SECONDS = 2.0
+"""How long the end waits for each thread; one that hangs in a driver is left behind."""
+
+MakeEncoder = Callable[[SenderConfig], UnitEncoder]
+
+
+def make_encoder(config: SenderConfig) -> UnitEncoder:
+    """The encoder of the configured profile; reads networks. Raises ConfigError or ServiceError."""
+    codec = config.codec
+    try:
+        return create_encoder(
+            codec.profile, config.size.width, config.size.height, config.fps, codec.threads, codec.backend
+        )
+    except ValueError as error:
+        raise ConfigError(f"codec: {error}") from None
+    except (WeightsError, BackendError) as error:
+        raise service.ServiceError(f"codec: {error}") from None
+
+
+async def run(config: SenderConfig, make_encoder: MakeEncoder = make_encoder) -> None:
+    """Send until the source has ended or the task is cancelled."""
+    try:
+        session = SenderSession(load_key(config.key_file), config.packet.max_bytes)
+    except KeyFileError as error:
+        raise ConfigError(f"key_file: {error}") from None
+    source = create_source(config.source, capture_options(config))
+    encoder = await asyncio.to_thread(make_encoder, config)
+    await Sender(config, session, source, encoder).run()
+
+
+def capture_options(config: SenderConfig) -> CaptureOptions:
+    """What the configuration says to the source."""
+    capture = config.capture
+    pairs = tuple((name, value) for name, _, value in (item.partition("=") for item in capture.ffmpeg))
+    return CaptureOptions(config.size, config.fps, capture.loop, capture.pace, capture.timeout, pairs)
+
+
+class Sender:
+    """One run of the sender. Made and run in the event loop."""
+
+    def __init__(
+        self, config: SenderConfig, session: SenderSession, source: Source, encoder: UnitEncoder
+    ) -> None:
+        registry = CollectorRegistry()
+        self._loop = asyncio.get_running_loop()
+        self._config = config
+        self._source = source
+        self._stop = threading.Event()
+        self._frames: DropOldest[Frame] = DropOldest()
+        self._pacer = Pacer(config.pacing.spread)
+        self._transmit = Transmitter(config.to, self._pacer)
+        self._metrics = SenderMetrics(registry, config.rate.kbps)
+        source.prepared = lambda seconds: self._metrics.stage_seconds("capture", seconds)
+        rate = RateController(
+            config.rate.kbps,
+            encoder.frames_per_unit / config.fps,
+            packet_overhead=OVERHEAD_BYTES + IP_UDP_BYTES,
+            max_payload=session.payload_limit,
+        )
+        self._encode = EncodeStage(
+            self._frames,
+            encoder,
+            session,
+            rate,
+            config.fps,
+            self._deliver,
+            stage_seconds=self._metrics.stage_seconds,
+            records=_records(config),
+        )
+        self._metrics.export(source, self._frames, self._encode, self._pacer, self._transmit)
+        self._capturing = Worker("capture", self._capture)
+        self._encoding = Worker("encode", self._encode.run)
+        self._server = (
+            MetricsServer(
+                registry, config.metrics.listen, lambda: self._metrics.health(source, self._transmit)
+            )
+            if config.metrics.listen
+            else None
+        )
+
+    async def run(self) -> None:
+        """Until the source has ended and everything is sent, or until cancelled; then close everything."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                if self._server is not None:
+                    await self._server.start()
+                background = [
+                    group.create_task(self._transmit.run(), name="transmit"),
+                    group.create_task(self._report(), name="report"),
+                ]
+                await group.create_task(self._flow(), name="flow")
+                for task in background:
+                    task.cancel()
+        finally:
+            self._stop.set()
+            self._frames.close()
+            if self._server is not None:
+                await self._server.close()
+            for worker in (self._capturing, self._encoding):
+                if not await asyncio.to_thread(worker.join, JOIN_SECONDS):
+                    log.warning("a thread did not end", thread=worker.name)
+            self._log_totals("stopped")
+
+    async def _flow(self) -> None:
+        """From the first frame to the last packet."""
+        self._encoding.start()
+        self._capturing.start()
+        service.ready()
+        ends = [asyncio.ensure_future(worker.wait()) for worker in (self._capturing, self._encoding)]
+        try:
+            # The first error of either thread ends the daemon; the end of capture ends encoding.
+            await asyncio.gather(*ends)
+        finally:
+            for end in ends:
+                end.cancel()
+        log.info("source ended", source=self._source.name)
+        await self._transmit.drained()
+
+    def _capture(self) -> None:
+        """Body of the capture thread."""
+        try:
+            for frame in self._source.frames(self._stop):
+                self._frames.put(frame)
+        finally:
+            self._frames.close()
+
+    def _deliver(self, unit: SealedUnit) -> None:
+        """Called by the encoding thread."""
+        self._loop.call_soon_threadsafe(self._transmit.submit, unit)
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_SECONDS)
+            self._log_totals("sending")
+
+    def _log_totals(self, event: str) -> None:
+        stats = self._source.stats
+        log.info(
+            event,
+            kbps=round(self._transmit.rate() / 1000, 1),
+            packets=self._transmit.packets,
+            units=self._encode.units,
+            quality=self._encode.quality,
+            dropped=self._frames.dropped + stats.skipped,
+        )
+
+
+def _records(config: SenderConfig) -> list[UnitRecord]:
+    records: list[UnitRecord] = []
+    if config.frame_log is not None:
+        records.append(FrameLog(config.frame_log))
+    if config.record is not None:
+        records.append(Recorder(config.record, config.size, config.fps))
+    return records

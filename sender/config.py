@@ -1,0 +1,182 @@
+"""Every setting of the sender. README.md and deploy/ describe their use; `sender --help` lists them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import field_validator
+
+from common.config import (
+    Command,
+    ConfigError,
+    LogSection,
+    MetricsSection,
+    Section,
+    load,
+    option,
+)
+from common.values import Address, AddressField, Size, SizeField
+from proto.crypto import KeyFileError, new_key_file
+from proto.wire import DATAGRAM_LIMIT, MAX_DATAGRAM, OVERHEAD_BYTES
+
+ENV_PREFIX = "SEMCAST_SENDER_"
+MIN_DATAGRAM = OVERHEAD_BYTES + 71
+"""A hundred bytes: less would be mostly headers."""
+
+DESCRIPTION = """\
+Sends live video over links that lose most of their packets. Any subset of the packets shows a picture at the
+receiver; nothing is sent twice and no return path is needed.
+"""
+
+EPILOG = """\
+sources:
+  synthetic, synthetic:7      a procedural scene with a running clock (and its seed)
+  clip.mp4, file:///clip.mp4  a video file at real-time pace (--loop: again and again)
+  /dev/video0                 a camera (Video4Linux2)
+  rtsp://CAMERA/STREAM        a network stream: rtsp, http(s), udp, rtmp, HLS, whatever FFmpeg opens
+  :0.0, screen, :0.0+100,50   the screen (X11), from an offset
+
+examples:
+  sender --new-key semcast.key
+      makes a key; copy it to the receiver's host
+  sender --source synthetic --to 127.0.0.1:5004 --key-file semcast.key
+  sender --source /dev/video0 --to 192.0.2.7:5004 --key-file semcast.key --rate-kbps 80 --size 384x256
+  sender --source clip.mp4 --loop --to '[2001:db8::7]:5004' --key-file semcast.key --fps 12
+  SEMCAST_SENDER_RATE__KBPS=40 sender --config /etc/semcast/sender.yaml
+
+It runs until SIGINT or SIGTERM, or until the source has ended. Exit codes: 0 done, 66 no such source, 68 no
+such host, 69 something needed is missing, 73 an output cannot be written, 78 wrong configuration, 1 a bug.
+"""
+
+
+class CaptureSection(Section):
+    """How the source is read."""
+
+    loop: bool = option(False, "play a recording again and again", alias="--loop")
+    pace: Literal["auto", "live", "media"] = option(
+        "auto",
+        "for URLs: `live` takes frames as they come (RTSP, UDP; set it for MJPEG cameras over HTTP), "
+        "`media` by their time stamps, `auto` chooses by the scheme",
+    )
+    timeout: float = option(
+        5.0, "a network source that says nothing for so long is opened anew", unit="s", gt=0, le=300
+    )
+    ffmpeg: list[str] = option(
+        [], "option for FFmpeg's demuxer, for example video_size=1280x720", metavar="NAME=VALUE"
+    )
+
+    @field_validator("ffmpeg")
+    @classmethod
+    def _pairs(cls, value: list[str]) -> list[str]:
+        for item in value:
+            if not item.partition("=")[0] or "=" not in item:
+                raise ValueError(f"must be NAME=VALUE, not {item!r}")
+        return value
+
+
+class CodecSection(Section):
+    """What encodes."""
+
+    profile: str = option("resilient", "profile: which streams carry the video", alias="--profile")
+    backend: str = option("auto", "what runs the networks: auto, onnx, openvino, torch")
+    threads: int = option(1, "threads of the encoder's network", ge=1, le=64)
+
+
+class RateSection(Section):
+    """How much is sent."""
+
+    kbps: float = option(
+        60.0, "target rate on the wire, IP and UDP headers included", unit="kbit/s", alias="--rate-kbps", ge=8
+    )
+
+
+class PacingSection(Section):
+    """When packets leave."""
+
+    spread: float = option(
+        0.75,
+        "share of an access unit's duration over which its packets are spread; 0 sends them at once",
+        ge=0,
+        le=1,
+    )
+
+
+class PacketSection(Section):
+    """How large packets are."""
+
+    max_bytes: int = option(
+        MAX_DATAGRAM,
+        "largest UDP payload; 1200 passes every usual path",
+        unit="bytes",
+        ge=MIN_DATAGRAM,
+        le=DATAGRAM_LIMIT,
+    )
+
+
+class SenderMetrics(MetricsSection):
+    """Figures for Prometheus, over HTTP."""
+
+    listen: AddressField | None = option(
+        Address("127.0.0.1", 9100), "address of /metrics and /healthz; `off` for none", metavar="HOST:PORT"
+    )
+
+
+class SenderConfig(Section):
+    """All settings of the sender."""
+
+    source: str = option("synthetic", "where pictures come from, see below", metavar="SOURCE", min_length=1)
+    to: AddressField = option(..., "address of the receiver (or of a relay)", metavar="HOST:PORT")
+    key_file: Path = option(
+        ..., "key that both ends share; `sender --new-key FILE` makes one", metavar="FILE"
+    )
+    size: SizeField = option(
+        Size(256, 256), "size of the video, multiples of 16", unit="pixels", metavar="WxH"
+    )
+    fps: float = option(
+        15.0, "frames a second, in steps of 0.25", unit="frames/s", ge=1, le=60, multiple_of=0.25
+    )
+    record: Path | None = option(
+        None, "lossless video (FFV1, .mkv) of the pictures handed to the encoder", metavar="FILE"
+    )
+    frame_log: Path | None = option(None, "JSON line for each frame handed to the encoder", metavar="FILE")
+    capture: CaptureSection = CaptureSection()
+    codec: CodecSection = CodecSection()
+    rate: RateSection = RateSection()
+    pacing: PacingSection = PacingSection()
+    packet: PacketSection = PacketSection()
+    log: LogSection = LogSection()
+    metrics: SenderMetrics = SenderMetrics()
+
+    @field_validator("to")
+    @classmethod
+    def _reachable(cls, value: Address) -> Address:
+        if not value.host or not value.port:
+            raise ValueError("needs a host and a port above 0, for example 192.0.2.7:5004")
+        return value
+
+
+def load_config(argv: Sequence[str]) -> SenderConfig:
+    """The configuration of this run. Raises ConfigError; SystemExit(0) after `--help` and the like."""
+    return load(
+        SenderConfig,
+        argv,
+        prog="sender",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        env_prefix=ENV_PREFIX,
+        environ=os.environ,
+        commands=[
+            Command("--new-key", "FILE", "write a new random key to FILE (only you can read it)", _new_key)
+        ],
+    )
+
+
+def _new_key(path: str) -> None:
+    try:
+        new_key_file(path)
+    except KeyFileError as error:
+        raise ConfigError(f"--new-key: {error}") from None
+    print(f"{path}: new key written; give a copy of it to the receiver")

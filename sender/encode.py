@@ -1,0 +1,145 @@
+"""The encoding stage: collects frames into access units, encodes, seals, and hands the datagrams on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from common.clock import Clock, monotonic
+from common.codec.base import Budget, UnitEncoder
+from common.handoff import DropOldest
+from common.log import Log
+from common.video import Frame
+from proto.session import SenderSession
+from proto.streams import LATENTS
+from proto.wire import IP_UDP_BYTES
+
+log = Log("sender.encode")
+
+POLL_SECONDS = 0.25
+"""How often a stage that waits for frames looks whether it should end."""
+
+
+class RateControl(Protocol):
+    """What the encoding stage asks of sender.rate."""
+
+    def budget(self) -> Budget:
+        """What the next unit may spend."""
+        ...
+
+    def spent(self, wire_bytes: int) -> None:
+        """What it did spend."""
+        ...
+
+
+class UnitRecord(Protocol):
+    """Something that keeps what was encoded."""
+
+    def write(self, unit: int, frames: Sequence[Frame]) -> None:
+        """Add the frames of one unit."""
+        ...
+
+    def close(self) -> None:
+        """Finish."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SealedUnit:
+    """One access unit as datagrams."""
+
+    unit: int
+    datagrams: list[bytes]
+    duration: float  # seconds of video in it
+    wire_bytes: int  # IP and UDP headers included
+
+
+class EncodeStage:
+    """Owns encoder, session keys and unit numbers; `run` is the body of the encoding thread.
+
+    At most one unit under construction and the two frames of the hand-off wait here. When capture stalls, the
+    unit under construction waits for the next frame. The counters are plain ints that any thread may read.
+    """
+
+    def __init__(
+        self,
+        frames: DropOldest[Frame],
+        encoder: UnitEncoder,
+        session: SenderSession,
+        rate: RateControl,
+        fps: float,
+        deliver: Callable[[SealedUnit], None],
+        *,
+        stage_seconds: Callable[[str, float], None] = lambda stage, seconds: None,
+        records: Sequence[UnitRecord] = (),
+        clock: Clock = monotonic,
+    ) -> None:
+        """`deliver` takes each sealed unit, `stage_seconds` (stage, seconds); both in the encoding thread."""
+        self.units = 0
+        self.frames_encoded = 0
+        self.frames_incomplete = 0
+        self.quality = 0
+        self._frames = frames
+        self._encoder = encoder
+        self._session = session
+        self._rate = rate
+        self._fps = fps
+        self._deliver = deliver
+        self._stage_seconds = stage_seconds
+        self._records = list(records)
+        self._clock = clock
+
+    @property
+    def unit_duration(self) -> float:
+        """Seconds of video in one unit."""
+        return self._encoder.frames_per_unit / self._fps
+
+    def run(self) -> None:
+        """Encode until the hand-off is closed and empty; frames that make no whole unit are counted."""
+        collected: list[Frame] = []
+        try:
+            while not self._frames.closed:
+                frame = self._frames.get(POLL_SECONDS)
+                if frame is None:
+                    continue
+                collected.append(frame)
+                if len(collected) == self._encoder.frames_per_unit:
+                    self._encode(collected)
+                    collected = []
+        finally:
+            self.frames_incomplete += len(collected)
+            for record in self._records:
+                record.close()
+
+    def _encode(self, frames: list[Frame]) -> None:
+        unit = self.units
+        budget = self._rate.budget()
+        encoded = self._encoder.encode([frame.picture for frame in frames], unit, budget)
+        begun = self._clock()
+        # Counted back from the newest frame: a unit that waited through a stall belongs to the time after it.
+        timestamp = frames[-1].captured_at - (len(frames) - 1) / self._fps
+        datagrams = self._session.packets(LATENTS.id, unit, timestamp, encoded.payloads)
+        wire_bytes = sum(len(datagram) + IP_UDP_BYTES for datagram in datagrams)
+        self._rate.spent(wire_bytes)
+        self._deliver(SealedUnit(unit, datagrams, self.unit_duration, wire_bytes))
+        for stage, seconds in encoded.stages.items():
+            self._stage_seconds(stage, seconds)
+        self._stage_seconds("seal", self._clock() - begun)
+        self.units += 1
+        self.frames_encoded += len(frames)
+        self.quality = encoded.quality
+        # After sending, so that writing to a disk costs no latency.
+        for record in list(self._records):
+            self._keep(record, unit, frames)
+
+    def _keep(self, record: UnitRecord, unit: int, frames: list[Frame]) -> None:
+        try:
+            record.write(unit, frames)
+        except OSError as error:
+            # A full disk ends the record, not the transmission.
+            log.error("record given up", kind=type(record).__name__, reason=error.strerror or str(error))
+            self._records.remove(record)
+            with contextlib.suppress(OSError):
+                record.close()

@@ -1,0 +1,94 @@
+"""The sender's figures: what each is called, what it means, and where it is read."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from common.clock import Clock, monotonic
+from common.handoff import DropOldest
+from common.metrics import Exporter
+from common.video import Frame
+from sender.capture.base import Source
+from sender.encode import EncodeStage
+from sender.pacer import Pacer
+from sender.transmit import Transmitter
+
+PREFIX = "semcast_sender_"
+QUIET_SECONDS = 10.0
+"""Without a packet for so long the sender counts as failing."""
+
+
+class SenderMetrics:
+    """Exports one sender's parts. `stage_seconds` may be called by any thread, the rest in the event loop."""
+
+    def __init__(self, registry: CollectorRegistry, target_kbps: float, clock: Clock = monotonic) -> None:
+        self.exporter = Exporter(registry, PREFIX)
+        self.exporter.gauge(
+            "rate_target_bits_per_second", "Wire rate asked for, headers included", lambda: target_kbps * 1000
+        )
+        self._stages = self.exporter.histogram(
+            "stage_seconds", "Time that one step of a stage took", labels=["stage"]
+        )
+        self._clock = clock
+        self._started = clock()
+
+    def stage_seconds(self, stage: str, seconds: float) -> None:
+        """A stage (capture, encode, entropy, seal) took so long for one frame or unit."""
+        self._stages.labels(stage).observe(seconds)
+
+    def export(
+        self,
+        source: Source,
+        frames: DropOldest[Frame],
+        encode: EncodeStage,
+        pacer: Pacer,
+        transmit: Transmitter,
+    ) -> None:
+        """Register readers for everything the parts count."""
+        counter, gauge = self.exporter.counter, self.exporter.gauge
+        counter("packets_total", "Datagrams sent", lambda: transmit.packets)
+        counter(
+            "bytes_total",
+            "Bytes on the wire, 28 of IP and UDP a datagram included",
+            lambda: transmit.wire_bytes,
+        )
+        counter("packets_unsent_total", "Datagrams that could not be sent", lambda: transmit.unsent)
+        counter("packets_stale_total", "Datagrams dropped because newer units waited", lambda: pacer.dropped)
+        counter("network_errors_total", "Errors that the network reported", lambda: transmit.errors)
+        counter("frames_captured_total", "Frames taken from the source", lambda: source.stats.frames)
+        counter("frames_encoded_total", "Frames handed to the encoder", lambda: encode.frames_encoded)
+        self.exporter.counter_by(
+            "frames_dropped_total",
+            "Frames not sent: queue (encoding is slow), late (capture is slow), incomplete (no whole unit)",
+            "reason",
+            lambda: {
+                "queue": frames.dropped,
+                "late": source.stats.skipped,
+                "incomplete": encode.frames_incomplete,
+            },
+        )
+        counter(
+            "frames_repeated_total",
+            "Frames sent again because the camera is slow",
+            lambda: source.stats.repeated,
+        )
+        counter("source_reconnects_total", "Times the source was lost", lambda: source.stats.reconnects)
+        gauge("source_connected", "1 while the source delivers", lambda: source.stats.connected)
+        counter("units_total", "Access units encoded", lambda: encode.units)
+        gauge("rate_bits_per_second", "Wire rate of the last 4 s, headers included", transmit.rate)
+        gauge("quality_index", "Quality chosen for the last unit, higher is better", lambda: encode.quality)
+        gauge("queue_frames", "Frames that wait for the encoder", lambda: len(frames))
+        gauge("queue_packets", "Datagrams that wait for their time", lambda: pacer.waiting)
+
+    def health(self, source: Source, transmit: Transmitter) -> tuple[bool, dict[str, object]]:
+        """Whether packets leave, and what a person would ask next."""
+        now = self._clock()
+        quiet = now - (self._started if transmit.last_sent is None else transmit.last_sent)
+        details: dict[str, object] = {
+            "source": source.name,
+            "source_connected": source.stats.connected,
+            "packets": transmit.packets,
+            "seconds_since_packet": None if transmit.last_sent is None else round(quiet, 3),
+            "uptime_seconds": round(now - self._started, 3),
+        }
+        return quiet < QUIET_SECONDS, details
