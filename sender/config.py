@@ -81,7 +81,9 @@ class CodecSection(Section):
     """What encodes."""
 
     profile: str = option("resilient", "profile: which streams carry the video", alias="--profile")
-    backend: str = option("auto", "what runs the networks: auto, onnx, openvino, torch")
+    backend: str = option(
+        "auto", "what runs the networks: auto (ONNX Runtime), onnxruntime, openvino or torch"
+    )
     threads: int = option(1, "threads of the encoder's network", ge=1, le=64)
 
 

@@ -29,6 +29,10 @@ class RateControl(Protocol):
         """What the next unit may spend."""
         ...
 
+    def admit(self, packet_bytes: Sequence[int]) -> int:
+        """How many of the unit's packets to send."""
+        ...
+
     def spent(self, wire_bytes: int) -> None:
         """What it did spend."""
         ...
@@ -80,6 +84,7 @@ class EncodeStage:
         self.units = 0
         self.frames_encoded = 0
         self.frames_incomplete = 0
+        self.packets_withheld = 0
         self.quality = 0
         self._frames = frames
         self._encoder = encoder
@@ -121,7 +126,10 @@ class EncodeStage:
         # Counted back from the newest frame: a unit that waited through a stall belongs to the time after it.
         timestamp = frames[-1].captured_at - (len(frames) - 1) / self._fps
         datagrams = self._session.packets(LATENTS.id, unit, timestamp, encoded.payloads)
-        wire_bytes = sum(len(datagram) + IP_UDP_BYTES for datagram in datagrams)
+        sizes = [len(datagram) + IP_UDP_BYTES for datagram in datagrams]
+        admitted = self._rate.admit(sizes)
+        self.packets_withheld += len(datagrams) - admitted
+        datagrams, wire_bytes = datagrams[:admitted], sum(sizes[:admitted])
         self._rate.spent(wire_bytes)
         self._deliver(SealedUnit(unit, datagrams, self.unit_duration, wire_bytes))
         for stage, seconds in encoded.stages.items():

@@ -53,6 +53,11 @@ class SenderMetrics:
             lambda: transmit.wire_bytes,
         )
         counter("packets_unsent_total", "Datagrams that could not be sent", lambda: transmit.unsent)
+        counter(
+            "packets_withheld_total",
+            "Datagrams not sent because the target rate is below the codec's lowest",
+            lambda: encode.packets_withheld,
+        )
         counter("packets_stale_total", "Datagrams dropped because newer units waited", lambda: pacer.dropped)
         counter("network_errors_total", "Errors that the network reported", lambda: transmit.errors)
         counter("frames_captured_total", "Frames taken from the source", lambda: source.stats.frames)

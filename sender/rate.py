@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from common.codec.base import Budget
 
 MAX_CORRECTION = 0.5  # of one unit's share: a misfit is made up over a few units instead of starving one
+MISFIT = 1.25  # a unit this much over its budget was coded at the lowest quality already
 MAX_DEBT_UNITS = 2.0  # older over- and underspending is forgotten: no burst after a quiet scene
 
 
@@ -33,6 +38,17 @@ class RateController:
         limit = MAX_CORRECTION * self.share
         wire = self.share - max(-limit, min(limit, self._debt))
         return Budget(wire, self._packet_overhead, self._max_payload)
+
+    def admit(self, packet_bytes: Sequence[int]) -> int:
+        """How many of a unit's packets to send, given their sizes on the wire; at least one.
+
+        All, but for rates below the codec's floor: then as many as fit. Any subset decodes, and interleaving makes it
+        another part of the picture in each unit, so what is left out comes with a later one."""
+        room = self.budget().wire_bytes
+        if sum(packet_bytes) <= MISFIT * room:
+            return len(packet_bytes)
+        fitting = int(np.searchsorted(np.cumsum(packet_bytes), room, side="right"))
+        return max(1, fitting)
 
     def spent(self, wire_bytes: int) -> None:
         """Account for a unit that was encoded with the last budget."""

@@ -41,9 +41,11 @@ class Resilient:
         for unit in range(len(pictures) // frames):
             budget: Budget = rate.budget()
             encoded = encoder.encode(pictures[unit * frames : (unit + 1) * frames], unit, budget)
-            rate.spent(encoded.wire_bytes)
-            wire += encoded.wire_bytes
-            units.append(segments(LATENTS.id, unit, unit * frames / fps, encoded.payloads, limit))
+            sizes = [len(p) + OVERHEAD_BYTES + IP_UDP_BYTES for p in encoded.payloads]
+            admitted = rate.admit(sizes)
+            rate.spent(sum(sizes[:admitted]))
+            wire += sum(sizes[:admitted])
+            units.append(segments(LATENTS.id, unit, unit * frames / fps, encoded.payloads, limit)[:admitted])
         return Encoded(tuple(map(len, units)), wire, len(units) * frames, units)
 
     def decode(self, encoded: Encoded, arrived: Sequence[Arrived]) -> list[Picture]:

@@ -54,7 +54,14 @@ def test_frozen_share_counts_only_what_should_have_moved() -> None:
 
 
 def test_table_has_a_line_for_each_contestant() -> None:
-    row = {"contestant": "a", "wire_kbps_target": 60, "wire_kbps": 61, "loss": 0.5, "psnr": 20.0, "ms_ssim": 0.5}
+    row = {
+        "contestant": "a",
+        "wire_kbps_target": 60,
+        "wire_kbps": 61,
+        "loss": 0.5,
+        "psnr": 20.0,
+        "ms_ssim": 0.5,
+    }
     text = table([row, row | {"contestant": "b", "psnr": 10.0}])
     assert "| 60 | a | 61.0 | 20.00 / 0.500 | 20.00 / 0.500 |" in text
     assert "| 60 | b |" in text

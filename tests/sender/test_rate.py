@@ -50,6 +50,20 @@ def test_any_four_seconds_are_within_ten_percent(misfits: list[float]) -> None:
         assert sum(spent[start : start + 15]) == pytest.approx(15 * 2000, rel=0.10)
 
 
+def test_below_the_codecs_floor_only_what_fits_is_sent() -> None:
+    rate = controller(10)  # 333 bytes a unit
+    assert rate.admit([150, 150, 150, 150]) == 2
+    assert rate.admit([500, 500]) == 1
+    assert rate.admit([200, 200]) == 2  # a usual misfit is the account's business
+    spent = []
+    for _ in range(60):
+        sizes = [160] * 4
+        spent.append(sum(sizes[: rate.admit(sizes)]))
+        rate.spent(spent[-1])
+    for start in range(60 - 15):
+        assert sum(spent[start : start + 15]) == pytest.approx(15 * 333.3, rel=0.10)
+
+
 def test_zero_rate_is_refused() -> None:
     with pytest.raises(ValueError, match="rate"):
         controller(0)

@@ -1,0 +1,98 @@
+"""`python -m tests.demo`: live video through a lossy link on this machine, from one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+from tests.demo.report import Analysis
+from tests.demo.run import DemoRun
+from tests.demo.settings import DemoError, Settings
+
+
+def say(text: str) -> None:
+    """One line, at once also when standard output is a file."""
+    print(text, flush=True)
+
+
+def main() -> int:
+    """The exit code: 0 done, 1 something could not start or broke down, 130 interrupted."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return demo(Settings.of(os.environ))
+    except DemoError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("demo: interrupted", file=sys.stderr)
+        return 130
+
+
+def demo(settings: Settings) -> int:
+    """Runs, measures, and writes the results."""
+    run = DemoRun(settings, say)
+    say(
+        f"semcast demo: {settings.source or 'rendered scene'}, {settings.size} at {settings.fps:g} fps, "
+        f"{settings.rate_kbps:g} kbit/s on the wire, {settings.loss:.0%} of the packets lost"
+    )
+    try:
+        source = run.prepare()
+        say("starting receiver, relay and sender")
+        run.start(source)
+        say(f"watch it at {run.page} (for {settings.seconds:g} s)\n")
+        measured = run.measure()
+    finally:
+        codes = run.stop()
+    if any(codes.values()):
+        raise DemoError(f"exit codes of the processes: {codes}; their logs are in {run.files.out}")
+    say("\ncomparing what was shown with what was sent")
+    began = time.monotonic()
+    analysis = Analysis(run.files, settings)
+    analysis.run()
+    summary = analysis.summary(measured | {"relay": run.relay_counts()})
+    run.files.summary.write_text(json.dumps(summary, indent=2) + "\n")
+    run.files.shown_video.unlink()  # large, and received.mp4 holds the same
+    say(f"compared in {time.monotonic() - began:.1f} s\n")
+    say(told(summary))
+    for path in (run.files.received, run.files.side_by_side, run.files.summary):
+        say(f"  {path}")
+    return 0
+
+
+def told(summary: dict[str, Any]) -> str:
+    """The summary as a person reads it."""
+    latency, encode, decode = summary["latency_ms"], summary["encode_ms"], summary["decode_ms"]
+    cpu, rss = summary["cpu_percent"], summary["rss_mb"]
+    lines = [
+        (
+            "frames",
+            f"{summary['frames_shown']} shown of {summary['frames_sent']} sent, {summary['fps_shown']} fps",
+        ),
+        ("frozen", f"{summary['frozen_seconds']} s (longest standstill {summary['longest_freeze_s']} s)"),
+        (
+            "link",
+            f"{summary['wire_kbps']} kbit/s on the wire, {100 * (summary['loss_observed'] or 0):.1f} % lost",
+        ),
+        ("latency", f"p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms"),
+        ("quality", f"PSNR {summary['psnr_db']} dB, MS-SSIM {summary['ms_ssim']}"),
+        (
+            "a unit",
+            f"encode p50 {encode['p50']} ms, p95 {encode['p95']}; decode p50 {decode['p50']}, p95 {decode['p95']}",
+        ),
+        ("cpu", f"sender {cpu['sender']} %, receiver {cpu['receiver']} % of a core"),
+        ("memory", f"sender {rss['sender']} MB, receiver {rss['receiver']} MB"),
+    ]
+    return "\n".join(f"  {name:8} {text}" for name, text in lines) + "\n"
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

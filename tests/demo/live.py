@@ -1,0 +1,49 @@
+"""The demo's lines in the terminal: plain text, so that they read as well in a log."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tests.demo.scrape import Figures
+
+TX, RX = "semcast_sender_", "semcast_receiver_"
+HEADER = "    time     sent rate   packet loss    shown   imagined   latency   shown/repeated/late"
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """Both daemons' figures at one time (monotonic seconds)."""
+
+    at: float
+    sender: Figures
+    receiver: Figures
+
+
+def row(now: Instant, before: Instant, started: float, seconds: float) -> str:
+    """One line about the time between two instants."""
+    span = max(1e-6, now.at - before.at)
+
+    def grown(name: str) -> float:
+        return now.receiver.get(RX + name) - before.receiver.get(RX + name)
+
+    rate = (now.sender.get(TX + "bytes_total") - before.sender.get(TX + "bytes_total")) * 8e-3 / span
+    fresh = grown("frames_shown_total") - grown("frames_repeated_total")
+    count = grown("capture_to_display_seconds_count")
+    latency = 1e3 * grown("capture_to_display_seconds_sum") / count if count else math.nan
+    totals = "/".join(
+        _figure(now.receiver.get(RX + name), "")
+        for name in ("frames_shown_total", "frames_repeated_total", "frames_dropped_total")
+    )
+    return (
+        f"{min(now.at - started, seconds):5.0f}/{seconds:<3.0f}s "
+        f"{_figure(rate, ' kbit/s', 1):>12} "
+        f"{_figure(100 * now.receiver.get(RX + 'packet_loss_ratio'), ' %'):>11} "
+        f"{_figure(fresh / span, ' fps', 1):>10} "
+        f"{_figure(100 * now.receiver.get(RX + 'imagined_ratio'), ' %'):>8} "
+        f"{_figure(latency, ' ms'):>9}   {totals}"
+    )
+
+
+def _figure(value: float, unit: str, digits: int = 0) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}{unit}"

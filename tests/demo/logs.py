@@ -1,0 +1,98 @@
+"""What a run left behind, as typed lines: the sender's and the receiver's frame logs, the relay's trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNIT_WRAP = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A frame handed to the encoder; times are seconds since the epoch."""
+
+    number: int  # place in the log and in the recording
+    unit: int
+    offset: int
+    captured_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLine:
+    """A picture on show at one tick of the receiver."""
+
+    number: int
+    unit: int
+    offset: int
+    shown_at: float
+    arrived: float  # share of the unit's elements that arrived
+    shares: tuple[float, float, float]  # received, recovered, imagined
+    concealed: bool
+    repeated: bool
+    trust: NDArray[np.uint8]  # (H / 16, W / 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A datagram as the sender emitted it and what the relay did with it."""
+
+    at: float
+    wire_bytes: int
+    copies: int
+
+
+def read_sent(path: Path) -> list[Sent]:
+    """The sender's --frame-log."""
+    return [
+        Sent(number, line["unit"], line["offset"], line["captured_at"])
+        for number, line in enumerate(_lines(path))
+    ]
+
+
+def read_shown(path: Path) -> list[ShownLine]:
+    """The receiver's --frame-log."""
+    return [
+        ShownLine(
+            line["number"],
+            line["unit"],
+            line["offset"],
+            line["shown_at"],
+            line["arrived"],
+            (line["trust"][0], line["trust"][1], line["trust"][2]),
+            line["concealed"],
+            line["repeated"],
+            np.frombuffer(line["map"].encode(), np.uint8).reshape(-1, line["columns"]) - ord("0"),
+        )
+        for line in _lines(path)
+    ]
+
+
+def read_packets(path: Path) -> list[Packet]:
+    """The relay's --trace."""
+    return [Packet(line["at"], line["wire_bytes"], line["copies"]) for line in _lines(path)]
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Whole lines only: the last one of a process that was stopped may be cut."""
+    for text in path.read_text().splitlines(keepends=True):
+        if text.endswith("\n"):
+            yield json.loads(text)
+
+
+class SentIndex:
+    """Finds the frame that a shown picture shows, by unit and offset."""
+
+    def __init__(self, sent: Sequence[Sent]) -> None:
+        self._by_place = {(line.unit, line.offset): line for line in sent}
+        self._by_wire = {(line.unit % UNIT_WRAP, line.offset): line for line in sent[-UNIT_WRAP:]}
+
+    def of(self, unit: int, offset: int) -> Sent | None:
+        """None when that frame was never sent (a concealed unit ahead of the sender)."""
+        return self._by_place.get((unit, offset)) or self._by_wire.get((unit % UNIT_WRAP, offset))

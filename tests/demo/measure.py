@@ -1,0 +1,120 @@
+"""The figures of summary.json from logs and pictures. Pure: times and lines in, numbers out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from tests.demo.logs import Packet, Sent, SentIndex, ShownLine
+
+STILL = 0.1  # mean absolute luma difference below which two pictures count as the same
+EDGE_S = 0.15
+FREEZE_S = 1.0  # a stretch at least this long counts as frozen
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The measured stretch of a run: `start` is when the first picture was shown, seconds since the epoch."""
+
+    start: float
+    seconds: float
+
+    @property
+    def end(self) -> float:
+        return self.start + self.seconds
+
+    def holds(self, time: float) -> bool:
+        """Whether something at this time counts."""
+        return self.start <= time < self.end
+
+
+def percentiles(values: Sequence[float], *wanted: int) -> dict[str, float]:
+    """{"p50": ...}; nan without values."""
+    if not values:
+        return {f"p{number}": math.nan for number in wanted}
+    return {f"p{number}": round(float(np.percentile(values, number)), 1) for number in wanted}
+
+
+def in_window(shown: Sequence[ShownLine], window: Window) -> list[ShownLine]:
+    """The ticks that count."""
+    return [line for line in shown if window.holds(line.shown_at)]
+
+
+def fresh(shown: Sequence[ShownLine]) -> list[ShownLine]:
+    """The first tick of each distinct picture."""
+    seen: set[tuple[int, int]] = set()
+    result = []
+    for line in shown:
+        if not line.repeated and (line.unit, line.offset) not in seen:
+            seen.add((line.unit, line.offset))
+            result.append(line)
+    return result
+
+
+def latencies_ms(shown: Sequence[ShownLine], index: SentIndex) -> list[float]:
+    """From capture at the sender to display, of every distinct picture that was really sent."""
+    pairs = ((line, index.of(line.unit, line.offset)) for line in fresh(shown))
+    return [1e3 * (line.shown_at - sent.captured_at) for line, sent in pairs if sent is not None]
+
+
+def frames_sent(sent: Sequence[Sent], first: Sent | None, seconds: float) -> int:
+    """Frames captured in the window that begins with the first frame shown."""
+    if first is None:
+        return 0
+    window = Window(first.captured_at, seconds)
+    return sum(window.holds(line.captured_at) for line in sent)
+
+
+def wire_kbps(packets: Sequence[Packet], window: Window, unit_seconds: float) -> float:
+    """Wire rate as the sender emits it, over the whole access units that fit into the window."""
+    units = int(window.seconds / unit_seconds + 1e-9)
+    if units < 1:
+        return math.nan
+    whole = Window(window.start, units * unit_seconds)
+    return sum(packet.wire_bytes for packet in packets if whole.holds(packet.at)) * 8e-3 / whole.seconds
+
+
+def loss(packets: Sequence[Packet], window: Window) -> float:
+    """Share of the packets emitted in the window that the link lost."""
+    gone = [packet.copies == 0 for packet in packets if window.holds(packet.at)]
+    return sum(gone) / len(gone) if gone else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How much a picture differs from the one before: mean absolute luma difference, at a time."""
+
+    at: float
+    difference: float
+
+    @property
+    def moves(self) -> bool:
+        return self.difference >= STILL
+
+
+def standstills(shown: Sequence[Change], sent: Sequence[Change], delay: float, end: float) -> list[float]:
+    """Lengths in seconds of the stretches in which the shown picture stood, though the sent one moved.
+
+    `shown` has a line for each tick, `sent` one for each frame at its capture; `delay` is how much later frames
+    are shown than captured. The last stretch lasts until `end`.
+    """
+    if not shown:
+        return []
+    times = [shown[0].at, *(change.at for change in shown[1:] if change.moves), end]
+    moved = [change.at + delay for change in sent if change.moves]
+    return [until - since for since, until in pairwise(times) if _any_inside(moved, since, until)]
+
+
+def _any_inside(times: Sequence[float], since: float, until: float) -> bool:
+    """Whether one lies well inside: the delay of single pictures differs a little."""
+    margin = min(EDGE_S, (until - since) / 4)
+    return any(since + margin < time < until - margin for time in times)
+
+
+def frozen_seconds(lengths: Sequence[float]) -> float:
+    """The sum of the stretches of at least FREEZE_S."""
+    return sum((length for length in lengths if length >= FREEZE_S), 0.0)

@@ -1,0 +1,94 @@
+"""The demo's child processes: started, watched, measured and stopped, each by its own process id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from tests.demo.settings import DemoError
+
+ROOT = Path(__file__).parent.parent.parent
+TICKS = os.sysconf("SC_CLK_TCK")
+STOP_SECONDS = 10.0
+TAIL_LINES = 12
+
+
+class Child:
+    """A python module of this repository as a process; standard error goes to `log`."""
+
+    def __init__(self, name: str, arguments: Sequence[str], log: Path, output: Path | None = None) -> None:
+        """Starts it. `output` takes its standard output, `log` does when there is none."""
+        self.name = name
+        self.log = log
+        self.peak_mb = 0.0
+        command = [sys.executable, "-m", *arguments]
+        # A session of its own: Ctrl-C in the terminal reaches the demo alone, which then stops its children in order.
+        with contextlib.ExitStack() as stack:
+            errors: IO[bytes] = stack.enter_context(log.open("wb"))
+            out: IO[bytes] = stack.enter_context(output.open("wb")) if output else errors
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=errors,
+                start_new_session=True,
+                env=os.environ | {"OMP_WAIT_POLICY": "passive"},
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raises DemoError with the end of its log when the process has ended."""
+        code = self._process.poll()
+        if code is not None:
+            raise DemoError(f"{self.name} ended with exit code {code}:\n{self.tail()}")
+
+    def tail(self) -> str:
+        """The last lines of its log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
+
+    def cpu_seconds(self) -> float:
+        """Processor time so far, all threads, user and system; 0 when it is gone."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def sample_memory(self) -> None:
+        """Keeps the largest resident size seen in `peak_mb`."""
+        with contextlib.suppress(OSError):
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+            self.peak_mb = max(self.peak_mb, pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+
+    def stop(self, timeout: float = STOP_SECONDS) -> int:
+        """SIGTERM, and SIGKILL when that takes too long; returns the exit code. May be called again."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        return self._process.wait()
+
+
+def free_port(kind: socket.SocketKind, preferred: int = 0) -> int:
+    """A port of this host that nobody uses now, the preferred one if it is free."""
+    for port in (preferred, 0):
+        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise DemoError("no free port on 127.0.0.1")

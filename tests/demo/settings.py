@@ -1,0 +1,103 @@
+"""What the demo is told by environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from common.values import Size, parse_size
+
+T = TypeVar("T")
+DEFAULT_SIZE = Size(256, 256)
+LIVE_PREFIXES = ("/dev/", ":", "screen")
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why and what to do."""
+
+
+@dataclass(frozen=True)  # without slots: `of` reads the defaults from the class
+class Settings:
+    """One run. `source` None: the clip that the project renders itself."""
+
+    source: str | None = None
+    loss: float = 0.5
+    rate_kbps: float = 60.0
+    size: Size = DEFAULT_SIZE
+    fps: float = 15.0
+    seconds: float = 20.0
+    seed: int = 1
+    burst: float | None = None
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    web_port: int = 8080
+    out: Path = Path("demo-out")
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Settings:
+        """From SOURCE, LOSS, RATE_KBPS, SIZE, FPS, DEMO_SECONDS and so on. Raises DemoError."""
+
+        def read(
+            name: str, default: T, convert: Callable[[str], T], valid: Callable[[T], bool], rule: str
+        ) -> T:
+            text = environ.get(name, "").strip()
+            if not text:
+                return default
+            try:
+                value = convert(text)
+            except ValueError:
+                value = None
+            if value is None or not valid(value):
+                raise DemoError(f"{name}: must be {rule} (got {text!r})")
+            return value
+
+        burst: float | None = None
+        return cls(
+            source=_source(environ.get("SOURCE", "").strip()),
+            loss=read("LOSS", cls.loss, float, lambda v: 0 <= v <= 1, "between 0 and 1"),
+            rate_kbps=read("RATE_KBPS", cls.rate_kbps, float, lambda v: 8 <= v < 1e6, "at least 8 (kbit/s)"),
+            size=read("SIZE", cls.size, parse_size, lambda v: True, "WIDTHxHEIGHT, multiples of 16"),
+            fps=read(
+                "FPS", cls.fps, float, lambda v: 1 <= v <= 60 and v % 0.25 == 0, "1 to 60 in steps of 0.25"
+            ),
+            seconds=read(
+                "DEMO_SECONDS", cls.seconds, float, lambda v: 2 <= v <= 86400, "at least 2 (seconds)"
+            ),
+            seed=read("SEED", cls.seed, int, lambda v: True, "a whole number"),
+            burst=read("BURST", burst, float, lambda v: v is not None and v >= 1, "at least 1 (packets)"),
+            delay_ms=read("DELAY_MS", cls.delay_ms, float, lambda v: 0 <= v <= 5000, "0 to 5000"),
+            jitter_ms=read("JITTER_MS", cls.jitter_ms, float, lambda v: 0 <= v <= 5000, "0 to 5000"),
+            web_port=read("WEB_PORT", cls.web_port, int, lambda v: 0 <= v < 65536, "a port number"),
+            out=Path(environ.get("DEMO_OUT", "").strip() or cls.out),
+        )
+
+    def described(self) -> dict[str, object]:
+        """For summary.json."""
+        return {
+            "source": self.source or "scene",
+            "loss": self.loss,
+            "burst": self.burst,
+            "delay_ms": self.delay_ms,
+            "jitter_ms": self.jitter_ms,
+            "rate_kbps": self.rate_kbps,
+            "size": str(self.size),
+            "fps": self.fps,
+            "seconds": self.seconds,
+            "seed": self.seed,
+        }
+
+
+def _source(text: str) -> str | None:
+    """A file as an absolute path; anything live, and URLs, as they are."""
+    if not text:
+        return None
+    if "://" in text or text.partition(":")[0] == "synthetic" or text.startswith(LIVE_PREFIXES):
+        return text
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise DemoError(
+            f"SOURCE: there is no file {text}; give a video file, /dev/videoN, a URL, screen or synthetic"
+        )
+    return str(path.resolve())

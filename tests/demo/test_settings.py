@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.values import Size
+from tests.demo.settings import DemoError, Settings
+
+
+def test_defaults() -> None:
+    assert Settings.of({}) == Settings()
+    assert Settings.of({"LOSS": "", "SOURCE": " "}) == Settings()
+
+
+def test_everything_can_be_set(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.touch()
+    settings = Settings.of(
+        {
+            "SOURCE": str(clip),
+            "LOSS": "0.9",
+            "RATE_KBPS": "40",
+            "SIZE": "320x176",
+            "FPS": "12.5",
+            "DEMO_SECONDS": "8",
+            "BURST": "20",
+            "DEMO_OUT": str(tmp_path / "out"),
+        }
+    )
+    assert settings.source == str(clip)
+    assert (settings.loss, settings.rate_kbps, settings.fps, settings.seconds) == (0.9, 40.0, 12.5, 8.0)
+    assert settings.size == Size(320, 176)
+    assert settings.burst == 20.0
+    assert settings.described()["size"] == "320x176"
+
+
+@pytest.mark.parametrize(
+    "source", ["synthetic", "synthetic:3", "/dev/video0", "rtsp://camera/1", ":0.0", "screen"]
+)
+def test_live_sources_are_passed_on(source: str) -> None:
+    assert Settings.of({"SOURCE": source}).source == source
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("LOSS", "50%"),
+        ("LOSS", "1.5"),
+        ("RATE_KBPS", "0"),
+        ("SIZE", "250x256"),
+        ("FPS", "0"),
+        ("DEMO_SECONDS", "1"),
+        ("BURST", "0.5"),
+        ("SEED", "x"),
+        ("SOURCE", "missing.mp4"),
+    ],
+)
+def test_mistakes_name_the_variable(name: str, text: str) -> None:
+    with pytest.raises(DemoError, match=rf"^{name}: "):
+        Settings.of({name: text})

@@ -1,0 +1,111 @@
+"""Real daemons on loopback for the end-to-end tests."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from proto.crypto import new_key_file
+from tests.demo.logs import ShownLine, read_shown
+from tests.demo.process import Child, free_port
+from tests.demo.scrape import Figures
+
+RX = "semcast_receiver_"
+
+
+class Bench:
+    """Starts daemons in a folder of their own, and ends all of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.key = folder / "link.key"
+        new_key_file(self.key)
+        self.udp_port = free_port(socket.SOCK_DGRAM)
+        self.metrics_port = free_port(socket.SOCK_STREAM)
+        self.children: list[Child] = []
+
+    def receiver(self, *flags: str, output: Path | None = None) -> Child:
+        """A receiver that listens; a recording is its only sink unless the flags name others."""
+        if "--play" not in flags:
+            flags = (*flags, "--play", str(self.folder / "shown.mkv"))
+        child = self._start(
+            "receiver",
+            *("receiver", "--listen", f"127.0.0.1:{self.udp_port}", "--key-file", str(self.key)),
+            *(
+                "--metrics.listen",
+                f"127.0.0.1:{self.metrics_port}",
+                "--frame-log",
+                str(self.shown_log),
+                *flags,
+            ),
+            output=output,
+        )
+        self.wait("the receiver to listen", lambda: bool(self.figures().samples))
+        return child
+
+    def sender(self, to: int | None = None, key: Path | None = None, *flags: str) -> Child:
+        """A sender of the synthetic scene, at its defaults otherwise."""
+        return self._start(
+            "sender",
+            *("sender", "--source", "synthetic", "--to", f"127.0.0.1:{to or self.udp_port}"),
+            *("--key-file", str(key or self.key), "--metrics.listen", "off", *flags),
+        )
+
+    def relay(self, *flags: str) -> tuple[Child, int]:
+        """A relay to the receiver, and its port."""
+        port = free_port(socket.SOCK_DGRAM)
+        target = f"127.0.0.1:{self.udp_port}"
+        return self._start(
+            "relay", "tests.relay", "--listen", f"127.0.0.1:{port}", "--to", target, *flags
+        ), port
+
+    def _start(self, name: str, *arguments: str, output: Path | None = None) -> Child:
+        child = Child(name, arguments, self.folder / f"{name}{len(self.children)}.log", output)
+        self.children.append(child)
+        return child
+
+    @property
+    def shown_log(self) -> Path:
+        return self.folder / "shown.jsonl"
+
+    def shown(self) -> list[ShownLine]:
+        """Every tick so far."""
+        return read_shown(self.shown_log) if self.shown_log.exists() else []
+
+    def figures(self) -> Figures:
+        """The receiver's metrics."""
+        return Figures.fetch(self.metrics_port)
+
+    def wait(self, what: str, ready: Callable[[], bool], seconds: float = 40.0) -> None:
+        """Fails with the processes' logs when that takes too long or a process ends."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            for child in self.children:
+                child.check()
+            assert time.monotonic() < deadline, f"waited for {what}\n" + "\n".join(
+                c.tail() for c in self.children
+            )
+            time.sleep(0.05)
+
+    def wait_shown(self, count: int) -> None:
+        """Until so many ticks have been shown since the start."""
+        self.wait(f"{count} pictures", lambda: len(self.shown()) >= count)
+
+    def stop(self, child: Child) -> int:
+        """Ends one daemon with SIGTERM; its exit code."""
+        self.children.remove(child)
+        return child.stop()
+
+
+@contextmanager
+def daemons(folder: Path) -> Iterator[Bench]:
+    """A Bench whose processes are all gone at the end."""
+    bench = Bench(folder)
+    try:
+        yield bench
+    finally:
+        for child in bench.children:
+            child.stop()

@@ -1,0 +1,97 @@
+"""`make demo` as its user sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.demo.process import ROOT
+
+pytestmark = pytest.mark.timeout(180)
+
+KEYS = {
+    *("frames_sent", "frames_shown", "fps_shown", "frozen_seconds", "longest_freeze_s", "loss_observed"),
+    *(
+        "wire_kbps",
+        "latency_ms",
+        "psnr_db",
+        "ms_ssim",
+        "encode_ms",
+        "decode_ms",
+        "cpu_percent",
+        "rss_mb",
+        "settings",
+    ),
+}
+
+
+def start(**variables: str) -> subprocess.Popen[str]:
+    environ = {
+        name: value for name, value in os.environ.items() if name not in ("SOURCE", "LOSS")
+    } | variables
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.demo"],
+        cwd=ROOT,
+        env=environ | {"WEB_PORT": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_run_leaves_videos_and_a_summary(tmp_path: Path) -> None:
+    with start(DEMO_SECONDS="4", DEMO_OUT=str(tmp_path), LOSS="0.3") as demo:
+        output, errors = demo.communicate()
+    assert (demo.returncode, errors) == (0, "")
+    assert "watch it at http://127.0.0.1:" in output
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert set(summary) >= KEYS
+    assert summary["settings"]["loss"] == 0.3
+    assert 50 <= summary["frames_shown"] <= 66
+    assert 58 <= summary["frames_sent"] <= 62
+    assert summary["frozen_seconds"] == 0
+    assert summary["wire_kbps"] == pytest.approx(60, rel=0.15)
+    assert 0.1 < summary["loss_observed"] < 0.5
+    assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p95"] < 2000
+    assert summary["psnr_db"] > 10
+    assert 0 < summary["ms_ssim"] < 1
+    for daemon in ("sender", "receiver"):
+        assert summary["cpu_percent"][daemon] > 0
+        assert 20 < summary["rss_mb"][daemon] < 2000
+    for name in ("received.mp4", "side_by_side.mp4"):
+        with av.open(str(tmp_path / name)) as video:
+            assert sum(1 for _ in video.decode(video=0)) >= 50
+    assert not (tmp_path / "shown.y4m").exists()
+
+
+def test_an_interrupted_run_leaves_no_process(tmp_path: Path) -> None:
+    with start(DEMO_SECONDS="60", DEMO_OUT=str(tmp_path), SOURCE="synthetic") as demo:
+        assert demo.stdout is not None
+        while "watch it" not in demo.stdout.readline():
+            assert demo.poll() is None
+        time.sleep(0.5)
+        demo.send_signal(signal.SIGTERM)
+        _, errors = demo.communicate()
+    assert demo.returncode == 130
+    assert errors == "demo: interrupted\n"
+    mine = str(tmp_path).encode()
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert mine not in command.read_bytes()
+        except OSError:
+            continue
+
+
+def test_a_missing_source_is_told(tmp_path: Path) -> None:
+    with start(SOURCE=str(tmp_path / "no.mp4")) as demo:
+        _, errors = demo.communicate()
+    assert demo.returncode == 1
+    assert errors.startswith("demo: SOURCE: there is no file")

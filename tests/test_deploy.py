@@ -1,0 +1,48 @@
+"""What deploy/ says is what the daemons do: every setting listed with its default, units that start them."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from common.config import Section, leaves
+from receiver.config import ReceiverConfig
+from sender.config import SenderConfig
+
+DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
+MODELS: dict[str, type[Section]] = {"sender": SenderConfig, "receiver": ReceiverConfig}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_example_lists_every_setting_with_its_default(name: str) -> None:
+    tree = yaml.safe_load((DEPLOY / "config" / f"{name}.yaml").read_text())
+    settings = list(leaves(MODELS[name]))
+    required = {leaf.path[0]: tree[leaf.path[0]] for leaf in settings if leaf.field.is_required()}
+    defaults = MODELS[name].model_validate(required).model_dump(mode="json")
+    assert MODELS[name].model_validate(tree).model_dump(mode="json") == defaults
+    for leaf in settings:
+        branch = tree
+        for part in leaf.path:
+            assert part in branch, f"{leaf.name} is not in the example"
+            branch = branch[part]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_units_start_the_daemons_and_do_not_restart_in_vain(name: str) -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.read(DEPLOY / "systemd" / f"{name}.service")
+    service = unit["Service"]
+    assert service["Type"] == "notify"
+    assert f"bin/{name} --config /etc/semcast/{name}.yaml" in service["ExecStart"]
+    assert "78" in service["RestartPreventExitStatus"].split()
+
+
+def test_prometheus_scrapes_the_default_addresses() -> None:
+    config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    targets = [t for job in config["scrape_configs"] for s in job["static_configs"] for t in s["targets"]]
+    for name, target in zip(MODELS, targets, strict=True):
+        tree = yaml.safe_load((DEPLOY / "config" / f"{name}.yaml").read_text())
+        assert tree["metrics"]["listen"] == target
