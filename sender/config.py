@@ -118,7 +118,7 @@ class PacketSection(Section):
     )
 
 
-class SenderMetrics(MetricsSection):
+class SenderMetricsSection(MetricsSection):
     """Figures for Prometheus, over HTTP."""
 
     listen: AddressField | None = option(
@@ -150,7 +150,7 @@ class SenderConfig(Section):
     pacing: PacingSection = PacingSection()
     packet: PacketSection = PacketSection()
     log: LogSection = LogSection()
-    metrics: SenderMetrics = SenderMetrics()
+    metrics: SenderMetricsSection = SenderMetricsSection()
 
     @field_validator("to")
     @classmethod

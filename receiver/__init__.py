@@ -1,0 +1,1 @@
+"""The receiver daemon: turns whatever packets arrive into live pictures."""

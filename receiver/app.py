@@ -1,0 +1,199 @@
+"""Wires the receiver together: socket -> endpoint -> player -> decode worker -> player -> sinks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from common.clock import WallClock, monotonic
+from common.codec import registry as codecs
+from common.codec.base import UnitDecoder
+from common.codec.weights import WeightsError
+from common.log import Log, setup
+from common.metrics import MetricsServer
+from common.runtime.base import BackendError
+from common.service import EX_NOINPUT, EX_UNAVAILABLE, ServiceError, ready
+from proto.crypto import KeyFileError, load_key
+from proto.session import ReceiverEndpoint
+from proto.streams import LATENTS
+from receiver.config import ReceiverConfig
+from receiver.decode import DecodeWorker, Outcome
+from receiver.framelog import FrameLog
+from receiver.metrics import ReceiverMetrics
+from receiver.play.base import Shown, Sink, SinkError
+from receiver.player import Player
+from receiver.program import Describe
+from receiver.receive import Receive, open_socket
+
+MAX_UNITS = 16
+"""Units open at a time: over four seconds of quarter-second units, more than the longest playout delay."""
+
+DEFAULT_PROFILE = "resilient"
+"""Loaded before the first packet, so that the first unit is not late."""
+
+SINK_CHECK_S = 0.2
+
+log = Log("app")
+
+
+class App:
+    """The receiver of one configuration.  `describe` and `create` stand for the codec, so that tests bring theirs."""
+
+    def __init__(
+        self,
+        config: ReceiverConfig,
+        describe: Describe = codecs.describe,
+        create: Callable[[str], UnitDecoder] | None = None,
+    ) -> None:
+        self.config = config
+        self.registry = CollectorRegistry()
+        self.port = 0
+        """The UDP port in use, once `main` listens."""
+        self.metrics_port = 0
+        self.endpoint = ReceiverEndpoint(_key(config.key_file), MAX_UNITS)
+        self._create = create or self._decoder
+        self._worker = DecodeWorker(self._create, self._outcome)
+        delay = config.playout.delay_ms
+        self.player = Player(
+            self.endpoint,
+            self._worker,
+            describe,
+            self._show,
+            delay=None if isinstance(delay, str) else delay / 1000,
+            lost_after=config.signal.lost_after,
+            wall=WallClock(),
+        )
+        self.sinks: list[Sink] = [self._sink(name) for name in config.play]
+        self._metrics = ReceiverMetrics(self.registry, self.endpoint, self.player, self._worker, self.sinks)
+        self.player.on_unit = self._metrics.unit
+        self._frame_log: FrameLog | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def main(self) -> None:
+        """Receive and play until cancelled, or until every sink has ended."""
+        loop = self._loop = asyncio.get_running_loop()
+        async with contextlib.AsyncExitStack() as stack:
+            if self.config.frame_log is not None:
+                self._frame_log = FrameLog(self.config.frame_log)
+                stack.callback(self._frame_log.close)
+            await asyncio.to_thread(self._prepare)
+            self._worker.start()
+            stack.callback(self._worker.close)
+            for sink in self.sinks:
+                await sink.start()
+                stack.push_async_callback(sink.close)
+            if self.config.metrics.listen is not None:
+                server = MetricsServer(self.registry, self.config.metrics.listen, self.health)
+                self.metrics_port = (await server.start()).port
+                stack.push_async_callback(server.close)
+            socket = open_socket(self.config.listen)
+            self.port = socket.getsockname()[1]
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: Receive(self.endpoint, self.player.arrived), sock=socket
+            )
+            stack.callback(transport.close)
+            log.info("listening", address=str(self.config.listen), port=self.port)
+            ready()
+            async with asyncio.TaskGroup() as group:
+                player = group.create_task(self.player.run(), name="player")
+                await self._until_sinks_end()
+                player.cancel()
+
+    def health(self) -> tuple[bool, Mapping[str, object]]:
+        """The receiver does its work also without a signal; only a dead decode thread is a failure."""
+        return self._worker.alive, {"state": str(self.player.state), "shown": self.player.shown}
+
+    def figures(self) -> dict[str, object]:
+        """What the page shows."""
+        player, now = self.player, monotonic()
+        sums = player.figures
+        latencies = sums.total("latencies", now)
+        latency = sums.total("latency", now) / latencies * 1000 if latencies else None
+        return {
+            "state": str(player.state),
+            "loss": sums.share("lost", "sent", now),
+            "imagined": sums.share("imagined", "cells", now),
+            "latency_ms": latency,
+            "playout_delay_ms": player.delay * 1000,
+            "rate_kbps": sums.rate("bytes", now) * 8 / 1000,
+            "fps_shown": sums.rate("pictures", now),
+            "frames_shown": player.shown,
+            "frames_concealed": player.concealed,
+            "frozen_seconds": player.frozen_seconds,
+            "packets_lost": self.endpoint.tallies[LATENTS.id].lost,
+        }
+
+    def _decoder(self, profile: str) -> UnitDecoder:
+        return codecs.create_decoder(profile, self.config.decode.backend, self.config.decode.threads)
+
+    def _prepare(self) -> None:
+        """Load the decoder before the first packet (blocking).  Raises ServiceError with the fix."""
+        try:
+            self._worker.prepare(DEFAULT_PROFILE)
+        except (BackendError, WeightsError, ValueError) as error:
+            raise ServiceError(f"decode: {error}", EX_UNAVAILABLE) from None
+
+    def _sink(self, name: str) -> Sink:
+        match name:
+            case "web":
+                try:
+                    from receiver.play.web import WebSink
+                except ImportError as error:
+                    raise SinkError(
+                        f"play web: needs aiortc and aiohttp ({error}); install: pip install 'semcast[web]'"
+                    ) from None
+                return WebSink(self.config.web.listen, self.figures, self.config.web.max_viewers)
+            case "window":
+                from receiver.play.window import WindowSink
+
+                return WindowSink()
+            case "-":
+                from receiver.play.y4m import Y4mSink
+
+                return Y4mSink()
+            case _:
+                from receiver.play.file import FileSink
+
+                return FileSink(Path(name))
+
+    def _outcome(self, outcome: Outcome) -> None:
+        """Called on the decode thread."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+                loop.call_soon_threadsafe(self.player.decoded, outcome)
+
+    def _show(self, shown: Shown) -> None:
+        for sink in self.sinks:
+            sink.show(shown)
+        self._metrics.shown(shown)
+        if self._frame_log is not None:
+            self._frame_log.write(shown)
+
+    async def _until_sinks_end(self) -> None:
+        """Return when nobody looks any more: window closed, pipe closed."""
+        told: set[str] = set()
+        while not all(sink.ended for sink in self.sinks):
+            for sink in self.sinks:
+                if sink.ended and sink.name not in told:
+                    told.add(sink.name)
+                    log.info("sink ended", sink=sink.name)
+            await asyncio.sleep(SINK_CHECK_S)
+        log.info("no sink left")
+
+
+async def main(config: ReceiverConfig) -> None:
+    """Run the receiver until it is told to stop."""
+    setup(config.log.level, config.log.format)
+    await App(config).main()
+
+
+def _key(path: Path) -> bytes:
+    try:
+        return load_key(path)
+    except KeyFileError as error:
+        raise ServiceError(f"key_file: {error}", EX_NOINPUT) from None

@@ -1,0 +1,125 @@
+"""The receiver's settings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import field_validator
+
+from common.config import LogSection, MetricsSection, Section, load, option
+from common.values import Address, AddressField
+
+ENV_PREFIX = "SEMCAST_RECEIVER_"
+
+EPILOG = """examples:
+  receiver --listen :5004 --key-file link.key --play web
+  receiver --listen :5004 --key-file link.key --play - | ffplay -
+  receiver --listen :5004 --key-file link.key --play window --play flight.mkv
+
+Times of capture come from the sender's clock, so the latency shown is right only if the clocks of both hosts are in
+step (NTP or PTP); playback itself does not depend on it.
+"""
+
+RECORDINGS = (".mp4", ".mkv")
+
+
+class WebSection(Section):
+    """The browser page (`--play web`)."""
+
+    listen: AddressField = option(
+        Address("127.0.0.1", 8080),
+        "address of the page; anyone who reaches it can watch, so keep it local or put it behind a proxy with a login",
+        metavar="HOST:PORT",
+    )
+    max_viewers: int = option(8, "browsers that may watch at a time; each costs one VP8 encoder", ge=1, le=64)
+
+
+class PlayoutSection(Section):
+    """When pictures are shown."""
+
+    delay_ms: Literal["auto"] | float = option(
+        "auto",
+        "time from the earliest possible arrival of a picture's first packet to its display; "
+        "`auto`: what the packets of the last 10 s needed to be nearly all in time, at least 0.8 access units",
+        unit="ms",
+        metavar="auto|MS",
+    )
+
+    @field_validator("delay_ms")
+    @classmethod
+    def _in_range(cls, value: float | str) -> float | str:
+        if not isinstance(value, str) and not 0 <= value <= MAX_DELAY_MS:
+            raise ValueError(f"must be `auto` or 0 to {MAX_DELAY_MS} ms")
+        return value
+
+
+MAX_DELAY_MS = 3000
+
+
+class ReceiverMetricsSection(MetricsSection):
+    """Figures for Prometheus, over HTTP."""
+
+    listen: AddressField | None = option(
+        Address("127.0.0.1", 9101), "address of /metrics and /healthz; `off` for none", metavar="HOST:PORT"
+    )
+
+
+class SignalSection(Section):
+    """When the link counts as lost."""
+
+    lost_after: float = option(2.0, "silence after which the viewer is told", unit="s", ge=0.2, le=60)
+
+
+class DecodeSection(Section):
+    """The decoder."""
+
+    backend: str = option("auto", "runtime of the networks: auto, onnxruntime or openvino")
+    threads: int = option(1, "threads of the decoder's networks", ge=1, le=64)
+
+
+class ReceiverConfig(Section):
+    """Everything that can be set."""
+
+    listen: AddressField = option(
+        Address("", 5004), "UDP address to receive at; no host means every interface", metavar="[HOST]:PORT"
+    )
+    key_file: Path = option(..., "the key shared with the sender (made by `sender --new-key FILE`)")
+    play: tuple[str, ...] = option(
+        ("web",),
+        "where pictures go: web, window, a recording (FILE.mp4, FILE.mkv), or - for raw video (Y4M) on standard output",
+        metavar="SINK",
+    )
+    frame_log: Path | None = option(None, "write one JSON line for every picture shown")
+    playout: PlayoutSection = PlayoutSection()
+    signal: SignalSection = SignalSection()
+    decode: DecodeSection = DecodeSection()
+    web: WebSection = WebSection()
+    metrics: ReceiverMetricsSection = ReceiverMetricsSection()
+    log: LogSection = LogSection()
+
+    @field_validator("play")
+    @classmethod
+    def _known_sinks(cls, play: tuple[str, ...]) -> tuple[str, ...]:
+        if not play:
+            raise ValueError("must name at least one sink, for example web")
+        for sink in play:
+            if sink not in ("web", "window", "-") and Path(sink).suffix.lower() not in RECORDINGS:
+                raise ValueError(f"{sink!r} must be web, window, - or a file ending in .mp4 or .mkv")
+        if len(set(play)) < len(play):
+            raise ValueError("names a sink twice")
+        return play
+
+
+def configure(argv: Sequence[str] | None = None) -> ReceiverConfig:
+    """The settings from the command line (sys.argv by default), environment and file.  Raises ConfigError."""
+    return load(
+        ReceiverConfig,
+        sys.argv[1:] if argv is None else argv,
+        prog="receiver",
+        description="Receive live video over a very lossy link and show it.",
+        env_prefix=ENV_PREFIX,
+        epilog=EPILOG,
+    )

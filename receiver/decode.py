@@ -1,0 +1,118 @@
+"""The decode worker: one thread that owns the decoders and their state."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from common.codec.base import CodecError, DecodedUnit, UnitDecoder
+from common.handoff import DropOldest
+from common.log import Log, RateLimited
+from proto.reassembler import ReceivedUnit
+from receiver.playout import Conceal, Decode
+
+MAX_DECODERS = 2
+"""The sender's present run, and the one before it, which conceals until the first picture of the new one."""
+
+JOIN_TIMEOUT_S = 5.0
+
+log = Log("decode")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One unit to decode, or to conceal (`received` is None)."""
+
+    generation: int
+    """Which run of a sender; each has a decoder of its own."""
+    profile: str
+    step: Decode | Conceal
+    received: ReceivedUnit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a job; `unit` is None when not even concealing worked."""
+
+    job: Job
+    unit: DecodedUnit | None
+    seconds: float
+
+
+class DecodeWorker:
+    """`submit` from the event loop thread; `done` is called on the worker thread.
+
+    Per generation at most one job may be under way, so that at most two wait.
+    """
+
+    def __init__(self, create: Callable[[str], UnitDecoder], done: Callable[[Outcome], None]) -> None:
+        self.damaged = 0
+        """Units whose payloads were authentic but could not be decoded."""
+        self.failures = 0
+        """Units on which the decoder broke down."""
+        self._create = create
+        self._done = done
+        self._jobs: DropOldest[Job] = DropOldest(MAX_DECODERS)
+        self._decoders: dict[int, UnitDecoder] = {}
+        self._spare: tuple[str, UnitDecoder] | None = None
+        self._trouble = RateLimited(log)
+        self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """The thread runs."""
+        return self._thread.is_alive()
+
+    def prepare(self, profile: str) -> None:
+        """Load a decoder ahead of the first packet; blocking.  Before `start`; raises what loading raises."""
+        self._spare = (profile, self._create(profile))
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """Stop after the job in hand.  Blocks up to five seconds."""
+        self._jobs.close()
+        self._jobs.clear()
+        if self._thread.is_alive():
+            self._thread.join(JOIN_TIMEOUT_S)
+
+    def _run(self) -> None:
+        while not self._jobs.closed:
+            job = self._jobs.get()
+            if job is not None:
+                begun = time.perf_counter()
+                unit = self._attempt(job)
+                self._done(Outcome(job, unit, time.perf_counter() - begun))
+        self._trouble.flush()
+
+    def _attempt(self, job: Job) -> DecodedUnit | None:
+        """The unit; concealed if it is damaged; None if that fails too.  Never raises."""
+        for received in (job.received, None):
+            try:
+                return self._decoder(job).decode(received)
+            except CodecError as error:
+                self.damaged += received is not None
+                self._trouble.add("damaged unit concealed", reason=str(error))
+            except Exception as error:
+                self.failures += 1
+                self._decoders.pop(job.generation, None)  # its state is not to be trusted any more
+                self._trouble.add("decoder failed", error=f"{type(error).__name__}: {error}")
+        return None
+
+    def _decoder(self, job: Job) -> UnitDecoder:
+        decoder = self._decoders.get(job.generation)
+        if decoder is None:
+            if self._spare is not None and self._spare[0] == job.profile:
+                decoder, self._spare = self._spare[1], None
+            else:
+                decoder = self._create(job.profile)
+            self._decoders[job.generation] = decoder
+            while len(self._decoders) > MAX_DECODERS:
+                del self._decoders[min(self._decoders)]
+        return decoder

@@ -1,0 +1,60 @@
+"""`--frame-log`: one JSON line for every picture shown, for measuring."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from common.log import Log
+from common.service import EX_CANTCREAT, ServiceError
+from receiver.play.base import Shown
+
+log = Log("framelog")
+
+
+class FrameLog:
+    """Written line by line on the event loop thread: a line is some 500 bytes and goes to the page cache."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ServiceError when the file cannot be made."""
+        self._failed = False
+        try:
+            self._file: TextIO = path.open("w", encoding="utf-8", buffering=1)
+        except OSError as error:
+            raise ServiceError(f"frame_log: cannot write {path}: {error.strerror}", EX_CANTCREAT) from None
+
+    def write(self, shown: Shown) -> None:
+        """Add a line.  A full disk ends the log, not the daemon."""
+        if self._failed:
+            return
+        try:
+            self._file.write(json.dumps(line(shown), separators=(",", ":")) + "\n")
+        except OSError as error:
+            self._failed = True
+            log.error("frame log ended", reason=error.strerror)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+def line(shown: Shown) -> dict[str, object]:
+    """`trust`: shares received, recovered, imagined; `map`: one digit a region, row by row, `columns` wide."""
+    counts = np.bincount(shown.trust.ravel(), minlength=3)[:3]
+    return {
+        "number": shown.number,
+        "unit": shown.unit,
+        "offset": shown.offset,
+        "captured_at": round(shown.captured_at, 4),
+        "shown_at": round(shown.shown_at, 4),
+        "arrived": round(shown.arrived, 4),
+        "trust": [round(float(count) / max(1, shown.trust.size), 4) for count in counts],
+        "concealed": shown.concealed,
+        "repeated": shown.repeated,
+        "columns": shown.trust.shape[1],
+        "map": (shown.trust.ravel() + ord("0")).tobytes().decode("ascii"),
+    }

@@ -1,0 +1,107 @@
+"""The playout clock: when should a picture captured at media time m be shown?
+
+Pure and clock-free: every method takes `now` (monotonic seconds).  Media time is the sender's own time
+base (seconds); its offset to `now` is unknown and drifts.  The smallest `now - media_time` seen lately is
+the transit of a packet that queued nowhere, so it stands for the path; everything above it is jitter,
+which the playout delay absorbs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+WINDOW_S = 10.0
+"""A transit minimum is forgotten after this long: the base follows a drifting clock or a longer path."""
+
+RECENT_S = 1.0
+"""When all transits of so long a time are beyond the delay, the path has become longer: jump at once."""
+
+RECENT_MIN_SAMPLES = 4
+"""Fewer late packets than this prove nothing about the path."""
+
+BUCKET_S = 0.25
+"""The minimum is kept per bucket of this length: WINDOW_S / BUCKET_S entries at any packet rate."""
+
+SLEW_PER_S = 0.02
+"""The base rises at most this fast (seconds a second): playback slows down unnoticeably, without a jump."""
+
+
+class PlayoutClock:
+    """Maps media time to display time.  One per session; owned by the event loop thread."""
+
+    def __init__(self, delay: float) -> None:
+        """`delay`: seconds between the earliest possible arrival of a unit's first packet and its display."""
+        if delay < 0:
+            raise ValueError(f"delay: must be >= 0 seconds (got {delay})")
+        self.delay = delay
+        self.jumps = 0
+        self._base: float | None = None
+        self._updated = 0.0
+        self._minima: deque[tuple[int, float, int]] = deque()  # (bucket number, smallest transit, samples)
+
+    @property
+    def started(self) -> bool:
+        """True once a packet was observed; before that there is no display time."""
+        return self._base is not None
+
+    @property
+    def base(self) -> float:
+        """The estimate of the undisturbed `now - media_time`, seconds.  Raises RuntimeError before start."""
+        if self._base is None:
+            raise RuntimeError("the playout clock has seen no packet yet")
+        return self._base
+
+    def observe(self, media_time: float, now: float) -> None:
+        """Note that a packet with this media time arrived at `now`.  Call for every accepted packet."""
+        transit = now - media_time
+        self._remember(transit, now)
+        if self._base is None or transit < self._base:
+            self._base, self._updated = transit, now
+            return
+        if self._path_changed(now):
+            self._base, self._updated = self._minimum_since(now - RECENT_S), now
+            while self._minima and (self._minima[0][0] + 1) * BUCKET_S <= now - RECENT_S:
+                self._minima.popleft()
+            self.jumps += 1
+            return
+        floor = min(smallest for _, smallest, _ in self._minima)
+        if floor > self._base:
+            self._base = min(floor, self._base + SLEW_PER_S * min(1.0, max(0.0, now - self._updated)))
+        self._updated = now
+
+    def display_time(self, media_time: float) -> float:
+        """When (monotonic) the picture of this media time is due.  Raises RuntimeError before start."""
+        return media_time + self.base + self.delay
+
+    def media_time(self, now: float) -> float:
+        """The media time that is due at `now`: the inverse of display_time."""
+        return now - self.base - self.delay
+
+    def reset(self) -> None:
+        """Forget everything: a new session has a time base of its own."""
+        self._base = None
+        self._minima.clear()
+
+    def _remember(self, transit: float, now: float) -> None:
+        bucket = int(now // BUCKET_S)
+        if self._minima and self._minima[-1][0] >= bucket:
+            last, smallest, samples = self._minima[-1]
+            self._minima[-1] = (last, min(smallest, transit), samples + 1)
+        else:
+            self._minima.append((bucket, transit, 1))
+        while (self._minima[0][0] + 1) * BUCKET_S < now - WINDOW_S:
+            self._minima.popleft()
+
+    def _path_changed(self, now: float) -> bool:
+        """True when for RECENT_S nothing arrived that could still have been shown in time."""
+        assert self._base is not None
+        since = now - RECENT_S
+        recent = [entry for entry in self._minima if (entry[0] + 1) * BUCKET_S > since]
+        if sum(samples for _, _, samples in recent) < RECENT_MIN_SAMPLES:
+            return False
+        if recent[0][0] * BUCKET_S > since:  # less than RECENT_S of evidence (start, or after a silence)
+            return False
+        return min(smallest for _, smallest, _ in recent) > self._base + self.delay
+
+    def _minimum_since(self, since: float) -> float:
+        return min(smallest for bucket, smallest, _ in self._minima if (bucket + 1) * BUCKET_S > since)

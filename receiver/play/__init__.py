@@ -1,0 +1,1 @@
+"""Sinks: where shown pictures go (browser page, file, window, raw stream)."""

@@ -1,0 +1,241 @@
+"""Plays what arrives: hands units to the decode worker when they are due and shows a picture at every tick."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+from common.clock import WallClock, monotonic
+from common.codec.base import IMAGINED, DecodedUnit
+from common.log import Log
+from proto.session import Arrival, ReceiverEndpoint
+from proto.streams import LATENTS
+from proto.wire import IP_UDP_BYTES
+from receiver.decode import Job, Outcome
+from receiver.figures import Figures
+from receiver.play.base import Shown, SignalState
+from receiver.playout import Decode, Tick, Wait
+from receiver.program import Describe, Program, Shot
+
+MAX_SLEEP_S = 0.5
+"""The signal state is looked at this often even when nothing happens."""
+
+log = Log("play")
+
+
+class Worker(Protocol):
+    """What the player needs of the decode worker."""
+
+    def submit(self, job: Job) -> None: ...
+
+
+class Player:
+    """Owned by the event loop thread; `arrived` and `decoded` only note what happened and wake `run`."""
+
+    def __init__(
+        self,
+        endpoint: ReceiverEndpoint,
+        worker: Worker,
+        describe: Describe,
+        show: Callable[[Shown], None],
+        *,
+        delay: float | None,
+        lost_after: float,
+        wall: WallClock,
+    ) -> None:
+        """`delay`: playout delay in seconds (None: automatic); `lost_after`: seconds of silence."""
+        self.figures = Figures()
+        self.state = SignalState.WAITING
+        self.shown = self.concealed = self.repeated = 0
+        self.frozen_seconds = 0.0
+        """Time during which a picture stood although the next one was due."""
+        self.bytes = 0
+        self.cells = self.cells_imagined = self.elements = self.elements_lost = 0
+        self.last: Shown | None = None
+        self.on_unit: Callable[[DecodedUnit, float], None] | None = None
+        self.current: Program | None = None
+        self._coming: Program | None = None
+        self._generation = 0
+        self._late_before = self._damaged_before = 0
+        self._endpoint = endpoint
+        self._worker = worker
+        self._describe = describe
+        self._show = show
+        self._delay = delay
+        self._lost_after = lost_after
+        self._wall = wall
+        self._last_arrival = -math.inf
+        self._tallied = (0, 0)
+        self._wake = asyncio.Event()
+
+    def arrived(self, arrival: Arrival, payload_bytes: int, now: float) -> None:
+        """A segment was taken in (called by the socket)."""
+        self.figures.add(now, packets=1, bytes=payload_bytes + IP_UDP_BYTES)
+        if not arrival.active or arrival.stream != LATENTS.id:
+            return
+        if arrival.took_over:
+            self._take_over()
+        self._last_arrival = now
+        program = self._coming or self.current
+        if program is not None:
+            program.arrived(arrival.unit, now, self._wall.from_monotonic(now))
+        self._wake.set()
+
+    def decoded(self, outcome: Outcome) -> None:
+        """A job is done (called in the event loop thread)."""
+        now = monotonic()
+        shots: list[Shot] = []
+        if outcome.unit is not None:
+            unit = outcome.unit
+            shots = [
+                Shot(picture, unit.trust, unit.arrived / max(1, unit.total)) for picture in unit.pictures
+            ]
+            self._account(outcome, unit, now)
+        for program in (self.current, self._coming):
+            if program is not None and program.generation == outcome.job.generation and program.playout:
+                program.playout.decoded(outcome.job.step, shots, outcome.seconds, now)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Play until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now = monotonic()
+            wake_at = min(self.step(now), now + MAX_SLEEP_S)
+            timer = loop.call_later(max(0.0, wake_at - monotonic()), self._wake.set)
+            await self._wake.wait()
+            self._wake.clear()
+            timer.cancel()
+
+    def step(self, now: float) -> float:
+        """Do what is due at `now`; return when to come again (monotonic seconds)."""
+        self._watch_signal(now)
+        until = math.inf
+        for program in (self.current, self._coming):
+            if program is not None:
+                until = min(until, self._plan(program, now))
+        if self._coming is not None and self._coming.playout is not None:
+            until = min(until, self._coming.playout.next_tick)
+            if now >= self._coming.playout.next_tick or self.last is None:
+                self._switch()
+        playout = None if self.current is None else self.current.playout
+        if playout is not None:
+            if now >= playout.next_tick:
+                self._tick(now)
+            until = min(until, playout.next_tick)
+        return until
+
+    @property
+    def late_pictures(self) -> int:
+        """Decoded pictures that came too late to be shown."""
+        playout = self.current.playout if self.current else None
+        return self._late_before + (playout.late_pictures if playout else 0)
+
+    @property
+    def delay(self) -> float:
+        """The playout delay in force, seconds; 0 before the first packet."""
+        program = self.current or self._coming
+        return program.clock.delay if program is not None else 0.0
+
+    @property
+    def damaged(self) -> int:
+        """Units at joining that could not be read."""
+        return self._damaged_before + sum(p.damaged for p in (self.current, self._coming) if p is not None)
+
+    def _plan(self, program: Program, now: float) -> float:
+        step = program.plan(now)
+        if isinstance(step, Wait):
+            return step.until
+        assert program.info is not None
+        received = program.take(step.unit) if isinstance(step, Decode) else None
+        self._worker.submit(Job(program.generation, program.info.profile, step, received))
+        return math.inf
+
+    def _take_over(self) -> None:
+        """A sender has started (again): play it as soon as it has a picture, until then go on concealing."""
+        reassembler = self._endpoint.reassembler(LATENTS.id)
+        if reassembler is None:
+            return
+        self._generation += 1
+        if self.current is not None:
+            self.current.retired = True
+        if self._coming is not None:
+            self._damaged_before += self._coming.damaged
+        self._coming = Program(self._generation, reassembler, self._describe, self._delay)
+        log.info("sender found", run=self._generation)
+
+    def _switch(self) -> None:
+        coming = self._coming
+        assert coming is not None and coming.info is not None
+        if self.current is not None:
+            self._damaged_before += self.current.damaged
+            self._late_before = self.late_pictures
+        self.current, self._coming = coming, None
+        info = coming.info
+        log.info(
+            "playing",
+            profile=info.profile,
+            size=f"{info.width}x{info.height}",
+            fps=info.fps,
+            delay_ms=round(coming.clock.delay * 1000),
+        )
+
+    def _watch_signal(self, now: float) -> None:
+        if self.last is None:
+            return
+        lost = now - self._last_arrival >= self._lost_after
+        state = SignalState.LOST if lost else SignalState.LIVE
+        if state is not self.state:
+            log.info("signal", state=state)
+            self.state = state
+
+    def _tick(self, now: float) -> None:
+        program = self.current
+        assert program is not None and program.playout is not None and program.info is not None
+        tick = program.playout.tick(now)
+        if tick is None:
+            return
+        shown = self._shown(program, tick, program.info.fps, now)
+        if shown.repeated:
+            self.repeated += 1
+            self.frozen_seconds += 1.0 / shown.fps
+        self.shown += 1
+        self.concealed += shown.concealed
+        self.figures.add(now, pictures=1, concealed=shown.concealed)
+        if not shown.concealed and not shown.repeated:
+            self.figures.add(now, latency=shown.shown_at - shown.captured_at, latencies=1)
+        self.last = shown
+        self._show(shown)
+
+    def _shown(self, program: Program, tick: Tick[Shot], fps: float, now: float) -> Shown:
+        ready = tick.ready
+        return Shown(
+            number=0 if self.last is None else self.last.number + 1,
+            picture=ready.picture.picture,
+            trust=ready.picture.trust,
+            unit=ready.unit,
+            offset=ready.offset,
+            captured_at=program.captured_at(ready.media_time),
+            shown_at=self._wall.from_monotonic(now),
+            arrived=ready.picture.arrived,
+            state=self.state if self.last is not None else SignalState.LIVE,
+            concealed=ready.concealed,
+            repeated=tick.repeated,
+            fps=fps,
+        )
+
+    def _account(self, outcome: Outcome, unit: DecodedUnit, now: float) -> None:
+        imagined = int((unit.trust == IMAGINED).sum())
+        self.cells += unit.trust.size
+        self.cells_imagined += imagined
+        self.elements += unit.total
+        self.elements_lost += unit.total - unit.arrived
+        tally = self._endpoint.tallies[LATENTS.id]
+        received, lost = tally.received, tally.lost
+        fresh, gone = received - self._tallied[0], lost - self._tallied[1]
+        self._tallied = (received, lost)
+        self.figures.add(now, cells=unit.trust.size, imagined=imagined, lost=gone, sent=fresh + gone)
+        if self.on_unit is not None:
+            self.on_unit(unit, outcome.seconds)

@@ -1,0 +1,145 @@
+"""One run of a sender as the receiver plays it: its units, its playout clock and schedule, its time of day.
+
+Pure: `now` is passed in.  The event loop thread owns it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from common.codec.base import CodecError, StreamInfo
+from common.video import Picture
+from proto.reassembler import Reassembler, ReceivedUnit
+from proto.wire import TIMESTAMP_SPAN
+from receiver.delay import AutoDelay
+from receiver.jitter import PlayoutClock
+from receiver.play.base import TrustMap
+from receiver.playout import Conceal, Decode, Playout, Skip, Wait, Waiting
+
+JOIN_WAIT_S = 0.25
+"""How long the first unit may grow before it is opened to learn the geometry that it carries."""
+
+PROVISIONAL_DELAY_S = 0.3
+"""Used until the duration of a unit is known."""
+
+CLOCK_TOLERANCE_S = 5.0
+"""A sender whose clock is ahead of ours by less than this is not taken for one of 262 seconds ago."""
+
+Describe = Callable[[bytes], StreamInfo]
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture with what is known about it."""
+
+    picture: Picture
+    trust: TrustMap
+    arrived: float
+
+
+class Program:
+    """The playout of one session, from its first packet on."""
+
+    def __init__(
+        self, generation: int, reassembler: Reassembler, describe: Describe, delay: float | None
+    ) -> None:
+        """`delay`: playout delay in seconds, None for automatic."""
+        self.generation = generation
+        self.info: StreamInfo | None = None
+        self.playout: Playout[Shot] | None = None
+        self.clock = PlayoutClock(PROVISIONAL_DELAY_S if delay is None else delay)
+        self.retired = False
+        """Set when a newer run has taken over: nothing is taken from the reassembler any more."""
+        self.damaged = 0
+        """Units that did not even say what they are."""
+        self._reassembler = reassembler
+        self._describe = describe
+        self._automatic = delay is None
+        self._auto: AutoDelay | None = None
+        self._held: ReceivedUnit | None = None
+        self._join_at = math.inf
+        self._epoch_offset: float | None = None
+
+    def arrived(self, unit: int, now: float, wall: float) -> None:
+        """Call for every segment that was taken in; `wall`: seconds since the epoch."""
+        timestamp = self._reassembler.timestamp(unit)
+        if timestamp is None:
+            return
+        jumps = self.clock.jumps
+        self.clock.observe(timestamp, now)
+        if self._auto is not None and self.playout is not None:
+            if self.clock.jumps > jumps:
+                self._auto.forget()
+            self._auto.observe(now - timestamp - self.clock.base, now)
+            self.clock.delay = self._auto.update(self.playout.allowance, now)
+        if self._epoch_offset is None:
+            self._epoch_offset = epoch_time(timestamp, wall) - timestamp
+        if self.playout is None and self._join_at == math.inf:
+            self._join_at = now + JOIN_WAIT_S
+
+    def captured_at(self, media_time: float) -> float:
+        """Seconds since the epoch, by the sender's clock."""
+        return media_time + (self._epoch_offset or 0.0)
+
+    def plan(self, now: float) -> Decode | Conceal | Wait:
+        """What to decode now.  After a Decode or Conceal the playout waits for its outcome."""
+        if self.playout is None:
+            self._join(now)
+        if self.playout is None:
+            return Wait(self._join_at)
+        while True:
+            step = self.playout.plan(now, self._waiting())
+            if not isinstance(step, Skip):
+                return step
+            self._reassembler.take(step.unit)
+
+    def take(self, unit: int) -> ReceivedUnit | None:
+        """What arrived of a unit that is to be decoded now."""
+        held, self._held = self._held, None
+        if held is not None and held.unit == unit:
+            return held
+        return self._reassembler.take(unit)
+
+    def _waiting(self) -> Waiting | None:
+        assert self.playout is not None
+        if self._held is not None:
+            return Waiting(self._held.unit, self._held.timestamp, True)
+        if self.retired:
+            return None
+        first = self.playout.next_unit
+        for unit in self._reassembler.pending:
+            timestamp = self._reassembler.timestamp(unit)
+            if timestamp is not None and (first is None or unit >= first):
+                return Waiting(unit, timestamp, self._reassembler.complete(unit))
+        return None
+
+    def _join(self, now: float) -> None:
+        """Learn the geometry from the oldest unit as soon as it is complete or has had its time."""
+        pending = self._reassembler.pending
+        if not pending or self.retired:
+            return
+        if not (self._reassembler.complete(pending[0]) or now >= self._join_at):
+            return
+        received = self._reassembler.take(pending[0])
+        self._join_at = now + JOIN_WAIT_S if len(pending) > 1 else math.inf
+        payload = next((part for part in received.segments if part is not None), None) if received else None
+        if received is None or payload is None:
+            return
+        try:
+            info = self._describe(payload)
+        except CodecError:
+            self.damaged += 1
+            return
+        if self._automatic:
+            self._auto = AutoDelay(info.unit_duration)
+            self.clock.delay = self._auto.delay
+        self.info, self._held = info, received
+        self.playout = Playout(self.clock, info.frames_per_unit, info.fps)
+
+
+def epoch_time(timestamp: float, wall: float) -> float:
+    """The latest time not after `wall` (give or take clocks out of step) that a wrapped timestamp can mean."""
+    latest = wall + CLOCK_TOLERANCE_S
+    return latest - (latest - timestamp) % TIMESTAMP_SPAN

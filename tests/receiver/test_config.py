@@ -1,0 +1,57 @@
+"""The receiver's settings."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.config import ConfigError
+from receiver.config import configure
+
+KEY = ("--key-file", "link.key")
+
+
+def test_defaults() -> None:
+    config = configure(KEY)
+    assert config.play == ("web",)
+    assert (str(config.listen), str(config.web.listen)) == (":5004", "127.0.0.1:8080")
+    assert config.playout.delay_ms == "auto" and config.signal.lost_after == 2.0
+
+
+def test_sinks_repeat_and_delay_is_a_number_or_auto() -> None:
+    config = configure(
+        [*KEY, "--play", "window", "--play", "a.mkv", "--play", "-", "--playout.delay-ms", "250"]
+    )
+    assert config.play == ("window", "a.mkv", "-")
+    assert config.playout.delay_ms == 250.0
+    assert configure([*KEY, "--playout.delay-ms", "auto"]).playout.delay_ms == "auto"
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--play", "out.avi"], "play"),
+        (["--play", "web", "--play", "web"], "twice"),
+        (["--playout.delay-ms", "4000"], "playout.delay_ms"),
+        (["--playout.delay-ms", "-1"], "playout.delay_ms"),
+        (["--playout.delay-ms", "soon"], "playout.delay_ms"),
+        (["--listen", "5004"], "listen"),
+        (["--signal.lost-after", "0"], "signal.lost_after"),
+        (["--web.max-viewers", "0"], "web.max_viewers"),
+    ],
+)
+def test_errors_name_the_setting(flags: list[str], text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        configure([*KEY, *flags])
+
+
+def test_the_key_file_is_required() -> None:
+    with pytest.raises(ConfigError, match="key_file"):
+        configure([])
+
+
+def test_help_mentions_clocks_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        configure(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert "ffplay" in text and "clocks of both hosts" in text
