@@ -35,9 +35,13 @@ class RateScale(nn.Module):
 
     def forward(self, x: Tensor, quality: Tensor) -> Tensor:
         """x (B, C, h, w), quality (B,) -> x scaled per channel."""
-        t = 2.0 * quality - 1.0
-        basis = torch.stack((torch.ones_like(t), t, t * t), dim=1)
-        return x * (1.0 + basis @ self.weight)[:, :, None, None]
+        return x * (1.0 + quality_basis(quality) @ self.weight)[:, :, None, None]
+
+
+def quality_basis(quality: Tensor) -> Tensor:
+    """Quality (B,) in [0, 1] -> 1, t, t^2 with t in [-1, 1], (B, 3)."""
+    t = 2.0 * quality - 1.0
+    return torch.stack((torch.ones_like(t), t, t * t), dim=1)
 
 
 def stack(depth: int, channels: int, kernel: int = 3) -> nn.Sequential:

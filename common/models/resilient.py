@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from common.models.blocks import RateScale, pack_planes, stack, unpack_planes
+from common.models.blocks import RateScale, pack_planes, quality_basis, stack, unpack_planes
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +144,4 @@ class Quantiser(nn.Module):
 
     def forward(self, quality: Tensor) -> Tensor:
         """quality (B,) -> step (B, C)."""
-        t = 2.0 * quality - 1.0
-        basis = torch.stack((torch.ones_like(t), t, t * t), dim=1)
-        return torch.exp(basis @ self.log_step)
+        return torch.exp(quality_basis(quality) @ self.log_step)
