@@ -10,14 +10,15 @@ from common.codec.base import Budget
 
 MAX_CORRECTION = 0.5  # of one unit's share: a misfit is made up over a few units instead of starving one
 MISFIT = 1.25  # a unit this much over its budget was coded at the lowest quality already
-MAX_DEBT_UNITS = 2.0  # older over- and underspending is forgotten: no burst after a quiet scene
+MAX_DEBT_UNITS = 2.0  # overspending beyond this is forgotten
+MAX_CREDIT_SECONDS = 0.2  # so is underspending: after a quiet scene any 4 s stay within 5 % of the target
 
 
 class RateController:
     """Leaky account of wire bytes in units of access units; called by the encoding thread.
 
-    Over any window the bytes spent differ from the target by at most what the account may hold (two units' share) plus
-    the misfit of one unit, so the rate settles within a few units after any change of scene."""
+    Over any window the bytes spent exceed the target by at most the credit and the misfit of one unit. Where even the
+    best quality needs less than the target (a plain, still picture), less is sent: the rate is then an upper limit."""
 
     def __init__(self, kbps: float, unit_duration: float, packet_overhead: int, max_payload: int) -> None:
         """kbps: all wire bytes, IP and UDP headers included; unit_duration: seconds of video in one unit."""
@@ -52,5 +53,6 @@ class RateController:
 
     def spent(self, wire_bytes: int) -> None:
         """Account for a unit that was encoded with the last budget."""
-        bound = MAX_DEBT_UNITS * self.share
-        self._debt = max(-bound, min(bound, self._debt + wire_bytes - self.share))
+        credit = MAX_CREDIT_SECONDS * self.kbps * 125.0
+        debt = self._debt + wire_bytes - self.share
+        self._debt = max(-credit, min(MAX_DEBT_UNITS * self.share, debt))

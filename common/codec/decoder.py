@@ -15,7 +15,9 @@ from common.codec.weights import ModelFiles
 from common.runtime import base as runtime
 from common.runtime.base import Tensors
 
-RECOVERED_SECONDS = 1.0  # a region that last arrived longer ago, with no neighbour now, counts as imagined
+RECOVERED_SECONDS = (
+    1.0  # a region that last arrived longer ago is held; with no neighbour now it counts as imagined
+)
 
 
 class ResilientDecoder:
@@ -49,7 +51,7 @@ class ResilientDecoder:
         done = time.perf_counter()
         stages = {"entropy": parsed - begun, "recover": recovered - parsed, "decode": done - recovered}
         arrived, total = int(mask.sum()), mask.size
-        trust = self._trust(mask.reshape(self._age.shape), self._model.frames / header.fps)
+        trust = self._trust(mask.reshape(self._age.shape))
         return DecodedUnit(pictures, trust, arrived, total, header.fps, header.quality, stages)
 
     def _reset(self, header: CodecHeader) -> None:
@@ -79,14 +81,26 @@ class ResilientDecoder:
                 **self._state,
             }
         )
-        self._state = {"last": out["filled"], "hidden": out["hidden_out"]}
-        return out["filled"], plane, quality
+        arrived = mask.reshape(shape)
+        self._age = np.where(arrived, np.float32(0), self._age + np.float32(self._model.frames / header.fps))
+        old = self._age > RECOVERED_SECONDS
+        # A guess builds on the guess before; without news such a recursion wanders off, over minutes beyond all bounds.
+        # So an old region's state stays as it was, and only its picture may follow neighbours that arrived.
+        last, filled = self._state["last"], out["filled"]
+        self._state = {"last": np.where(old, last, filled), "hidden": out["hidden_out"]}
+        return np.where(old & ~_near(arrived), last, filled), plane, quality
 
-    def _trust(self, mask: NDArray[np.bool_], duration: float) -> NDArray[np.uint8]:
+    def _trust(self, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
         """Received now; recovered from a neighbour that arrived now or from its own recent past; imagined."""
-        self._age = np.where(mask, np.float32(0), self._age + np.float32(duration))
-        around = np.pad(mask, 1)
-        h, w = mask.shape
-        near = np.logical_or.reduce([around[y : y + h, x : x + w] for y in range(3) for x in range(3)])
-        trust = np.where(near | (self._age <= RECOVERED_SECONDS), RECOVERED, IMAGINED)
+        trust = np.where(_near(mask) | (self._age <= RECOVERED_SECONDS), RECOVERED, IMAGINED)
         return np.where(mask, RECEIVED, trust).astype(np.uint8)
+
+
+def _near(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Positions of which one in the 3x3 around arrived."""
+    around = np.pad(mask, 1)
+    h, w = mask.shape
+    near: NDArray[np.bool_] = np.logical_or.reduce(
+        [around[y : y + h, x : x + w] for y in range(3) for x in range(3)]
+    )
+    return near

@@ -20,6 +20,7 @@ from proto.interleaver import segment_positions
 
 CODER_BYTES = 2  # what the range coder adds to a packet beyond the elements' information, on average
 START_QUALITY = 12
+MIN_PACKET = 128  # bytes on the wire of the smallest packets worth their overhead
 
 
 class ResilientEncoder:
@@ -50,16 +51,35 @@ class ResilientEncoder:
         latent = self._network.run({"luma": luma, "chroma": chroma, "quality": guess})["latent"]
         latent = latent.reshape(self._model.latent, self._positions)
         networked = time.perf_counter()
-        count = packet_count(budget)
-        quality, elements = self._fit(latent, budget, count)
+        count, quality, elements = self._plan(latent, budget)
         payloads = self._payloads(elements, quality, unit, count)
-        while max(map(len, payloads)) > budget.max_payload and count < 255:
-            count = min(255, count + max(1, count // 4))
+        while max(map(len, payloads)) > budget.max_payload:
+            if count < min(255, self._positions):
+                count = min(255, self._positions, count + max(1, count // 4))
+                quality, elements = self._fit(latent, budget, count)
+            elif quality > 0:
+                quality -= 1
+                elements = self._quantise(latent, quality)
+            else:
+                raise ValueError(
+                    f"max_payload: {budget.max_payload} bytes are too few for this size of video"
+                )
             payloads = self._payloads(elements, quality, unit, count)
         self._quality = quality
         wire = sum(map(len, payloads)) + count * budget.packet_overhead
         stages = {"encode": networked - begun, "entropy": time.perf_counter() - networked}
         return EncodedUnit(payloads, quality, wire, stages)
+
+    def _plan(self, latent: NDArray[np.float32], budget: Budget) -> tuple[int, int, Elements]:
+        """How many packets at which quality. Below the codec's floor the packets are made small, so that some of them
+        fit the budget: the rate control sends those (sender.rate)."""
+        count = min(packet_count(budget), self._positions)
+        quality, elements = self._fit(latent, budget, count)
+        if quality == 0:
+            size = float(self._model.tables.cost(elements).sum(1).min()) / 8
+            packet = max(MIN_PACKET, 0.5 * budget.wire_bytes) - budget.packet_overhead - HEADER_BYTES
+            count = max(count, min(255, self._positions, math.ceil(size / max(1.0, packet))))
+        return count, quality, elements
 
     def _fit(self, latent: NDArray[np.float32], budget: Budget, count: int) -> tuple[int, Elements]:
         """Highest quality whose coded size is expected to fit; bisection around the last unit's quality."""
@@ -99,6 +119,6 @@ def packet_count(budget: Budget) -> int:
 
     A packet's overhead is near 60 bytes: with n = sqrt(bytes / 55) it stays near a sixth of the rate at 60 kbps and
     falls as the rate grows, while the unit is split ever finer."""
-    wanted = round(math.sqrt(budget.wire_bytes / 55))
+    wanted = round(math.sqrt(max(0.0, budget.wire_bytes) / 55))
     needed = math.ceil(budget.wire_bytes / (budget.max_payload + budget.packet_overhead))
     return max(2, min(255, max(wanted, needed)))

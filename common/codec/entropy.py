@@ -1,8 +1,8 @@
 """Range coding of one packet's elements with integer tables: nothing computed in floating point decides a parse.
 
-A packet carries all channels of some positions. Channels are coded group by group (common.codec.context); the table of
-an element is `counts[scale][channel][context]`, integers that sum to 65 536, which the coder's fixed-point models
-represent exactly. Values beyond +-15 escape to 13 raw bits.
+A packet carries all channels of some positions. Channels are coded group by group (common.codec.context); the table
+of an element is `counts[scale][channel][context]`, integers that sum to 65 536, which the coder takes over exactly.
+Values beyond +-15 escape to 13 raw bits.
 """
 
 from __future__ import annotations
@@ -55,9 +55,12 @@ class Tables:
         return int(self.counts.shape[1])
 
     @cached_property
-    def probabilities(self) -> NDArray[np.float32]:
-        """The counts as exact multiples of 2^-16, as the coder takes them."""
-        return self.counts.astype(np.float32) / np.float32(TOTAL)
+    def probabilities(self) -> NDArray[np.float64]:
+        """The counts as multiples of 2^-16, as the coder takes them.
+
+        In double precision all that the coder computes from them is exact, so its 24-bit tables are the integers
+        that README.md defines (a test decodes with integers alone); in single precision they would not be."""
+        return self.counts.astype(np.float64) / TOTAL
 
     @cached_property
     def bits(self) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from common.codec.base import CodecError
 HEADER_BYTES = 5
 QUALITIES = 32
 SCALES = 8
+MAX_PIXELS = 1920 * 1088  # bounds what one authentic packet can make a receiver allocate and compute
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class CodecHeader:
                 raise CodecError(f"{name}: must be {low}..{high} (got {value})")
         if self.width % 16 or self.height % 16:
             raise CodecError(f"size: must be a multiple of 16 (got {self.width}x{self.height})")
+        if self.width * self.height > MAX_PIXELS:
+            raise CodecError(f"size: at most {MAX_PIXELS} pixels (got {self.width}x{self.height})")
         if not 0.25 <= self.fps <= 63.75:
             raise CodecError(f"fps: must be 0.25..63.75 (got {self.fps})")
 

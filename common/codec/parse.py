@@ -11,7 +11,7 @@ from common.codec.base import CodecError, Segments
 from common.codec.entropy import Elements
 from common.codec.header import HEADER_BYTES, CodecHeader
 from common.codec.weights import ModelFiles
-from proto.interleaver import MAX_POSITIONS, segment_positions
+from proto.interleaver import segment_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,4 @@ def _common_header(model: ModelFiles, received: Segments) -> CodecHeader | None:
         raise CodecError(f"model: {first.model} is not known here (this receiver has {model.model_id})")
     if first.reference:
         raise CodecError(f"reference: {first.reference} is not held here")
-    if first.width * first.height // 256 > MAX_POSITIONS:
-        raise CodecError("size: too large")
     return first

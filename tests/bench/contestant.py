@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from common.video import Picture
 
 Arrived = NDArray[np.bool_]
+Shown = list[list[Picture]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Encoded:
     unit_packets: tuple[int, ...]
     wire_bytes: int
     frames: int
+    width: int
+    height: int
     content: object  # the contestant's own
 
 
@@ -37,8 +40,9 @@ class Contestant(Protocol):
         """The clip at a wire rate."""
         ...
 
-    def decode(self, encoded: Encoded, arrived: list[Arrived]) -> list[Picture]:
-        """One picture for each frame of the clip, from the packets of each unit that arrived."""
+    def decode(self, encoded: Encoded, arrived: list[Arrived]) -> Shown:
+        """From the packets of each unit that arrived, one picture for each frame of the clip; in each of the ways
+        that a player might choose, of which the one that looks best counts."""
         ...
 
 

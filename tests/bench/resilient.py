@@ -15,7 +15,7 @@ from proto.reassembler import Reassembler
 from proto.streams import LATENTS
 from proto.wire import IP_UDP_BYTES, MAX_DATAGRAM, OVERHEAD_BYTES, max_payload
 from sender.rate import RateController
-from tests.bench.contestant import Arrived, Encoded, unit_frames
+from tests.bench.contestant import Arrived, Encoded, Shown, unit_frames
 
 
 @dataclass(frozen=True)
@@ -46,24 +46,22 @@ class Resilient:
             rate.spent(sum(sizes[:admitted]))
             wire += sum(sizes[:admitted])
             units.append(segments(LATENTS.id, unit, unit * frames / fps, encoded.payloads, limit)[:admitted])
-        return Encoded(tuple(map(len, units)), wire, len(units) * frames, units)
+        return Encoded(tuple(map(len, units)), wire, len(units) * frames, width, height, units)
 
-    def decode(self, encoded: Encoded, arrived: Sequence[Arrived]) -> list[Picture]:
+    def decode(self, encoded: Encoded, arrived: Sequence[Arrived]) -> Shown:
         """See Contestant.decode; before anything arrived the picture is grey."""
         units = encoded.content
         assert isinstance(units, list)
-        decoder, reassembler, shown = create_decoder("resilient", self.backend), Reassembler(), []
-        grey: list[Picture] | None = None
+        decoder, reassembler = create_decoder("resilient", self.backend), Reassembler()
+        shown: list[Picture] = []
+        grey = np.full((encoded.height * 3 // 2, encoded.width), 128, np.uint8)
         for unit, (packets, kept) in enumerate(zip(units, arrived, strict=True)):
             for packet, came in zip(packets, kept, strict=True):
                 if came:
                     reassembler.push(packet, 0.0)
             received = reassembler.take(unit) if any(kept) else None
             try:
-                decoded = decoder.decode(received).pictures
-                grey = decoded
-                shown += decoded
-            except CodecError:
-                shown += [np.empty(0, np.uint8)] * unit_frames()
-        assert grey is not None, "nothing arrived at all"
-        return [p if p.size else np.full_like(grey[0], 128) for p in shown]
+                shown += decoder.decode(received).pictures
+            except CodecError:  # nothing has arrived yet
+                shown += [grey] * unit_frames()
+        return [shown]

@@ -57,16 +57,17 @@ def test_table_has_a_line_for_each_contestant() -> None:
     row = {
         "contestant": "a",
         "wire_kbps_target": 60,
-        "wire_kbps": 61,
+        "wire_kbps": 61.5,
         "loss": 0.5,
         "psnr": 20.0,
         "ms_ssim": 0.5,
     }
     text = table([row, row | {"contestant": "b", "psnr": 10.0}])
-    assert "| 60 | a | 61.0 | 20.00 / 0.500 | 20.00 / 0.500 |" in text
+    assert "| 60 | a | 61.5 | 20.00 / 0.500 | 20.00 / 0.500 |" in text
     assert "| 60 | b |" in text
+    assert "| 90.0 (!) |" in table([row | {"wire_kbps": 90.0}])
 
 
 def test_contestants_by_name() -> None:
-    names = [c.name for c in contestants(["resilient", "x265"], [Fraction(1), Fraction(1, 4)])]
-    assert names == ["resilient", "x265 1", "x265 1/4"]
+    names = [c.name for c in contestants(["resilient", "x265"], [Fraction(1), Fraction(1, 4)], [60])]
+    assert names == ["resilient", "x265 1 key 60", "x265 1/4 key 60"]

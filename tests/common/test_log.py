@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -48,9 +49,10 @@ def test_json() -> None:
     assert "ValueError: broken" in record["traceback"]
 
 
-def test_a_line_stays_a_line() -> None:
+@pytest.mark.parametrize("format", ["logfmt", "json"])
+def test_a_line_stays_a_line(format: Literal["logfmt", "json"]) -> None:
     out = io.StringIO()
-    setup(stream=out)
+    setup("info", format, out)
     Log("x").warning("garbage", data="a\nb\x00" + "c" * 5000)
     assert out.getvalue().count("\n") == 1
     assert len(out.getvalue()) < MAX_VALUE + 200
@@ -58,7 +60,12 @@ def test_a_line_stays_a_line() -> None:
 
 def test_passwords_are_cut_out() -> None:
     assert redact("rtsp://user:secret@camera/stream") == "rtsp://***@camera/stream"
-    assert redact("/home/a@b/clip.mp4") == "/home/a@b/clip.mp4"
+    assert redact("rtsp://user:s@cr@t@camera/stream") == "rtsp://***@camera/stream"
+    assert (
+        redact("http://camera/a@b?user=me&password=s3&ch=1") == "http://camera/a@b?user=me&password=***&ch=1"
+    )
+    for plain in ("/home/a@b/clip.mp4", "/media/key=1/clip.mp4", "http://camera/a@b?channel=1"):
+        assert redact(plain) == plain
 
 
 def test_a_flood_becomes_a_few_lines() -> None:

@@ -61,6 +61,21 @@ def latencies_ms(shown: Sequence[ShownLine], index: SentIndex) -> list[float]:
     return [1e3 * (line.shown_at - sent.captured_at) for line, sent in pairs if sent is not None]
 
 
+def never_shown(shown: Sequence[ShownLine], sent: Sequence[Sent], index: SentIndex) -> int:
+    """Frames sent between the first and the last one shown that were not shown at all."""
+    found = {match.number for line in fresh(shown) if (match := index.of(line.unit, line.offset))}
+    return sum(min(found) <= line.number <= max(found) for line in sent) - len(found) if found else 0
+
+
+def longest_concealed(shown: Sequence[ShownLine], fps: float) -> float:
+    """Seconds of the longest run of ticks to which no packet contributed."""
+    longest = run = 0
+    for line in shown:
+        run = run + 1 if line.arrived == 0 else 0
+        longest = max(longest, run)
+    return longest / fps
+
+
 def frames_sent(sent: Sequence[Sent], first: Sent | None, seconds: float) -> int:
     """Frames captured in the window that begins with the first frame shown."""
     if first is None:

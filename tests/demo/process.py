@@ -66,11 +66,31 @@ class Child:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / TICKS
 
+    def memory_mb(self) -> float:
+        """Resident size now; 0 when it is gone."""
+        try:
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        except OSError:
+            return 0.0
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
     def sample_memory(self) -> None:
         """Keeps the largest resident size seen in `peak_mb`."""
-        with contextlib.suppress(OSError):
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-            self.peak_mb = max(self.peak_mb, pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+        self.peak_mb = max(self.peak_mb, self.memory_mb())
+
+    def open_files(self) -> int:
+        """File descriptors in use, sockets included; 0 when it is gone."""
+        return self._entries("fd")
+
+    def threads(self) -> int:
+        """Its threads; 0 when it is gone."""
+        return self._entries("task")
+
+    def _entries(self, folder: str) -> int:
+        try:
+            return len(os.listdir(f"/proc/{self.pid}/{folder}"))
+        except OSError:
+            return 0
 
     def stop(self, timeout: float = STOP_SECONDS) -> int:
         """SIGTERM, and SIGKILL when that takes too long; returns the exit code. May be called again."""

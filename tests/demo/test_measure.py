@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,3 +86,16 @@ def test_a_gap_in_the_ticks_and_a_stop_at_the_end_are_freezes() -> None:
 def test_percentiles() -> None:
     assert measure.percentiles([1.0, 2.0, 3.0], 50, 95) == {"p50": 2.0, "p95": 2.9}
     assert math.isnan(measure.percentiles([], 50)["p50"])
+
+
+def test_frames_never_shown_are_those_between_the_first_and_last_shown() -> None:
+    log = sent(12)
+    lines = [tick(0, 0, 2, 1.0), tick(1, 0, 3, 1.1), tick(2, 2, 0, 1.2), tick(3, 7, 0, 1.3)]
+    assert measure.never_shown(lines, log, SentIndex(log)) == 4
+    assert measure.never_shown([], log, SentIndex(log)) == 0
+
+
+def test_longest_concealed_run() -> None:
+    lines = [tick(n, 0, n % 4, 1.0 + n / 10) for n in range(8)]
+    concealed = [replace(line, arrived=0.0) if line.number in (1, 3, 4, 5, 7) else line for line in lines]
+    assert measure.longest_concealed(concealed, 10.0) == pytest.approx(0.3)

@@ -14,7 +14,7 @@ from common.codec.parse import parse_unit
 from common.codec.registry import create_encoder
 from common.codec.weights import load_model
 from common.runtime.base import BACKENDS
-from tests.common.codec import golden
+from tests.common.codec import golden, integer_coder
 from tests.common.codec.scene import FPS, HEIGHT, WIDTH, Received, budget, receive, unit_pictures
 
 MODEL = load_model("resilient")
@@ -40,6 +40,16 @@ def test_a_fresh_process_decodes_the_same() -> None:
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True, timeout=60
     )
     assert out.stdout.split() == [row["sha256"] for row in json.loads(golden.FILE.read_text())["units"]]
+
+
+@pytest.mark.parametrize("scale", [0, 3, 7])
+def test_plain_integers_decode_the_same(scale: int) -> None:
+    """Nothing but integers decides how bits are parsed: a decoder that knows no other numbers reads the same."""
+    rng = np.random.default_rng(scale)
+    elements = np.rint(rng.laplace(0, 0.3 + scale, (MODEL.latent, 9))).astype(np.int32)
+    elements[5, 3], elements[90, 1] = 400, -17  # escapes
+    data = MODEL.tables.encode(elements, scale)
+    assert integer_coder.decode(data, 9, MODEL.tables.counts[scale].tolist()) == elements.tolist()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -12,8 +12,8 @@ from common.codec.header import HEADER_BYTES, CodecHeader
 headers = st.builds(
     CodecHeader,
     model=st.integers(0, 15),
-    width=st.integers(1, 255).map(lambda n: 16 * n),
-    height=st.integers(1, 255).map(lambda n: 16 * n),
+    width=st.integers(1, 90).map(lambda n: 16 * n),
+    height=st.integers(1, 90).map(lambda n: 16 * n),
     fps=st.integers(1, 255).map(lambda n: n / 4),
     quality=st.integers(0, 31),
     scale=st.integers(0, 7),
@@ -47,6 +47,7 @@ def test_known_bytes() -> None:
     [
         ({"width": 250}, "size"),
         ({"width": 0}, "width"),
+        ({"width": 4080, "height": 4080}, "pixels"),
         ({"fps": 100.0}, "fps"),
         ({"quality": 32}, "quality"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.codec.base import IMAGINED, RECEIVED, RECOVERED, CodecError, UnitDecoder, UnitEncoder
+from common.codec.base import IMAGINED, RECEIVED, RECOVERED, Budget, CodecError, UnitDecoder, UnitEncoder
 from common.codec.encoder import packet_count
 from common.codec.registry import create_decoder, create_encoder, describe
 from tests.common.codec.scene import FPS, HEIGHT, WIDTH, Received, budget, psnr, receive, unit_pictures
@@ -61,6 +61,20 @@ def test_units_fit_their_budget(encoder: UnitEncoder, kbps: float) -> None:
         assert max(map(len, encoded.payloads)) <= allowed.max_payload
 
 
+def test_below_the_floor_packets_are_small_enough_for_some_to_fit(encoder: UnitEncoder) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (4, HEIGHT * 3 // 2, WIDTH), dtype=np.uint8)
+    allowed = Budget(wire_bytes=260, packet_overhead=57, max_payload=1171)
+    encoded = encoder.encode(list(noise), 0, allowed)
+    assert min(len(p) + 57 for p in encoded.payloads) <= 0.6 * allowed.wire_bytes
+
+
+def test_small_packets_lower_the_quality_rather_than_fail(encoder: UnitEncoder) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (4, HEIGHT * 3 // 2, WIDTH), dtype=np.uint8)
+    encoded = encoder.encode(list(noise), 0, Budget(20_000, packet_overhead=57, max_payload=71))
+    assert max(map(len, encoded.payloads)) <= 71
+    assert len(encoded.payloads) <= (WIDTH // 16) * (HEIGHT // 16)
+
+
 def test_packets_grow_in_number_and_size_with_the_rate() -> None:
     counts = [packet_count(budget(kbps)) for kbps in (10, 60, 250, 2000)]
     assert counts == sorted(counts)
@@ -87,7 +101,25 @@ def test_long_silence_is_imagined(encoder: UnitEncoder, decoder: UnitDecoder) ->
     for _ in range(20):
         last = decoder.decode(None)
     assert (last.trust == IMAGINED).all()
-    assert all(p.min() >= 0 and np.isfinite(p).all() for p in last.pictures)
+
+
+@pytest.mark.parametrize(("loss", "units"), [(1.0, 1000), (0.95, 250)])
+def test_the_state_stays_bounded_and_recovers_after_any_silence(
+    encoder: UnitEncoder, loss: float, units: int
+) -> None:
+    """Minutes without (nearly) any packet; then one whole unit looks as at a fresh receiver."""
+    rng = np.random.default_rng(5)
+    encoded = [encoder.encode(unit_pictures(u), u, budget()) for u in range(8)]
+    through, fresh = create_decoder("resilient"), create_decoder("resilient")
+    through.decode(receive(encoded[0], 0))
+    for unit in range(units):
+        arrived = [bool(rng.random() >= loss) for _ in encoded[unit % 8].payloads]
+        through.decode(receive(encoded[unit % 8], unit % 8, arrived) if any(arrived) else None)
+    assert np.abs(through._state["last"]).max() < 50  # type: ignore[attr-defined]
+    after = [
+        psnr(unit_pictures(7)[3], d.decode(receive(encoded[7], 7)).pictures[3]) for d in (through, fresh)
+    ]
+    assert after[0] > after[1] - 1.5
 
 
 def test_nothing_before_the_first_unit(decoder: UnitDecoder) -> None:
