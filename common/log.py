@@ -1,7 +1,7 @@
 """Structured logs on standard error: one event with named fields a line, as logfmt or JSON.
 
 `log = Log("sender.capture")`, then `log.info("source opened", source=name, fps=15)`. Keys and packet payloads
-are never logged; addresses with a password go through `redact`.
+are never logged; addresses that may hold a password go through `redact`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ ROOT = "semcast"
 MAX_VALUE = 500
 """Characters of one field; garbage from outside must not fill the disk."""
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")  # up to the last @: FFmpeg takes those before it as password
+_SECRETS = re.compile(r"(?i)\b(pass|passwd|password|pwd|token|secret|key|auth)=[^&;\s]+")
 
 
 def redact(text: str) -> str:
-    """The text without user names and passwords in URLs."""
-    return _CREDENTIALS.sub("***@", text)
+    """The text without the user names, passwords and tokens of URLs."""
+    return _SECRETS.sub(r"\1=***", _CREDENTIALS.sub("***@", text)) if "://" in text else text
 
 
 def setup(
@@ -113,10 +114,10 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        fields = _fields(record)
+        fields = {key: _short(value) for key, value in _fields(record).items()}
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(fields, default=str, ensure_ascii=False)
+        return json.dumps(fields, ensure_ascii=False)
 
 
 class _Logfmt(logging.Formatter):
@@ -125,9 +126,15 @@ class _Logfmt(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
+def _short(value: Any) -> Any:
+    """Numbers as they are, everything else as text of bounded length."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = str(value)
+    return text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + "..."
+
+
 def _logfmt(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    if len(text) > MAX_VALUE:
-        text = text[:MAX_VALUE] + "..."
+    text = f"{value:.6g}" if isinstance(value, float) else str(_short(value))
     plain = text and all(char.isprintable() and char not in ' "=' for char in text)
     return text if plain else json.dumps(text, ensure_ascii=False)

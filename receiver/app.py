@@ -13,10 +13,11 @@ from common.clock import WallClock, monotonic
 from common.codec import registry as codecs
 from common.codec.base import UnitDecoder
 from common.codec.weights import WeightsError
+from common.config import ConfigError
 from common.log import Log, setup
 from common.metrics import MetricsServer
 from common.runtime.base import BackendError
-from common.service import EX_NOINPUT, EX_UNAVAILABLE, ServiceError, ready
+from common.service import EX_UNAVAILABLE, ServiceError, ready
 from proto.crypto import KeyFileError, load_key
 from proto.session import ReceiverEndpoint
 from proto.streams import LATENTS
@@ -29,8 +30,9 @@ from receiver.player import Player
 from receiver.program import Describe
 from receiver.receive import Receive, open_socket
 
-MAX_UNITS = 16
-"""Units open at a time: over four seconds of quarter-second units, more than the longest playout delay."""
+MAX_UNITS = 64
+"""Units open at a time: over four seconds of the shortest ones (60 frames a second), more than the longest playout
+delay, so that none is pushed out before its time."""
 
 DEFAULT_PROFILE = "resilient"
 """Loaded before the first packet, so that the first unit is not late."""
@@ -175,7 +177,7 @@ class App:
             self._frame_log.write(shown)
 
     async def _until_sinks_end(self) -> None:
-        """Return when nobody looks any more: window closed, pipe closed."""
+        """Return when nobody looks any more: window closed, pipe closed. Raises SinkError when a sink broke down."""
         told: set[str] = set()
         while not all(sink.ended for sink in self.sinks):
             for sink in self.sinks:
@@ -184,6 +186,9 @@ class App:
                     log.info("sink ended", sink=sink.name)
             await asyncio.sleep(SINK_CHECK_S)
         log.info("no sink left")
+        failures = [sink.failure for sink in self.sinks if sink.failure is not None]
+        if failures:
+            raise SinkError("\n".join(failures))
 
 
 async def main(config: ReceiverConfig) -> None:
@@ -196,4 +201,4 @@ def _key(path: Path) -> bytes:
     try:
         return load_key(path)
     except KeyFileError as error:
-        raise ServiceError(f"key_file: {error}", EX_NOINPUT) from None
+        raise ConfigError(f"key_file: {error}") from None

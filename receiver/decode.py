@@ -42,7 +42,7 @@ class Outcome:
 
 
 class DecodeWorker:
-    """`submit` from the event loop thread; `done` is called on the worker thread.
+    """`submit` from the event loop thread; `done` is called on the worker thread, or inside `submit`.
 
     Per generation at most one job may be under way, so that at most two wait.
     """
@@ -73,7 +73,10 @@ class DecodeWorker:
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        self._jobs.put(job)
+        """Never blocks. A job that has to make room ends without a unit, so that its run does not wait for ever."""
+        victim = self._jobs.put(job)
+        if victim is not None:
+            self._done(Outcome(victim, None, 0.0))
 
     def close(self) -> None:
         """Stop after the job in hand.  Blocks up to five seconds."""

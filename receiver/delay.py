@@ -21,7 +21,7 @@ MARGIN_S = 0.020
 longer seen at all."""
 
 MAX_DELAY_S = 1.0
-"""Beyond this the path has another trouble than jitter."""
+"""Beyond this the path has another trouble than jitter. Units that are longer by themselves get what they need."""
 
 GROW_PER_S, SHRINK_PER_S = 0.2, 0.02
 """How fast the delay may change, seconds a second: pictures come slightly slower or faster meanwhile."""
@@ -38,6 +38,7 @@ class AutoDelay:
         """`unit_duration`: seconds of video in one access unit."""
         self._floor = SPREAD * unit_duration
         self.delay = self._floor + START_MARGIN_S
+        self._limit = max(MAX_DELAY_S, self.delay)
         self._worst: deque[tuple[int, float]] = deque()  # (bucket number, greatest lateness in it)
         self._updated: float | None = None
 
@@ -54,7 +55,7 @@ class AutoDelay:
 
     def update(self, allowance: float, now: float) -> float:
         """The delay to use now; `allowance`: seconds that decoding needs before display."""
-        wanted = min(max(self._floor, self._covered()) + allowance + MARGIN_S, MAX_DELAY_S)
+        wanted = min(max(self._floor, self._covered()) + allowance + MARGIN_S, self._limit)
         passed = 0.0 if self._updated is None else min(1.0, max(0.0, now - self._updated))
         self._updated = now
         lowest, highest = self.delay - SHRINK_PER_S * passed, self.delay + GROW_PER_S * passed

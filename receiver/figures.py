@@ -8,20 +8,18 @@ WINDOW_S = 2.0
 BUCKET_S = 0.25
 KEYS = (
     "bytes",
-    "packets",
     "sent",
     "lost",
     "cells",
     "imagined",
     "pictures",
-    "concealed",
     "latency",
     "latencies",
 )
 
 
 class Figures:
-    """Sums over a sliding window of two seconds: at most nine buckets of ten numbers."""
+    """Sums over a sliding window of two seconds: at most nine buckets of eight numbers."""
 
     def __init__(self) -> None:
         self._buckets: deque[tuple[int, dict[str, float]]] = deque()
@@ -48,10 +46,10 @@ class Figures:
             return 0.0
         return total / max(BUCKET_S, now - self._buckets[0][0] * BUCKET_S)
 
-    def share(self, part: str, whole: str, now: float) -> float:
-        """part / whole over the window; 0 when the whole is 0."""
+    def share(self, part: str, whole: str, now: float, empty: float = 0.0) -> float:
+        """part / whole over the window; `empty` when the whole is 0."""
         total = self.total(whole, now)
-        return min(1.0, self.total(part, now) / total) if total > 0 else 0.0
+        return min(1.0, self.total(part, now) / total) if total > 0 else empty
 
     def _expire(self, now: float) -> None:
         while self._buckets and (self._buckets[0][0] + 1) * BUCKET_S <= now - WINDOW_S:

@@ -40,11 +40,6 @@ class PlayoutClock:
         self._minima: deque[tuple[int, float, int]] = deque()  # (bucket number, smallest transit, samples)
 
     @property
-    def started(self) -> bool:
-        """True once a packet was observed; before that there is no display time."""
-        return self._base is not None
-
-    @property
     def base(self) -> float:
         """The estimate of the undisturbed `now - media_time`, seconds.  Raises RuntimeError before start."""
         if self._base is None:
@@ -76,11 +71,6 @@ class PlayoutClock:
     def media_time(self, now: float) -> float:
         """The media time that is due at `now`: the inverse of display_time."""
         return now - self.base - self.delay
-
-    def reset(self) -> None:
-        """Forget everything: a new session has a time base of its own."""
-        self._base = None
-        self._minima.clear()
 
     def _remember(self, transit: float, now: float) -> None:
         bucket = int(now // BUCKET_S)

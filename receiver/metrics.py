@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry
@@ -74,13 +75,13 @@ def _link(exporter: Exporter, endpoint: ReceiverEndpoint, player: Player) -> Non
     )
     exporter.gauge(
         "packet_loss_ratio",
-        "Share of packets lost over the last 2 seconds (raw loss).",
-        lambda: player.figures.share("lost", "sent", monotonic()),
+        "Share of packets lost over the last 2 seconds (raw loss); NaN when nothing came that could tell.",
+        lambda: player.figures.share("lost", "sent", monotonic(), math.nan),
     )
     exporter.gauge(
         "imagined_ratio",
-        "Share of the picture that is imagined over the last 2 seconds (loss after recovery).",
-        lambda: player.figures.share("imagined", "cells", monotonic()),
+        "Share of the picture that is imagined over the last 2 seconds (loss after recovery); NaN before it.",
+        lambda: player.figures.share("imagined", "cells", monotonic(), math.nan),
     )
     exporter.gauge(
         "rate_bits_per_second",

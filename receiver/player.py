@@ -51,7 +51,6 @@ class Player:
         self.shown = self.concealed = self.repeated = 0
         self.frozen_seconds = 0.0
         """Time during which a picture stood although the next one was due."""
-        self.bytes = 0
         self.cells = self.cells_imagined = self.elements = self.elements_lost = 0
         self.last: Shown | None = None
         self.on_unit: Callable[[DecodedUnit, float], None] | None = None
@@ -70,9 +69,9 @@ class Player:
         self._tallied = (0, 0)
         self._wake = asyncio.Event()
 
-    def arrived(self, arrival: Arrival, payload_bytes: int, now: float) -> None:
+    def arrived(self, arrival: Arrival, datagram_bytes: int, now: float) -> None:
         """A segment was taken in (called by the socket)."""
-        self.figures.add(now, packets=1, bytes=payload_bytes + IP_UDP_BYTES)
+        self.figures.add(now, bytes=datagram_bytes + IP_UDP_BYTES)
         if not arrival.active or arrival.stream != LATENTS.id:
             return
         if arrival.took_over:
@@ -203,7 +202,7 @@ class Player:
             self.frozen_seconds += 1.0 / shown.fps
         self.shown += 1
         self.concealed += shown.concealed
-        self.figures.add(now, pictures=1, concealed=shown.concealed)
+        self.figures.add(now, pictures=1)
         if not shown.concealed and not shown.repeated:
             self.figures.add(now, latency=shown.shown_at - shown.captured_at, latencies=1)
         self.last = shown

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from common.codec.base import CodecError, StreamInfo
 from common.video import Picture
 from proto.reassembler import Reassembler, ReceivedUnit
-from proto.wire import TIMESTAMP_SPAN
+from proto.wire import latest_time
 from receiver.delay import AutoDelay
 from receiver.jitter import PlayoutClock
 from receiver.play.base import TrustMap
@@ -75,7 +75,7 @@ class Program:
             self._auto.observe(now - timestamp - self.clock.base, now)
             self.clock.delay = self._auto.update(self.playout.allowance, now)
         if self._epoch_offset is None:
-            self._epoch_offset = epoch_time(timestamp, wall) - timestamp
+            self._epoch_offset = latest_time(timestamp, wall, CLOCK_TOLERANCE_S) - timestamp
         if self.playout is None and self._join_at == math.inf:
             self._join_at = now + JOIN_WAIT_S
 
@@ -115,10 +115,22 @@ class Program:
                 return Waiting(unit, timestamp, self._reassembler.complete(unit))
         return None
 
+    def _fresh(self, now: float) -> tuple[int, ...]:
+        """The open units without what a run that was not on show has piled up: its time is over."""
+        pending = self._reassembler.pending
+        while len(pending) > 1 and not self._is_due_later(pending[0], now):
+            self._reassembler.take(pending[0])
+            pending = pending[1:]
+        return pending
+
+    def _is_due_later(self, unit: int, now: float) -> bool:
+        timestamp = self._reassembler.timestamp(unit)
+        return timestamp is not None and self.clock.display_time(timestamp) > now
+
     def _join(self, now: float) -> None:
         """Learn the geometry from the oldest unit as soon as it is complete or has had its time."""
-        pending = self._reassembler.pending
-        if not pending or self.retired:
+        pending = () if self.retired else self._fresh(now)
+        if not pending:
             return
         if not (self._reassembler.complete(pending[0]) or now >= self._join_at):
             return
@@ -137,9 +149,3 @@ class Program:
             self.clock.delay = self._auto.delay
         self.info, self._held = info, received
         self.playout = Playout(self.clock, info.frames_per_unit, info.fps)
-
-
-def epoch_time(timestamp: float, wall: float) -> float:
-    """The latest time not after `wall` (give or take clocks out of step) that a wrapped timestamp can mean."""
-    latest = wall + CLOCK_TOLERANCE_S
-    return latest - (latest - timestamp) % TIMESTAMP_SPAN

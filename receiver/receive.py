@@ -28,7 +28,7 @@ class Receive(asyncio.DatagramProtocol):
     """Feeds the endpoint.  Event loop thread; nothing that arrives can raise out of here."""
 
     def __init__(self, endpoint: ReceiverEndpoint, arrived: Callable[[Arrival, int, float], None]) -> None:
-        """`arrived(arrival, wire bytes, now)` is called for every segment that was taken in."""
+        """`arrived(arrival, size of the datagram, now)` is called for every segment that was taken in."""
         self._endpoint = endpoint
         self._arrived = arrived
         self._refused = RateLimited(log)

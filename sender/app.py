@@ -80,7 +80,6 @@ class Sender:
     ) -> None:
         registry = CollectorRegistry()
         self._loop = asyncio.get_running_loop()
-        self._config = config
         self._source = source
         self._stop = threading.Event()
         self._frames: DropOldest[Frame] = DropOldest()

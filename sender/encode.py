@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -116,7 +115,7 @@ class EncodeStage:
         finally:
             self.frames_incomplete += len(collected)
             for record in self._records:
-                record.close()
+                _close(record)
 
     def _encode(self, frames: list[Frame]) -> None:
         unit = self.units
@@ -149,5 +148,12 @@ class EncodeStage:
             # A full disk ends the record, not the transmission.
             log.error("record given up", kind=type(record).__name__, reason=error.strerror or str(error))
             self._records.remove(record)
-            with contextlib.suppress(OSError):
-                record.close()
+            _close(record)
+
+
+def _close(record: UnitRecord) -> None:
+    """A disk that is full at the end costs the end of the record, nothing else."""
+    try:
+        record.close()
+    except OSError as error:
+        log.error("record not finished", kind=type(record).__name__, reason=error.strerror or str(error))

@@ -77,8 +77,10 @@ class Recorder:
 
     def close(self) -> None:
         """Finish the file."""
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
+        try:
+            self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
 
 
 def _cannot(setting: str, path: Path, error: BaseException) -> ServiceError:

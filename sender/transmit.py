@@ -95,7 +95,9 @@ class Transmitter:
         self._transport, _ = await loop.create_datagram_endpoint(
             lambda: _Protocol(self), remote_addr=(self._to.host, self._to.port)
         )
-        log.info("sending", to=self._to)
+        (log.debug if self.reopened else log.info)(
+            "sending", to=self._to
+        )  # a flapping network reopens for ever
 
     def _close(self) -> None:
         if self._transport is not None:

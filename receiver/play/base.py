@@ -67,6 +67,11 @@ class Sink(Protocol):
         ...
 
     @property
+    def failure(self) -> str | None:
+        """Why the sink broke down; None while it has not, and when it just ended."""
+        ...
+
+    @property
     def dropped(self) -> int:
         """Pictures that this sink was too slow to take."""
         ...
@@ -103,10 +108,15 @@ class ThreadedSink:
         self._queue: DropOldest[Shown] = DropOldest()
         self._thread = threading.Thread(target=self._run, name=f"sink-{name}"[:40], daemon=True)
         self._ended = threading.Event()
+        self._failure: str | None = None
 
     @property
     def ended(self) -> bool:
         return self._ended.is_set()
+
+    @property
+    def failure(self) -> str | None:
+        return self._failure
 
     @property
     def dropped(self) -> int:
@@ -149,8 +159,10 @@ class ThreadedSink:
         except BrokenPipeError:
             log.info("nobody looks any more", sink=self.name)
         except SinkError as error:
-            log.error("sink cannot be opened; the others go on", sink=self.name, reason=str(error))
+            self._failure = str(error)
+            log.error("sink cannot be opened; the others go on", sink=self.name, reason=self._failure)
         except Exception as error:
+            self._failure = f"{self.name}: {type(error).__name__}: {error}"
             log.exception("sink stopped after an error; the others go on", error, sink=self.name)
         finally:
             self._ended.set()

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -25,6 +24,11 @@ EVENT_INTERVAL_S = 0.2
 WRITE_TIMEOUT_S = 10.0
 """A viewer that takes nothing for so long is cut off."""
 
+GONE_INTERVAL_S = 1.0
+"""How often a stream without a picture to send looks whether its viewer is still there."""
+
+PRIVATE = {"Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin"}
+
 Figures = Callable[[], Mapping[str, object]]
 """What the page shows beside the video; called on the event loop thread a few times a second."""
 
@@ -36,6 +40,7 @@ class WebSink:
 
     name = "web"
     ended = False
+    failure = None
     dropped = 0
 
     def __init__(self, listen: Address, figures: Figures, max_viewers: int = 8) -> None:
@@ -112,7 +117,7 @@ class WebSink:
         return web.Response(text=self._page, content_type="text/html", headers=self._headers)
 
     async def _get_stats(self, _: web.Request) -> web.Response:
-        return web.json_response(self.stats(), headers={"Cache-Control": "no-store"})
+        return web.json_response(self.stats(), headers=PRIVATE)
 
     async def _get_events(self, request: web.Request) -> web.StreamResponse:
         async def events(response: web.StreamResponse) -> None:
@@ -126,7 +131,13 @@ class WebSink:
         async def pictures(response: web.StreamResponse) -> None:
             version = 0
             while True:
-                version, shown = await self._feed.after(version)
+                try:
+                    async with asyncio.timeout(GONE_INTERVAL_S):
+                        version, shown = await self._feed.after(version)
+                except TimeoutError:
+                    if request.transport is None or request.transport.is_closing():
+                        return
+                    continue
                 await _write(response, part(await self._jpeg.of(shown)))
 
         return await self._stream(request, f"multipart/x-mixed-replace; boundary={BOUNDARY}", pictures)
@@ -140,7 +151,7 @@ class WebSink:
         if self._streams >= self._max_streams:
             raise web.HTTPServiceUnavailable(text="too many viewers\n", headers={"Retry-After": "5"})
         response = web.StreamResponse(
-            headers={"Content-Type": content_type, "Cache-Control": "no-store", "Connection": "close"}
+            headers={**PRIVATE, "Content-Type": content_type, "Connection": "close"}
         )
         self._streams += 1
         try:
@@ -156,7 +167,7 @@ class WebSink:
         if request.content_type != "application/sdp":
             raise web.HTTPUnsupportedMediaType(text="send the offer as application/sdp\n")
         try:
-            viewer, answer = await self._viewers.answer(await request.text())
+            viewer, answer = await self._viewers.answer((await request.read()).decode())
         except TooManyViewers as error:
             raise web.HTTPServiceUnavailable(text=f"{error}\n", headers={"Retry-After": "5"}) from None
         except (OfferError, UnicodeDecodeError) as error:
@@ -181,9 +192,12 @@ async def _write(response: web.StreamResponse, data: bytes) -> None:
 async def same_origin(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Other sites open in the same browser may not start streams."""
+    """Other sites open in the same browser may link to the page, but not use what is behind it."""
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.host:
+    foreign = origin is not None and origin.partition("://")[2] != request.host
+    # Images and the like come without an Origin; browsers say where they are from all the same.
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if foreign or (site not in ("same-origin", "none") and request.path != "/"):
         raise web.HTTPForbidden(text="this page answers only to itself\n")
     return await handler(request)
 

@@ -3,7 +3,7 @@
 | source text | kind |
 |---|---|
 | `synthetic`, `synthetic:7` | a procedural scene (with a seed) |
-| `/dev/video0` | a camera of this host (Video4Linux2) |
+| `/dev/video0`, all of `/dev` but plain files | a camera of this host (Video4Linux2) |
 | `:0.0`, `screen`, `screen:0.0+100,50` | the screen (X11), from an offset |
 | `rtsp://...`, `http://...`, `udp://...`, any scheme of FFmpeg | a network stream |
 | anything else, `file:///...` | a video file |
@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from sender.capture.base import CaptureOptions, Source
@@ -25,7 +26,7 @@ def create_source(source: str, options: CaptureOptions) -> Source:
     """The source that `source` names; nothing is opened yet. Raises SourceError for a text that cannot be."""
     if source == NAME or source.startswith(NAME + ":"):
         return SyntheticSource(source, options)
-    if source.startswith("/dev/"):
+    if source.startswith("/dev/") and not Path(source).is_file():
         return DeviceSource(source, options)
     if is_screen(source):
         return ScreenSource(source, options)

@@ -46,7 +46,6 @@ class CaptureStats:
     repeated: int = 0
     reconnects: int = 0
     connected: bool = False
-    last_seconds: float = 0.0
 
 
 class Source(ABC):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,20 +29,16 @@ class Bench:
         self.metrics_port = free_port(socket.SOCK_STREAM)
         self.children: list[Child] = []
 
-    def receiver(self, *flags: str, output: Path | None = None) -> Child:
+    def receiver(self, *flags: str, output: Path | None = None, frame_log: bool = True) -> Child:
         """A receiver that listens; a recording is its only sink unless the flags name others."""
         if "--play" not in flags:
             flags = (*flags, "--play", str(self.folder / "shown.mkv"))
+        if frame_log:
+            flags = (*flags, "--frame-log", str(self.shown_log))
         child = self._start(
             "receiver",
             *("receiver", "--listen", f"127.0.0.1:{self.udp_port}", "--key-file", str(self.key)),
-            *(
-                "--metrics.listen",
-                f"127.0.0.1:{self.metrics_port}",
-                "--frame-log",
-                str(self.shown_log),
-                *flags,
-            ),
+            *("--metrics.listen", f"127.0.0.1:{self.metrics_port}", *flags),
             output=output,
         )
         self.wait("the receiver to listen", lambda: bool(self.figures().samples))
@@ -109,3 +107,22 @@ def daemons(folder: Path) -> Iterator[Bench]:
     finally:
         for child in bench.children:
             child.stop()
+
+
+@contextmanager
+def random_bytes(port: int, seed: int = 1) -> Iterator[None]:
+    """Up to 2000 datagrams a second of random bytes, 0 to 1499 of them each, at a port of this host."""
+    rng, ended = random.Random(seed), threading.Event()
+
+    def shoot() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gun:
+            while not ended.wait(0.0005):
+                gun.sendto(rng.randbytes(rng.randrange(0, 1500)), ("127.0.0.1", port))
+
+    thread = threading.Thread(target=shoot)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

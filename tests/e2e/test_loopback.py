@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +18,7 @@ from proto.crypto import new_key_file
 from sender.capture.synthetic import SyntheticScene
 from tests.demo.measure import fresh
 from tests.demo.process import ROOT
-from tests.e2e.daemons import RX, Bench, daemons
+from tests.e2e.daemons import RX, Bench, daemons, random_bytes
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -78,22 +76,9 @@ def test_random_bytes_change_nothing(bench: Bench) -> None:
     receiver = bench.receiver()
     bench.sender()
     bench.wait_shown(15)
-    rng, ended = random.Random(1), threading.Event()
-
-    def shoot() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gun:
-            while not ended.is_set():
-                gun.sendto(rng.randbytes(rng.randrange(0, 1500)), ("127.0.0.1", bench.udp_port))
-                time.sleep(0.0005)
-
     before = len(bench.shown())
-    thread = threading.Thread(target=shoot)
-    thread.start()
-    try:
+    with random_bytes(bench.udp_port):
         time.sleep(4.0)
-    finally:
-        ended.set()
-        thread.join()
     during = bench.shown()[before:]
     assert len(fresh(during)) > 50
     assert bench.figures().get(RX + "packets_dropped_total") > 500

@@ -15,10 +15,12 @@ from pathlib import Path
 import av
 import pytest
 
-from common.service import ServiceError
+from common.config import ConfigError
 from proto.wire import Reason
-from receiver.app import App
-from receiver.play.base import SignalState
+from receiver.app import MAX_UNITS, App
+from receiver.config import MAX_DELAY_MS
+from receiver.play.base import SignalState, SinkError
+from receiver.play.file import FileSink
 from receiver.playout import MAX_READY_UNITS
 from tests.fakes import FRAMES, FakeDecoder, fake_describe
 from tests.receiver.link import FPS, FakeSender, config_for, running, sending, until
@@ -186,10 +188,34 @@ async def test_the_receiver_ends_when_nobody_looks_any_more(
     os.close(writer)
 
 
+async def test_a_receiver_whose_only_sink_broke_down_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(self: FileSink, shown: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(FileSink, "write", write)
+    app = App(
+        config_for(tmp_path, "--play", str(tmp_path / "out.mkv")), fake_describe, lambda _: FakeDecoder()
+    )
+    task = asyncio.create_task(app.main())
+    await until(lambda: app.port)
+    async with sending(FakeSender(app.port)):
+        with pytest.raises(ExceptionGroup) as caught:
+            await asyncio.wait_for(task, 15)
+    [error] = caught.value.exceptions
+    assert isinstance(error, SinkError) and "no space left" in str(error)
+
+
+def test_no_unit_is_pushed_out_before_the_longest_delay_is_over() -> None:
+    shortest = FRAMES / 60
+    assert MAX_UNITS * shortest > MAX_DELAY_MS / 1000 + 2 * shortest
+
+
 async def test_a_missing_key_is_explained(tmp_path: Path) -> None:
     config = config_for(tmp_path)
     (tmp_path / "link.key").unlink()
-    with pytest.raises(ServiceError, match="key_file"):
+    with pytest.raises(ConfigError, match="key_file"):
         App(config, fake_describe, lambda profile: FakeDecoder())
 
 

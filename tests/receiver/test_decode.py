@@ -108,6 +108,16 @@ def test_every_run_of_a_sender_has_its_own_decoder_and_old_ones_go(bench: Bench,
     bench.worker.close()
 
 
+def test_a_job_that_has_to_go_is_answered(bench: Bench) -> None:
+    for generation in range(1, 4):  # nobody takes them: the thread does not run yet
+        bench.worker.submit(job(unit(0), generation))
+    dropped = bench.outcomes.get(timeout=5)
+    assert dropped.job.generation == 1 and dropped.unit is None
+    bench.worker.start()
+    assert [bench.outcomes.get(timeout=5).job.generation for _ in range(2)] == [2, 3]
+    bench.worker.close()
+
+
 def test_a_codec_that_cannot_be_loaded_later_is_contained() -> None:
     def create(profile: str) -> UnitDecoder:
         raise CodecError("no such profile")

@@ -36,6 +36,12 @@ def test_it_never_goes_below_the_spread_of_a_unit() -> None:
     assert auto.delay == pytest.approx(0.8 * UNIT + ALLOWANCE + MARGIN_S)
 
 
+def test_long_units_get_the_delay_that_they_need() -> None:
+    auto = AutoDelay(4.0)  # one frame a second
+    feed(auto, 0, 200, 3.0)
+    assert auto.delay > 0.8 * 4.0
+
+
 def test_it_grows_quickly_shrinks_slowly_and_stays_bounded() -> None:
     auto = AutoDelay(UNIT)
     feed(auto, 0, 5, 0.2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from receiver.figures import BUCKET_S, WINDOW_S, Figures
@@ -25,10 +27,11 @@ def test_the_start_counts_only_the_time_that_passed() -> None:
         figures.add(i * 0.1, bytes=100)
     assert figures.rate("bytes", 0.5) == pytest.approx(1000)
     assert figures.share("lost", "sent", 0.5) == 0.0
+    assert math.isnan(figures.share("lost", "sent", 0.5, math.nan))
 
 
 def test_memory_is_bounded() -> None:
     figures = Figures()
     for i in range(10_000):
-        figures.add(i * 0.01, packets=1)
+        figures.add(i * 0.01, pictures=1)
     assert len(figures._buckets) <= WINDOW_S / BUCKET_S + 2

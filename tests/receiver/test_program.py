@@ -8,9 +8,9 @@ import pytest
 
 from proto.packet import Segment
 from proto.reassembler import Reassembler
-from proto.wire import TICK_SECONDS, TIMESTAMP_SPAN
+from proto.wire import TICK_SECONDS, TIMESTAMP_SPAN, latest_time
 from receiver.playout import Decode, Wait
-from receiver.program import JOIN_WAIT_S, Program, epoch_time
+from receiver.program import CLOCK_TOLERANCE_S, JOIN_WAIT_S, Program
 from tests.fakes import FakeEncoder, fake_describe
 from tests.receiver.link import BUDGET, scene
 
@@ -81,6 +81,19 @@ def test_a_first_unit_that_cannot_be_read_is_passed_over() -> None:
     assert isinstance(step, Decode) and step.unit == 1
 
 
+def test_what_has_piled_up_before_a_takeover_is_passed_over() -> None:
+    link = Link()
+    pictures = [scene(i, 64, 64) for i in range(4)]
+    for unit in range(12):  # of a run that is not on show: its program does not exist yet
+        payload = FakeEncoder(64, 64, 15.0, segments=4).encode(pictures, unit, BUDGET).payloads[0]
+        ticks = round((500.0 + unit * UNIT) / TICK_SECONDS) & 0xFFFF
+        link.reassembler.push(Segment(1, unit, 0, 4, ticks, payload), unit * UNIT)
+    link.push(12, 0, 12 * UNIT)
+    now = 12 * UNIT + JOIN_WAIT_S
+    step = link.program.plan(now)
+    assert isinstance(step, Decode) and step.unit in (11, 12)
+
+
 def test_a_retired_program_takes_nothing_any_more() -> None:
     link = Link()
     for index in range(4):
@@ -101,7 +114,7 @@ def test_capture_time_is_found_within_the_wrap(age: float) -> None:
     wall = 1_800_000_123.456
     captured = wall - age
     wrapped = captured % TIMESTAMP_SPAN
-    assert epoch_time(wrapped, wall) == pytest.approx(captured, abs=1e-5)
+    assert latest_time(wrapped, wall, CLOCK_TOLERANCE_S) == pytest.approx(captured, abs=1e-5)
 
 
 def test_capture_time_counts_on_from_the_first_unit() -> None:

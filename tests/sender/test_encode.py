@@ -174,6 +174,17 @@ def test_a_full_disk_ends_the_record_and_not_the_transmission() -> None:
     assert len(harness.kept.indices) == 8
 
 
+def test_a_disk_that_is_full_at_the_end_is_no_crash() -> None:
+    class Full(Kept):
+        def close(self) -> None:
+            raise OSError(28, "No space left on device")
+
+    harness = Stage()
+    harness.stage._records.insert(0, Full())
+    harness.run(*[frame(index) for index in range(4)])
+    assert harness.kept.closed
+
+
 def test_an_error_of_the_encoder_ends_the_stage_and_closes_the_records() -> None:
     harness = Stage()
     for index in range(2):

@@ -56,3 +56,12 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> No
     assert caught.value.exit_code == 73
     with pytest.raises(ServiceError, match=r"record: cannot write .*: No such file or directory"):
         Recorder(nowhere, Size(64, 48), 15)
+
+
+def test_a_full_disk_is_an_os_error(tmp_path: Path) -> None:
+    recorder = Recorder(Path("/dev/full"), Size(64, 48), 12.5)
+    with pytest.raises(OSError, match="No space left"):
+        for index in range(200):
+            recorder.write(index, [noise(index)])
+    with pytest.raises(OSError, match="No space left"):
+        recorder.close()

@@ -54,7 +54,7 @@ async def test_a_reader_that_goes_away_ends_the_sink() -> None:
     await until(lambda: sink.ended)
     sink.show(shown(1))
     await sink.close()
-    assert sink.finished == 1 and not sink.written
+    assert sink.finished == 1 and not sink.written and sink.failure is None
 
 
 async def test_errors_of_a_sink_are_contained() -> None:
@@ -67,6 +67,7 @@ async def test_errors_of_a_sink_are_contained() -> None:
         await until(lambda sink=sink: sink.ended)
         await sink.close()
         assert sink.finished == 1
+        assert sink.failure is not None and str(error) in sink.failure
 
 
 async def test_closing_an_unstarted_sink_is_fine() -> None:

@@ -14,9 +14,11 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
 
 from common.values import Address
+from receiver.play import web
 from receiver.play.base import SinkError
 from receiver.play.web import WebSink
 from receiver.play.webrtc import without_mdns
+from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
 
 SDP = {"Content-Type": "application/sdp"}
@@ -79,6 +81,9 @@ async def test_viewers_are_limited_and_bad_offers_refused() -> None:
                 assert answer.status == 400
         async with client.post("/whep", data=b"\xff\xfe", headers=SDP) as answer:
             assert answer.status == 400
+        strange = {"Content-Type": "application/sdp; charset=strange"}
+        async with client.post("/whep", data="v=0", headers=strange) as answer:
+            assert answer.status == 400
         async with client.post("/whep", data="x" * 100_000, headers=SDP) as answer:
             assert answer.status == 413
         async with client.post("/whep", data="{}", headers={"Content-Type": "application/json"}) as answer:
@@ -96,8 +101,18 @@ async def test_viewers_are_limited_and_bad_offers_refused() -> None:
 
 async def test_other_sites_may_not_use_the_page() -> None:
     async with serving() as (sink, client):
-        async with client.get("/stats.json", headers={"Origin": "http://elsewhere.example"}) as answer:
-            assert answer.status == 403
+        for origin in ("http://elsewhere.example", "null", "http://["):
+            async with client.get("/stats.json", headers={"Origin": origin}) as answer:
+                assert answer.status == 403
+        for path, site, status in (
+            ("/stream.mjpeg", "cross-site", 403),
+            ("/stats.json", "same-site", 403),
+            ("/stats.json", "same-origin", 200),
+            ("/stats.json", "none", 200),
+            ("/", "cross-site", 200),
+        ):
+            async with client.get(path, headers={"Sec-Fetch-Site": site}) as answer:
+                assert answer.status == status, (path, site)
         async with client.get("/stats.json", headers={"Origin": sink.url.rstrip("/")}) as answer:
             assert answer.status == 200
 
@@ -166,3 +181,14 @@ def test_mdns_candidates_are_left_out() -> None:
         "a=candidate:2 1 udp 1 10.0.0.1 5000 typ host",
     ]
     assert without_mdns("\r\n".join(lines)) == f"{lines[0]}\r\n{lines[2]}\r\n"
+
+
+async def test_the_stream_of_a_viewer_that_left_before_the_first_picture_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(web, "GONE_INTERVAL_S", 0.05)
+    async with serving(max_viewers=1) as (sink, client):
+        for _ in range(2):
+            async with client.get("/stream.mjpeg") as answer:
+                assert answer.status == 200
+        await until(lambda: sink._streams == 0)

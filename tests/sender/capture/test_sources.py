@@ -54,6 +54,11 @@ def test_the_text_chooses_the_kind(text: str, kind: type) -> None:
     assert type(create_source(text, OPTIONS)) is kind
 
 
+def test_a_plain_file_below_dev_is_no_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_file", lambda path: str(path) == "/dev/shm/clip.mp4")
+    assert type(create_source("/dev/shm/clip.mp4", OPTIONS)) is FileSource
+
+
 def test_a_file_is_played_in_real_time(clip: Path) -> None:
     source = create_source(str(clip), OPTIONS)
     begun = time.time()
