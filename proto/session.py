@@ -1,4 +1,4 @@
-"""The two ends of a session: units in, datagrams out; datagrams in, units out. README.md sections 4 and 5."""
+"""The two ends of a session: units in, datagrams out; datagrams in, units out. README.md section 7."""
 
 from __future__ import annotations
 

@@ -67,7 +67,9 @@ def _link(exporter: Exporter, endpoint: ReceiverEndpoint, player: Player) -> Non
         lambda: {str(reason): count for reason, count in endpoint.dropped.items()},
     )
     exporter.counter(
-        "packets_lost_total", "Packets missing when their unit was closed (raw loss).", lambda: tally.lost
+        "packets_lost_total",
+        "Packets missing when their unit was closed (raw loss), those withheld by the sender too.",
+        lambda: tally.lost,
     )
     exporter.counter("units_total", "Access units of which something arrived.", lambda: tally.units_closed)
     exporter.counter(

@@ -43,6 +43,8 @@ def load_model(profile: str, folder: Path = MODELS) -> ModelFiles:
     """Load and verify a model by profile name. Raises WeightsError."""
     place = folder / profile
     manifest = read_manifest(place)
+    if missing := {"model_id", "config", "sha256"} - set(manifest):
+        raise WeightsError(f"{place / 'manifest.json'}: lacks {', '.join(sorted(missing))}")
     for name, digest in manifest["sha256"].items():
         path = place / name
         if not path.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -26,8 +27,11 @@ class Network(Protocol):
         ...
 
 
+@lru_cache(maxsize=16)
 def load(graph: Path, backend: str = "auto", threads: int = 1) -> Network:
-    """Load an ONNX graph. `auto` is ONNX Runtime. Raises BackendError."""
+    """Load an ONNX graph. `auto` is ONNX Runtime. Raises BackendError.
+
+    A graph that is loaded already is shared: networks keep no state, and a restarted sender needs no second copy."""
     if backend == "auto":
         backend = "onnxruntime"
     if backend not in BACKENDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,18 @@ KEY_PICTURE_S = 2.0
 log = Log("play.file")
 
 
+def unused(path: Path) -> Path:
+    """`path`, or the first of path-2, path-3, ... where no recording lies: a restart overwrites nothing."""
+    candidates = (path if n == 1 else path.with_stem(f"{path.stem}-{n}") for n in count(1))
+    return next(p for p in candidates if not p.is_file() or p.stat().st_size == 0)
+
+
 class FileSink(ThreadedSink):
     """The file is opened when the first picture comes; its clock is the tick, so dropped pictures leave a gap in
     time and nothing runs ahead."""
 
     def __init__(self, path: Path) -> None:
+        """`path`: an earlier recording there is kept, the new one gets a number (flight-2.mkv)."""
         super().__init__(str(path))
         if path.suffix.lower() not in SUFFIXES:
             raise SinkError(f"{path}: a recording must end in .mp4 or .mkv")
@@ -52,6 +60,7 @@ class FileSink(ThreadedSink):
     async def start(self) -> None:
         if not self.path.parent.is_dir():
             raise SinkError(f"{self.path}: the folder {self.path.parent} does not exist; create it first")
+        self.path = unused(self.path)
         try:
             self.path.open("ab").close()
         except OSError as error:

@@ -86,3 +86,9 @@ async def test_closing_without_a_picture_leaves_no_broken_state(tmp_path: Path) 
     await sink.start()
     await sink.close()
     assert sink.ended
+
+
+async def test_a_restart_keeps_the_recordings_before(tmp_path: Path) -> None:
+    paths = [(await record(tmp_path / "out.mkv", list(range(5)))).path.name for _ in range(3)]
+    assert paths == ["out.mkv", "out-2.mkv", "out-3.mkv"]
+    assert all(len(decoded(tmp_path / name)) == 5 for name in paths)
