@@ -18,7 +18,7 @@ from proto.wire import (
     unwrap16_forward,
 )
 
-MAX_UNITS = 8  # open at a time: about 2 s of units of 4 frames at 15 frames/s, beyond any playout delay
+MAX_UNITS = 64  # open at a time: 4 s of units of 4 frames at 60 frames/s, beyond any playout delay
 SILENCE_SECONDS = 10.0  # after so long without a usable segment, unit numbers are only read forwards
 LATE_SPAN = 64  # except those at most this far back, which are stragglers and not the far future
 

@@ -30,10 +30,6 @@ from receiver.player import Player
 from receiver.program import Describe
 from receiver.receive import Receive, open_socket
 
-MAX_UNITS = 64
-"""Units open at a time: over four seconds of the shortest ones (60 frames a second), more than the longest playout
-delay, so that none is pushed out before its time."""
-
 DEFAULT_PROFILE = "resilient"
 """Loaded before the first packet, so that the first unit is not late."""
 
@@ -56,7 +52,7 @@ class App:
         self.port = 0
         """The UDP port in use, once `main` listens."""
         self.metrics_port = 0
-        self.endpoint = ReceiverEndpoint(_key(config.key_file), MAX_UNITS)
+        self.endpoint = ReceiverEndpoint(_key(config.key_file))
         self._create = create or self._decoder
         self._worker = DecodeWorker(self._create, self._outcome)
         delay = config.playout.delay_ms

@@ -16,8 +16,9 @@ import av
 import pytest
 
 from common.config import ConfigError
+from proto.reassembler import MAX_UNITS
 from proto.wire import Reason
-from receiver.app import MAX_UNITS, App
+from receiver.app import App
 from receiver.config import MAX_DELAY_MS
 from receiver.play.base import SignalState, SinkError
 from receiver.play.file import FileSink
