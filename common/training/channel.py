@@ -10,19 +10,21 @@ from proto.interleaver import loss_mask
 
 
 class ErasureChannel:
-    """Seeded losses at packet granularity; a share of the sequences is left whole, so that clean links stay good."""
+    """Seeded losses at packet granularity; a share of the sequences stays whole, so that clean links stay good."""
 
-    def __init__(
-        self, seed: int, clean_share: float, loss_max: float, segments: tuple[int, int] = (4, 16)
-    ) -> None:
+    def __init__(self, seed: int, loss_max: float, segments: tuple[int, int] = (4, 16)) -> None:
         self.rng = np.random.default_rng(seed)
-        self.clean_share, self.loss_max, self.segments = clean_share, loss_max, segments
+        self.loss_max, self.segments = loss_max, segments
 
-    def masks(self, batch: int, units: int, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Loss masks (batch, units, 1, height, width), 1 where a position arrived, and loss rates (batch,)."""
+    def masks(
+        self, batch: int, units: int, height: int, width: int, clean_share: float
+    ) -> tuple[Tensor, Tensor]:
+        """Loss masks (batch, units, 1, height, width), 1 where a position arrived, and loss rates (batch,).
+
+        `clean_share`: share of the sequences that lose nothing."""
         rng = self.rng
         out = np.ones((batch, units, height * width), dtype=np.float32)
-        rates = np.where(rng.random(batch) < self.clean_share, 0.0, rng.uniform(0.05, self.loss_max, batch))
+        rates = np.where(rng.random(batch) < clean_share, 0.0, rng.uniform(0.05, self.loss_max, batch))
         for b, rate in enumerate(rates):
             if rate == 0.0:
                 continue

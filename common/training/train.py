@@ -86,9 +86,10 @@ class Run:
         after = stage_at(config, self.step + 1)  # the next batch is cut while this one trains
         self._ahead = self._cutter.submit(sampler.batch, after.batch, after.units * config.model.frames)
         luma, chroma = (torch.from_numpy(x).to(self.device) for x in arrays)
-        channel.clean_share = stage.clean_share
         side = config.crop // 16
-        masks, rates = (x.to(self.device) for x in channel.masks(stage.batch, stage.units, side, side))
+        masks, rates = (
+            x.to(self.device) for x in channel.masks(stage.batch, stage.units, side, side, stage.clean_share)
+        )
         quality = torch.rand(stage.batch, device=self.device)
         result = training_step(self.model, config, luma, chroma, masks, rates, quality)
         self.optimiser.zero_grad(set_to_none=True)
@@ -129,7 +130,7 @@ def main() -> None:
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    channel = ErasureChannel(seed + 1, 0.0, config.loss_max)
+    channel = ErasureChannel(seed + 1, config.loss_max)
     train(run, sampler, channel, args.out, 60 * args.checkpoint_minutes, stop)
 
 

@@ -35,7 +35,7 @@ KEY_PICTURE_S = 2.0
 log = Log("play.file")
 
 
-def unused(path: Path) -> Path:
+def unused_path(path: Path) -> Path:
     """`path`, or the first of path-2, path-3, ... where no recording lies: a restart overwrites nothing."""
     candidates = (path if n == 1 else path.with_stem(f"{path.stem}-{n}") for n in count(1))
     return next(p for p in candidates if not p.is_file() or p.stat().st_size == 0)
@@ -60,7 +60,7 @@ class FileSink(ThreadedSink):
     async def start(self) -> None:
         if not self.path.parent.is_dir():
             raise SinkError(f"{self.path}: the folder {self.path.parent} does not exist; create it first")
-        self.path = unused(self.path)
+        self.path = unused_path(self.path)
         try:
             self.path.open("ab").close()
         except OSError as error:

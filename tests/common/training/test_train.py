@@ -113,7 +113,7 @@ def test_sampler_is_seeded_and_in_range(clips: Path, tmp_path: Path) -> None:
 
 
 def test_channel_loses_what_it_says() -> None:
-    masks, rates = ErasureChannel(1, clean_share=0.5, loss_max=0.95).masks(200, 4, 8, 8)
+    masks, rates = ErasureChannel(1, loss_max=0.95).masks(200, 4, 8, 8, clean_share=0.5)
     clean = rates == 0
     assert 60 < clean.sum() < 140
     assert (masks[clean] == 1).all()
