@@ -8,7 +8,8 @@ import numpy as np
 
 from common.codec.base import Budget
 
-MAX_CORRECTION = 0.5  # of one unit's share: a misfit is made up over a few units instead of starving one
+MAX_SAVING = 0.5  # of one unit's share: a misfit is made up over a few units instead of starving one
+MAX_EXTRA = 0.14  # likewise; a unit much larger than its share would still be leaving when it is due
 MISFIT = 1.25  # a unit this much over its budget was coded at the lowest quality already
 MAX_DEBT_UNITS = 2.0  # overspending beyond this is forgotten
 MAX_CREDIT_SECONDS = 0.2  # so is underspending: after a quiet scene any 4 s stay within 5 % of the target
@@ -36,8 +37,7 @@ class RateController:
 
     def budget(self) -> Budget:
         """What the next unit may spend."""
-        limit = MAX_CORRECTION * self.share
-        wire = self.share - max(-limit, min(limit, self._debt))
+        wire = self.share - max(-MAX_EXTRA * self.share, min(MAX_SAVING * self.share, self._debt))
         return Budget(wire, self._packet_overhead, self._max_payload)
 
     def admit(self, packet_bytes: Sequence[int]) -> int:

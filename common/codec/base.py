@@ -92,6 +92,11 @@ class UnitEncoder(Protocol):
         """Encode `frames_per_unit` pictures as unit number `unit` within the budget."""
         ...
 
+    def report(self, unit: int, arrived: Sequence[bool]) -> None:
+        """Feedback, where there is any: which packets of a unit have arrived. Once a unit, before a later `encode`;
+        units that are unknown, reported already or too old are ignored."""
+        ...
+
 
 class UnitDecoder(Protocol):
     """Decoder of one session; owns the recovery state; called by one thread."""

@@ -1,124 +1,155 @@
-"""The `resilient` encoder: pictures -> latent -> elements -> one payload a packet, within a byte budget."""
+"""The `resilient` encoder: pictures -> latent and base -> rate map -> one payload a packet, within a byte budget."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from common.codec.analysis import Analyser, Analysis
 from common.codec.base import Budget, EncodedUnit
-from common.codec.entropy import MAX_ELEMENT, Elements
+from common.codec.entropy import Elements
 from common.codec.header import HEADER_BYTES, QUALITIES, CodecHeader
-from common.codec.pictures import to_planes
+from common.codec.levels import Levels, best_stillness, quality_of
+from common.codec.parse import ParsedUnit
+from common.codec.payload import PacketContent, pack
+from common.codec.pictures import Planes, to_planes
+from common.codec.ratemap import Candidates, RateMap, Receivers
+from common.codec.recovery import Recoverer
+from common.codec.shadow import SentUnit, Shadow
 from common.codec.weights import ModelFiles
-from common.runtime import base as runtime
 from common.video import Picture
-from proto.interleaver import segment_positions
+from proto.interleaver import MAX_SEGMENTS, segment_map, segment_positions
 
-CODER_BYTES = 2  # what the range coder adds to a packet beyond the elements' information, on average
+CODER_BYTES = 2  # what the range coder adds to a packet beyond the information, on average
 START_QUALITY = 12
-MIN_PACKET = 128  # bytes on the wire of the smallest packets worth their overhead
+QUALITY_JUMP = 6  # a quality this far off is not approached but taken at once
+BASE_SHARE = 0.5  # of a packet's largest payload that the base may fill
+FILL = 0.97  # of a packet's largest payload, as estimated before coding
+SPLIT = 1.4  # packets of a unit, over the square root of its bytes by those that each packet costs
 
 
 class ResilientEncoder:
-    """Encodes units that stand alone. Called by one thread; keeps nothing between units but the last quality."""
+    """Encodes units that stand alone or, where the receiver reports, against a state that it is known to hold.
+    Called by one thread."""
 
     def __init__(
         self, model: ModelFiles, width: int, height: int, fps: float, backend: str = "auto", threads: int = 1
     ) -> None:
         self._model = model
-        self._network = runtime.load(model.graph("encoder"), backend, threads)
-        self._header = CodecHeader(model.model_id, width, height, round(4 * fps) / 4, 0, 0)
-        self._positions = (width // 16) * (height // 16)
-        self._quality = START_QUALITY
+        self._header = CodecHeader(model.model_id, width, height, round(4 * fps) / 4, START_QUALITY, 0)
+        recoverer = Recoverer(model, backend, threads)
+        self._shadow = Shadow(recoverer, self._header)
+        self._map = RateMap(model, self._header.positions)
+        self._analyser = Analyser(model, recoverer, self._map, backend, threads)
 
     @property
     def frames_per_unit(self) -> int:
         """Pictures of one access unit."""
         return self._model.frames
 
+    def report(self, unit: int, arrived: Sequence[bool]) -> None:
+        """Feedback: which packets of a unit have arrived, once a unit. Units that nobody reports on stand alone."""
+        self._shadow.report(unit, arrived)
+
     def encode(self, pictures: Sequence[Picture], unit: int, budget: Budget) -> EncodedUnit:
-        """Encode one unit at the best quality that fits the budget. See UnitEncoder.encode."""
+        """Encode one unit as well as the budget allows. See UnitEncoder.encode."""
         begun = time.perf_counter()
-        luma, chroma = to_planes(pictures)
-        expected = (self._header.height, self._header.width)
-        if luma.shape[1:] != (self.frames_per_unit, *expected):
-            raise ValueError(f"pictures: must be {self.frames_per_unit} of {expected[1]}x{expected[0]}")
-        guess = np.array([self._quality / (QUALITIES - 1)], dtype=np.float32)
-        latent = self._network.run({"luma": luma, "chroma": chroma, "quality": guess})["latent"]
-        latent = latent.reshape(self._model.latent, self._positions)
-        networked = time.perf_counter()
-        count, quality, elements = self._plan(latent, budget)
-        payloads = self._payloads(elements, quality, unit, count)
-        while max(map(len, payloads)) > budget.max_payload:
-            if count < min(255, self._positions):
-                count = min(255, self._positions, count + max(1, count // 4))
-                quality, elements = self._fit(latent, budget, count)
-            elif quality > 0:
-                quality -= 1
-                elements = self._quantise(latent, quality)
-            else:
+        width, height = self._header.width, self._header.height
+        if len(pictures) != self.frames_per_unit or pictures[0].shape != (height * 3 // 2, width):
+            raise ValueError(f"pictures: must be {self.frames_per_unit} of {width}x{height}")
+        draft = self._draft(to_planes(pictures), unit, budget)
+        receivers = self._analyser.receivers(draft, self._shadow)
+        analysed = time.perf_counter()
+
+        parsed, payloads = self._fit(draft, receivers, unit, budget)
+        self._shadow.sent(SentUnit(unit, parsed, len(payloads), draft.reference))
+        quality = draft.header.quality
+        wanted = _uniform_quality(draft.options, self._room(draft, len(payloads), budget))
+        self._header = replace(self._header, quality=round((quality + wanted) / 2))
+        wire = sum(map(len, payloads)) + len(payloads) * budget.packet_overhead
+        stages = {"encode": analysed - begun, "entropy": time.perf_counter() - analysed}
+        return EncodedUnit(payloads, quality, wire, stages)
+
+    def _draft(self, planes: tuple[Planes, Planes], unit: int, budget: Budget) -> Analysis:
+        """The unit at about the last one's quality; lower where that is far too much, or the base would fill the
+        packets."""
+        draft = self._analyser.analyse(planes, self._header, self._shadow, unit)
+        quality = draft.header.quality
+        wanted = round(_uniform_quality(draft.options, self._room(draft, self._count(draft, budget), budget)))
+        if wanted < quality - QUALITY_JUMP:
+            quality = wanted
+            draft = self._analyser.analyse(planes, replace(self._header, quality=quality), self._shadow, unit)
+        while quality > 0 and draft.base_bytes > BASE_SHARE * budget.max_payload:
+            quality = max(0, quality - 4)
+            draft = self._analyser.analyse(planes, replace(self._header, quality=quality), self._shadow, unit)
+        return draft
+
+    def _count(self, draft: Analysis, budget: Budget) -> int:
+        return min(packet_count(budget, draft.base_bytes, self._shadow.loss), draft.header.positions)
+
+    def _room(self, draft: Analysis, count: int, budget: Budget) -> float:
+        """Bits that the budget leaves for levels and elements."""
+        packet = budget.packet_overhead + HEADER_BYTES + CODER_BYTES + draft.base_bytes
+        return 8 * (budget.wire_bytes - count * packet)
+
+    def _fit(
+        self, draft: Analysis, receivers: Receivers, unit: int, budget: Budget
+    ) -> tuple[ParsedUnit, list[bytes]]:
+        """Choose, and code into packets of which none is too large: first by more packets, then by saying less."""
+        count, most = self._count(draft, budget), min(MAX_SEGMENTS, draft.header.positions)
+        room = self._room(draft, count, budget)
+        limit = FILL * budget.max_payload
+        while True:
+            levels, elements = self._map.choose(draft.options, receivers, room)
+            while count < most and self._largest(draft, levels, unit, count) > limit:
+                count = min(most, count + max(1, count // 4))
+            parsed = ParsedUnit(draft.header, draft.base, elements, levels)
+            payloads = self._payloads(parsed, draft.base, unit, count)
+            if max(map(len, payloads)) <= budget.max_payload:
+                return parsed, payloads
+            if room < 1:
                 raise ValueError(
                     f"max_payload: {budget.max_payload} bytes are too few for this size of video"
                 )
-            payloads = self._payloads(elements, quality, unit, count)
-        self._quality = quality
-        wire = sum(map(len, payloads)) + count * budget.packet_overhead
-        stages = {"encode": networked - begun, "entropy": time.perf_counter() - networked}
-        return EncodedUnit(payloads, quality, wire, stages)
+            room, limit = 0.7 * room - 0.5, 0.9 * limit
 
-    def _plan(self, latent: NDArray[np.float32], budget: Budget) -> tuple[int, int, Elements]:
-        """How many packets at which quality. Below the codec's floor the packets are made small, so that some of them
-        fit the budget: the rate control sends those (sender.rate)."""
-        count = min(packet_count(budget), self._positions)
-        quality, elements = self._fit(latent, budget, count)
-        if quality == 0:
-            size = float(self._model.tables.cost(elements).sum(1).min()) / 8
-            packet = max(MIN_PACKET, 0.5 * budget.wire_bytes) - budget.packet_overhead - HEADER_BYTES
-            count = max(count, min(255, self._positions, math.ceil(size / max(1.0, packet))))
-        return count, quality, elements
+    def _largest(self, draft: Analysis, levels: Levels, unit: int, count: int) -> float:
+        """Estimated bytes of the largest of so many packets."""
+        bits = np.take_along_axis(draft.options.bits, levels[None], 0)[0]
+        owner = segment_map(levels.size, count, unit & 0xFFFF)
+        largest = float(np.bincount(owner, weights=bits, minlength=count).max())
+        return HEADER_BYTES + CODER_BYTES + draft.base_bytes + largest / 8
 
-    def _fit(self, latent: NDArray[np.float32], budget: Budget, count: int) -> tuple[int, Elements]:
-        """Highest quality whose coded size is expected to fit; bisection around the last unit's quality."""
-        room = 8 * (budget.wire_bytes - count * (budget.packet_overhead + HEADER_BYTES + CODER_BYTES))
-        low, high = 0, QUALITIES - 1  # invariant: low fits or is 0
-        best = self._quantise(latent, low)
-        probe = self._quality
-        while low < high:
-            elements = self._quantise(latent, probe)
-            if float(self._model.tables.cost(elements).sum(1).min()) <= room:
-                low, best = probe, elements
-            else:
-                high = probe - 1
-            near = probe + 1 if low == probe else probe - 1  # rates seldom move far between units
-            probe = near if high - low > 8 and low < near <= high else (low + high + 1) // 2
-        return low, best
-
-    def _quantise(self, latent: NDArray[np.float32], quality: int) -> Elements:
-        scaled = np.rint(latent / self._model.steps[quality][:, None])
-        elements: Elements = np.clip(scaled, -MAX_ELEMENT, MAX_ELEMENT).astype(np.int32)
-        return elements
-
-    def _payloads(self, elements: Elements, quality: int, unit: int, count: int) -> list[bytes]:
-        tables, head = self._model.tables, self._header
-        cost = tables.cost(elements)
+    def _payloads(self, unit: ParsedUnit, base: Elements, number: int, count: int) -> list[bytes]:
         payloads = []
         for index in range(count):
-            positions = segment_positions(self._positions, count, index, unit & 0xFFFF)
-            scale = int(cost[:, positions].sum(1).argmin())
-            header = CodecHeader(head.model, head.width, head.height, head.fps, quality, scale)
-            payloads.append(bytes(header) + tables.encode(elements[:, positions], scale))
+            mine = segment_positions(unit.header.positions, count, index, number & 0xFFFF)
+            levels = unit.levels[mine]
+            header = replace(unit.header, stillness=best_stillness(levels, unit.header.quality))
+            content = PacketContent(base, levels, np.ascontiguousarray(unit.elements[:, mine]))
+            payloads.append(pack(self._model, header, content))
         return payloads
 
 
-def packet_count(budget: Budget) -> int:
-    """Packets of one unit: more make each loss smaller, fewer cost less overhead; about one for every sqrt.
+def _uniform_quality(options: Candidates, room: float) -> float:
+    """The quality at which the unit would fill the room if all of it were sent."""
+    bits = options.uniform_bits()
+    qualities = [quality_of(level) for level in range(1, len(bits) + 1)]
+    return float(np.interp(np.log(max(room, 1.0)), np.log(bits), qualities, left=0, right=QUALITIES - 1))
 
-    A packet's overhead is near 60 bytes: with n = sqrt(bytes / 55) it stays near a sixth of the rate at 60 kbps and
-    falls as the rate grows, while the unit is split ever finer."""
-    wanted = round(math.sqrt(max(0.0, budget.wire_bytes) / 55))
+
+def packet_count(budget: Budget, base_bytes: float, loss: float | None = None) -> int:
+    """Packets of one unit: more make each loss smaller, fewer cost less overhead.
+
+    A packet costs its overhead and the base, near 120 bytes. With a number that grows as the square root of the rate
+    that is a third of 60 kbit/s, and less as the rate grows while the unit is split ever finer. `loss`: what the
+    receiver reports; a link that loses little needs no fine split."""
+    share = 1.0 if loss is None else min(1.0, 0.3 + 3 * loss)
+    cost = budget.packet_overhead + HEADER_BYTES + base_bytes
+    wanted = round(share * SPLIT * math.sqrt(max(0.0, budget.wire_bytes) / cost))
     needed = math.ceil(budget.wire_bytes / (budget.max_payload + budget.packet_overhead))
-    return max(2, min(255, max(wanted, needed)))
+    return max(2, min(MAX_SEGMENTS, max(wanted, needed)))

@@ -4,11 +4,12 @@
     byte 1   width / 16
     byte 2   height / 16
     byte 3   frames a second, in quarters
-    byte 4   quality index (5 bits) | scale index (3 bits)
+    byte 4   quality index (5 bits) | stillness index (3 bits)
 
-The scale index names the set of integer tables that this packet's elements are coded with; it is chosen by the
-encoder and sent, never derived. References other than 0 are for links with feedback: a unit coded against state that
-the other end is known to hold. A decoder that does not hold the reference refuses the payload.
+The reference is how many units back the state lies that the unit was coded against, one that the receiver is known to
+hold; a decoder that does not hold it refuses the payload. The quality is that of the base and what the decoder network
+is told; each position has a level of its own. The stillness names the distribution that this packet's levels are coded
+with (common.codec.levels).
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from common.codec.base import CodecError
 
 HEADER_BYTES = 5
 QUALITIES = 32
-SCALES = 8
-MAX_PIXELS = 1920 * 1088  # bounds what one authentic packet can make a receiver allocate and compute
+STILLNESSES = 8
+MAX_REFERENCE = 7  # units back: what a decoder holds
+# The base of a larger picture would fill its packets. Bounds what one authentic packet can make a receiver allocate.
+MAX_PIXELS = 1280 * 736
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +35,17 @@ class CodecHeader:
     height: int
     fps: float
     quality: int
-    scale: int
+    stillness: int
     reference: int = 0
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
             ("model", self.model, 0, 15),
-            ("reference", self.reference, 0, 15),
+            ("reference", self.reference, 0, MAX_REFERENCE),
             ("width", self.width, 16, 16 * 255),
             ("height", self.height, 16, 16 * 255),
             ("quality", self.quality, 0, QUALITIES - 1),
-            ("scale", self.scale, 0, SCALES - 1),
+            ("stillness", self.stillness, 0, STILLNESSES - 1),
         ):
             if not low <= value <= high:
                 raise CodecError(f"{name}: must be {low}..{high} (got {value})")
@@ -53,6 +56,17 @@ class CodecHeader:
         if not 0.25 <= self.fps <= 63.75:
             raise CodecError(f"fps: must be 0.25..63.75 (got {self.fps})")
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of positions: both even, so that 2x2 of them share a position of the base."""
+        return (self.height + 31) // 32 * 2, (self.width + 31) // 32 * 2
+
+    @property
+    def positions(self) -> int:
+        """How many positions a unit has."""
+        rows, columns = self.grid
+        return rows * columns
+
     def __bytes__(self) -> bytes:
         return bytes(
             (
@@ -60,7 +74,7 @@ class CodecHeader:
                 self.width // 16,
                 self.height // 16,
                 round(self.fps * 4),
-                self.quality << 3 | self.scale,
+                self.quality << 3 | self.stillness,
             )
         )
 

@@ -29,12 +29,16 @@ class ModelFiles:
     model_id: int
     frames: int
     latent: int
+    base: int
+    context: int
     hidden: int
     steps: NDArray[np.float32]  # (QUALITIES, latent): quantiser step of each channel
+    base_steps: NDArray[np.float32]  # (QUALITIES, base)
     tables: Tables
+    base_tables: Tables
 
     def graph(self, name: str) -> Path:
-        """Path of an exported graph: encoder, recovery or decoder."""
+        """Path of an exported graph: encoder, expansion, recovery or decoder."""
         return self.folder / f"{name}.onnx"
 
 
@@ -53,15 +57,21 @@ def load_model(profile: str, folder: Path = MODELS) -> ModelFiles:
             raise WeightsError(f"{path}: does not match the manifest's sha256 (damaged or replaced)")
     config = manifest["config"]
     with np.load(place / "steps.npz") as stored:
-        steps = np.asarray(stored["steps"], dtype=np.float32)
+        steps, base_steps = (np.asarray(stored[name], np.float32) for name in ("steps", "base_steps"))
+    with np.load(place / "tables.npz") as stored:
+        tables, base_tables = Tables(stored["latent"]), Tables(stored["base"])
     return ModelFiles(
         place,
         int(manifest["model_id"]),
         int(config["frames"]),
         int(config["latent"]),
+        int(config["base"]),
+        int(config["context"]),
         int(config["hidden"]),
         steps,
-        Tables.load(place / "tables.npz"),
+        base_steps,
+        tables,
+        base_tables,
     )
 
 

@@ -39,9 +39,9 @@ class RateScale(nn.Module):
 
 
 def quality_basis(quality: Tensor) -> Tensor:
-    """Quality (B,) in [0, 1] -> 1, t, t^2 with t in [-1, 1], (B, 3)."""
+    """Quality (...,) in [0, 1] -> 1, t, t^2 with t in [-1, 1], (..., 3)."""
     t = 2.0 * quality - 1.0
-    return torch.stack((torch.ones_like(t), t, t * t), dim=1)
+    return torch.stack((torch.ones_like(t), t, t * t), dim=-1)
 
 
 def stack(depth: int, channels: int, kernel: int = 3) -> nn.Sequential:

@@ -26,7 +26,7 @@ def element_contexts(elements: Tensor) -> Tensor:
 
 
 class RateModel(nn.Module):
-    """Bits of the elements under logistic tables with learned scales."""
+    """Bits of the latent's elements under logistic tables with learned scales."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -36,12 +36,29 @@ class RateModel(nn.Module):
         self.channels = channels
 
     def forward(self, noisy: Tensor, rounded: Tensor, quality: Tensor) -> Tensor:
-        """noisy, rounded (B, C, h, w) in quantiser steps, quality (B,) -> bits (B, C, h, w)."""
+        """noisy, rounded (B, C, h, w) in quantiser steps, quality (B, 1, h, w) -> bits (B, C, h, w)."""
         index = element_contexts(rounded) + CONTEXTS * torch.arange(self.channels)[None, :, None, None]
-        t = (2.0 * quality - 1.0)[:, None, None, None]
-        log_scale = self.log_scale.view(-1)[index] + t * self.slope.view(-1)[index]
-        scale = torch.exp(log_scale.clamp(-2.3, 6.0))
-        x = noisy.abs()
-        # symmetric logistic: P = F((-x+.5)/s) - F((-x-.5)/s), computed in the tail where it is exact
-        p = torch.sigmoid((0.5 - x) / scale) - torch.sigmoid((-0.5 - x) / scale)
-        return -torch.log2(p + 1e-7)
+        t = 2.0 * quality - 1.0
+        return _logistic_bits(noisy, self.log_scale.view(-1)[index] + t * self.slope.view(-1)[index])
+
+
+class BaseRateModel(nn.Module):
+    """Bits of the base's elements: one scale a channel, moving with the quality."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.zeros(channels))
+        self.slope = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, noisy: Tensor, quality: Tensor) -> Tensor:
+        """noisy (B, base, h, w) in quantiser steps, quality (B,) -> bits (B, base, h, w)."""
+        t = (2.0 * quality - 1.0)[:, None]
+        return _logistic_bits(noisy, (self.log_scale + t * self.slope)[:, :, None, None])
+
+
+def _logistic_bits(noisy: Tensor, log_scale: Tensor) -> Tensor:
+    """Symmetric logistic: P = F((-x+.5)/s) - F((-x-.5)/s), computed in the tail where it is exact."""
+    scale = torch.exp(log_scale.clamp(-2.3, 6.0))
+    x = noisy.abs()
+    p = torch.sigmoid((0.5 - x) / scale) - torch.sigmoid((-0.5 - x) / scale)
+    return -torch.log2(p + 1e-7)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from common.models.resilient import Decoder, Encoder, Recovery, ResilientConfig
+from common.models.resilient import Decoder, Encoder, Expansion, Recovery, ResilientConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,15 @@ class GraphSpec:
 
 
 GRAPHS = {
-    "encoder": GraphSpec(Encoder, ("luma", "chroma", "quality"), ("latent",)),
+    "encoder": GraphSpec(Encoder, ("luma", "chroma", "quality"), ("latent", "base")),
+    "expansion": GraphSpec(Expansion, ("base",), ("prior", "context")),
     "recovery": GraphSpec(
-        Recovery, ("latent", "mask", "step", "quality", "reset", "last", "hidden"), ("filled", "hidden_out")
+        Recovery,
+        (
+            *("latent", "step", "mask", "kept", "level"),
+            *("prior", "context", "based", "reset", "last", "hidden"),
+        ),
+        ("filled", "hidden_out"),
     ),
-    "decoder": GraphSpec(Decoder, ("latent", "mask", "quality"), ("luma", "chroma")),
+    "decoder": GraphSpec(Decoder, ("latent", "hidden", "mask", "quality"), ("luma", "chroma")),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from proto.interleaver import loss_mask
@@ -12,23 +13,24 @@ from proto.interleaver import loss_mask
 class ErasureChannel:
     """Seeded losses at packet granularity; a share of the sequences stays whole, so that clean links stay good."""
 
-    def __init__(self, seed: int, loss_max: float, segments: tuple[int, int] = (4, 16)) -> None:
+    def __init__(self, seed: int, loss_max: float) -> None:
         self.rng = np.random.default_rng(seed)
-        self.loss_max, self.segments = loss_max, segments
+        self.loss_max = loss_max
 
     def masks(
-        self, batch: int, units: int, height: int, width: int, clean_share: float
+        self, packets: NDArray[np.float64], units: int, height: int, width: int, clean_share: float
     ) -> tuple[Tensor, Tensor]:
         """Loss masks (batch, units, 1, height, width), 1 where a position arrived, and loss rates (batch,).
 
-        `clean_share`: share of the sequences that lose nothing."""
-        rng = self.rng
+        `packets` (batch,): about how many packets a unit of each sequence travels in. `clean_share`: share of the
+        sequences that lose nothing."""
+        rng, batch = self.rng, len(packets)
         out = np.ones((batch, units, height * width), dtype=np.float32)
         rates = np.where(rng.random(batch) < clean_share, 0.0, rng.uniform(0.05, self.loss_max, batch))
         for b, rate in enumerate(rates):
             if rate == 0.0:
                 continue
-            count = int(rng.integers(self.segments[0], self.segments[1] + 1))
+            count = max(2, round(float(packets[b] * rng.uniform(0.7, 1.4))))
             arrived = ~self._lost(units * count, float(rate)).reshape(units, count)
             for u in range(units):
                 seed = int(rng.integers(0, 65536))

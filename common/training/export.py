@@ -12,6 +12,7 @@ import json
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,44 +20,56 @@ from safetensors.torch import save_file
 
 from common.codec.entropy import MAX_ELEMENT, Elements, Tables
 from common.codec.header import QUALITIES
+from common.codec.levels import LEVELS, level_of, quality_of
 from common.models.graphs import GRAPHS
 from common.models.resilient import ResilientConfig
 from common.training import config as configs
 from common.training import tables
 from common.training.data import SequenceSampler, load_clips
 from common.training.step import ResilientModel
-from proto.interleaver import segment_positions
 
 log = logging.getLogger("export")
 
 
 def write_graphs(model: ResilientModel, folder: Path) -> None:
-    """Export the three networks with free height and width."""
+    """Export the networks with free height and width."""
     c = model.config
-    h, w = 6, 10
-    luma, chroma = torch.zeros(1, c.frames, 16 * h, 16 * w), torch.zeros(1, c.frames, 2, 8 * h, 8 * w)
-    latent, mask, one = torch.zeros(1, c.latent, h, w), torch.ones(1, 1, h, w), torch.ones(1)
-    rows, columns = torch.export.Dim("rows", min=1, max=256), torch.export.Dim("columns", min=1, max=256)
-    site = {2: rows, 3: columns}
-    samples = {
+    h, w = 3, 5  # of the base
+
+    def plane(channels: int, factor: int = 1) -> torch.Tensor:
+        """A tensor of its own each time: the exporter takes one that is given twice for one input."""
+        return torch.zeros(1, channels, factor * h, factor * w)
+
+    def one() -> torch.Tensor:
+        return torch.ones(1)
+
+    # half the rows and columns of positions are what may change: both are even
+    rows, columns = torch.export.Dim("rows", min=1, max=128), torch.export.Dim("columns", min=1, max=128)
+    site, half = {2: 2 * rows, 3: 2 * columns}, {2: rows, 3: columns}
+    samples: dict[str, tuple[tuple[torch.Tensor, ...], tuple[Any, ...]]] = {
         "encoder": (
-            (luma, chroma, one),
-            ({2: 16 * rows, 3: 16 * columns}, {3: 8 * rows, 4: 8 * columns}, None),
+            (plane(c.frames, 32), torch.zeros(1, c.frames, 2, 16 * h, 16 * w), one()),
+            ({2: 32 * rows, 3: 32 * columns}, {3: 16 * rows, 4: 16 * columns}, None),
         ),
+        "expansion": ((plane(c.base),), (half,)),
         "recovery": (
-            # each input its own tensor: the exporter takes one tensor given twice for one input
             (
-                latent,
-                mask,
-                torch.ones(1, c.latent),
-                one,
-                one.clone(),
-                latent.clone(),
-                torch.zeros(1, c.hidden, h, w),
+                *(plane(c.latent, 2), plane(c.latent, 2), plane(1, 2), plane(1, 2), plane(1, 2)),
+                *(
+                    plane(c.latent, 2),
+                    plane(c.context, 2),
+                    one(),
+                    one(),
+                    plane(c.latent, 2),
+                    plane(c.hidden, 2),
+                ),
             ),
-            (site, site, None, None, None, site, site),
+            (*[site] * 7, None, None, site, site),
         ),
-        "decoder": ((latent, mask, one), (site, site, None)),
+        "decoder": (
+            (plane(c.latent, 2), plane(c.hidden, 2), plane(1, 2), one()),
+            (site, site, site, None),
+        ),
     }
     for name, (inputs, shapes) in samples.items():
         network = getattr(model, name).eval()
@@ -75,33 +88,47 @@ def write_graphs(model: ResilientModel, folder: Path) -> None:
 
 
 @torch.inference_mode()
-def sample_packets(
+def count_tables(
     model: ResilientModel, sampler: SequenceSampler, units: int, seed: int
-) -> tuple[list[Elements], np.ndarray]:
-    """Elements of packets of `units` random access units at random qualities, and those qualities."""
+) -> tuple[Tables, Tables]:
+    """Tables of latent and base, from `units` random access units at random qualities; half of them with some
+    positions coded at other levels than that of the unit."""
     rng = np.random.default_rng(seed)
-    packets, qualities = [], []
-    side = sampler.size // 16
+    latents, bases = tables.Counter(model.config.latent), tables.Counter(model.config.base)
     for number in range(units):
         luma, chroma = (torch.from_numpy(x) for x in sampler.batch(1, model.config.frames))
         quality = int(rng.integers(QUALITIES))
         t = torch.tensor([quality / (QUALITIES - 1)])
-        latent = model.encoder(luma, chroma, t) / model.quantiser(t)[:, :, None, None]
-        elements = latent.round().clamp(-MAX_ELEMENT, MAX_ELEMENT)[0].flatten(1).numpy().astype(np.int32)
-        count = int(rng.integers(2, 6))
-        for index in range(count):
-            packets.append(elements[:, segment_positions(side * side, count, index, number)])
-            qualities.append(float(quality))
+        latent, base = model.encoder(luma, chroma, t)
+        base_step = model.base_quantiser(t)[:, :, None, None]
+        coded = (base / base_step).round()
+        bases.add(_elements(coded), quality // 4)
+        prior, _ = model.expansion(coded * base_step)
+        residual = latent - prior
+        levels = {level_of(quality)}
+        if rng.random() < 0.5:
+            levels.add(int(rng.integers(level_of(quality), LEVELS + 1)))
+        for level in levels:
+            t = torch.tensor([quality_of(level) / (QUALITIES - 1)])
+            latents.add(_elements((residual / model.quantiser(t)[:, :, None, None]).round()), level - 1)
         if number % 500 == 499:
-            log.info("sampled %d of %d units", number + 1, units)
-    return packets, np.array(qualities)
+            log.info("counted %d of %d units", number + 1, units)
+    return latents.tables(), bases.tables()
+
+
+def _elements(coded: torch.Tensor) -> Elements:
+    return coded.clamp(-MAX_ELEMENT, MAX_ELEMENT)[0].flatten(1).numpy().astype(np.int32)
 
 
 @torch.inference_mode()
 def write_steps(model: ResilientModel, folder: Path) -> None:
-    """Quantiser steps of every quality index: (QUALITIES, latent) float32."""
-    steps = model.quantiser(torch.arange(QUALITIES) / (QUALITIES - 1))
-    np.savez(folder / "steps.npz", steps=steps.numpy())
+    """Quantiser steps of every quality index: (QUALITIES, channels) float32, of latent and base."""
+    qualities = torch.arange(QUALITIES) / (QUALITIES - 1)
+    np.savez(
+        folder / "steps.npz",
+        steps=model.quantiser(qualities).numpy(),
+        base_steps=model.base_quantiser(qualities).numpy(),
+    )
 
 
 def write_manifest(model_id: int, config: ResilientConfig, training: dict[str, object], folder: Path) -> None:
@@ -147,9 +174,8 @@ def main() -> None:
     write_steps(model, args.out)
     clips = load_clips(args.data, args.cache)
     sampler = SequenceSampler(clips, config.crop, config.fps, config.caps, config.seed + 7)
-    packets, qualities = sample_packets(model, sampler, args.units, config.seed)
-    fitted: Tables = tables.fit(packets, qualities)
-    np.savez_compressed(args.out / "tables.npz", counts=fitted.counts)
+    latent, base = count_tables(model, sampler, args.units, config.seed)
+    np.savez_compressed(args.out / "tables.npz", latent=latent.counts, base=base.counts)
     training = {"step": saved["step"], "settings": config.model_dump(mode="json", exclude={"model"})}
     write_manifest(args.model_id, config.model, training, args.out)
     log.info("wrote %s", args.out)

@@ -17,12 +17,13 @@ from threading import Event
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from common.training import config as configs
 from common.training.channel import ErasureChannel
 from common.training.config import Stage, TrainConfig
 from common.training.data import Planes, SequenceSampler, load_clips
-from common.training.step import ResilientModel, StepResult, training_step
+from common.training.step import ResilientModel, StepResult, packets_a_unit, training_step
 
 log = logging.getLogger("train")
 
@@ -52,7 +53,7 @@ class Run:
         self._cutter = ThreadPoolExecutor(1)
         self._ahead: Future[tuple[Planes, Planes]] | None = None
         self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=config.learning_rate, weight_decay=1e-4
+            self.model.parameters(), lr=config.learning_rate, weight_decay=1e-4, fused=True
         )
 
     def save(self, path: Path) -> None:
@@ -76,6 +77,15 @@ class Run:
         self.optimiser.load_state_dict(state["optimiser"])
         log.info("resumed at step %d", self.step)
 
+    def start_from(self, weights: Path) -> None:
+        """Begin with what another model of this kind learnt: of each tensor as much as fits, from the corner."""
+        known = load_file(weights)
+        for name, mine in self.model.state_dict().items():
+            if name in known and mine.dim() == known[name].dim():
+                corner = tuple(slice(min(a, b)) for a, b in zip(mine.shape, known[name].shape, strict=True))
+                mine[corner] = known[name][corner].to(mine)
+        log.info("started from %s", weights)
+
     def advance(self, sampler: SequenceSampler, channel: ErasureChannel) -> StepResult:
         """One optimiser step."""
         config, stage = self.config, stage_at(self.config, self.step)
@@ -87,10 +97,11 @@ class Run:
         self._ahead = self._cutter.submit(sampler.batch, after.batch, after.units * config.model.frames)
         luma, chroma = (torch.from_numpy(x).to(self.device) for x in arrays)
         side = config.crop // 16
-        masks, rates = (
-            x.to(self.device) for x in channel.masks(stage.batch, stage.units, side, side, stage.clean_share)
-        )
         quality = torch.rand(stage.batch, device=self.device)
+        packets = packets_a_unit(quality).double().cpu().numpy()
+        masks, rates = (
+            x.to(self.device) for x in channel.masks(packets, stage.units, side, side, stage.clean_share)
+        )
         result = training_step(self.model, config, luma, chroma, masks, rates, quality)
         self.optimiser.zero_grad(set_to_none=True)
         result.loss.backward()  # type: ignore[no-untyped-call]
@@ -110,6 +121,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of training clips (.mp4)")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the log")
     parser.add_argument("--cache", type=Path, help="folder for decoded clips (default: OUT/cache)")
+    parser.add_argument(
+        "--start", type=Path, help="weights.safetensors of a model to start from, not from chance"
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument(
         "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda"
@@ -122,6 +136,8 @@ def main() -> None:
     config = configs.load(args.config)
     args.out.mkdir(parents=True, exist_ok=True)
     run = Run(config, torch.device(args.device))
+    if args.start and not (args.out / "checkpoint.pt").exists():
+        run.start_from(args.start)
     run.resume(args.out / "checkpoint.pt")
     seed = config.seed * 1_000_003 + run.step  # a resumed run goes on with fresh, still repeatable, samples
     sampler = SequenceSampler(

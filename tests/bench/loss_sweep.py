@@ -1,147 +1,220 @@
-"""Quality against packet loss at equal wire rate and equal delay: python -m tests.bench.loss_sweep --clips FILE ...
+"""Quality against packet loss at equal wire rate and equal delay: what `resilient` and ordinary codecs show of it.
 
-Offline and exact: no sockets, a seeded i.i.d. erasure channel, every byte on the wire counted (IP and UDP 28 bytes a
-packet, our header and tag; the same for the peers). The peers are ordinary codecs with an ideal erasure code of a fixed
-rate. All wait for four frames before they send, so all have the same delay. Nobody knows the loss beforehand.
+Offline and exact: no sockets, a seeded link that loses packets (erasures.py), every byte on the wire counted (IP and
+UDP 28 bytes a packet, our header and tag; the same for the peers). The peers are ordinary encoders in their best
+low-delay settings (peers.py) with an ideal erasure code: a block of k data packets sent as n = k / code rate is whole
+when any k arrive. All are held to one delay from capture to display. Nobody knows the loss beforehand.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import json
+import signal
 import sys
-import zlib
-from collections import defaultdict
-from collections.abc import Iterable
+import time
+from collections.abc import Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from fractions import Fraction
+from itertools import product
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
-import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from common.video import Picture
-from tests.bench.contestant import Contestant, Encoded
+from tests.bench import plots, report
+from tests.bench.contestant import Contestant, serialisation_seconds
+from tests.bench.options import OURS, PEERS, parser
 from tests.bench.protected import Protected
-from tests.bench.quality import ms_ssim, pictures, psnr
 from tests.bench.resilient import Resilient
+from tests.bench.rows import Key, Row, RowsError, load, save
+from tests.bench.trial import Condition, Settings, Trial, TrialError, read_clip, rows_of
+from tests.bench.vmaf import VmafError, ffmpeg
 
-FROZEN = 0.1  # mean absolute luma difference below which two pictures are the same
-Row = dict[str, object]
+SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".y4m")
+SAVE_SECONDS = 5.0
 
 
-def contestants(names: Iterable[str], code_rates: list[Fraction], keyints: list[int]) -> list[Contestant]:
-    """By name: `resilient`, or an encoder (`x265`, `x264`) at each code rate and key frame interval."""
+class UsageError(ValueError):
+    """What the caller can mend; the text says what."""
+
+
+def contestants(names: Sequence[str], code_rates: Sequence[Fraction], delay_ms: float) -> list[Contestant]:
+    """By name: `resilient`, or a peer at each code rate. Raises UsageError."""
     out: list[Contestant] = []
-    for name in names:
-        if name == "resilient":
+    for name in dict.fromkeys(names):
+        if name == OURS:
             out.append(Resilient())
+        elif name in PEERS:
+            out += [Protected(f"lib{name}", rate, delay_ms) for rate in dict.fromkeys(code_rates)]
         else:
-            out += [Protected(f"lib{name}", rate, keyint) for rate in code_rates for keyint in keyints]
+            raise UsageError(f"no contestant {name!r}; there are {', '.join((OURS, *PEERS))}")
     return out
 
 
-def frozen_share(sent: list[Picture], shown: list[Picture]) -> float:
-    """Share of pictures whose samples equal those of the one before although the sent ones differ."""
-    moved = [np.abs(a.astype(np.int16) - b).mean() >= FROZEN for a, b in itertools.pairwise(sent)]
-    still = [np.abs(a.astype(np.int16) - b).mean() < FROZEN for a, b in itertools.pairwise(shown)]
-    return float(np.mean([m and s for m, s in zip(moved, still, strict=True)]))
+def clip_files(paths: Sequence[Path]) -> list[Path]:
+    """The clips named, and those in the folders named, each whole unit of which can be measured. Raises UsageError."""
+    files: list[Path] = []
+    for path in paths:
+        inside = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES) if path.is_dir() else [path]
+        if not inside:
+            raise UsageError(f"--clips: no videos in {path}")
+        files += inside
+    files = list(dict.fromkeys(files))
+    stems: dict[str, Path] = {}
+    for file in files:
+        if (other := stems.setdefault(file.stem, file)) != file:
+            raise UsageError(f"--clips: {other} and {file} would have one name in the results")
+        try:
+            read_clip(file, 4)
+        except ValueError as error:
+            raise UsageError(f"--clips: {file}: {error}") from error
+    return files
 
 
-def measure(
-    who: Contestant, clip: Path, encoded: Encoded, sent: list[Picture], loss: float, seed: int
-) -> Row:
-    """One row: the clip through one seeded loss."""
-    rng = np.random.default_rng([seed, round(1000 * loss), zlib.crc32(clip.stem.encode())])
-    arrived = [rng.random(n) >= loss for n in encoded.unit_packets]
-    sent = sent[: encoded.frames]
-    ways = who.decode(encoded, arrived)
-    quality = [float(np.mean([psnr(a, b) for a, b in zip(sent, way, strict=True)])) for way in ways]
-    shown = ways[int(np.argmax(quality))]
-    return {
-        "contestant": who.name,
-        "clip": clip.stem,
-        "loss": loss,
-        "seed": seed,
-        "frames": encoded.frames,
-        "psnr": round(max(quality), 3),
-        "ms_ssim": round(float(np.mean([ms_ssim(a, b) for a, b in zip(sent, shown, strict=True)])), 4),
-        "frozen_share": round(frozen_share(sent, shown), 4),
-    }
+def key_of(trial: Trial, condition: Condition) -> Key:
+    """The key that the row of a condition will have."""
+    rate = Fraction(trial.who.code_rate or 0)
+    place = (trial.clip.stem, float(trial.kbps), float(condition.loss), condition.channel)
+    return (trial.who.name, rate, *place, condition.feedback, condition.seed)
 
 
-def table(rows: list[Row]) -> str:
-    """Markdown: mean PSNR and MS-SSIM over clips and seeds, a line a contestant and wire rate; (!) marks a contestant
-    that could not go down to the wire rate."""
-    losses = sorted({float(str(r["loss"])) for r in rows})
-    cells: dict[tuple[object, object], dict[float, list[Row]]] = defaultdict(lambda: defaultdict(list))
+def missing(trials: Sequence[Trial], known: set[Key]) -> list[Trial]:
+    """What of the trials has no row yet."""
+    out = []
+    for trial in trials:
+        left = tuple(c for c in trial.conditions if key_of(trial, c) not in known)
+        if left:
+            out.append(Trial(trial.who, trial.clip, trial.kbps, trial.settings, left))
+    return out
+
+
+def run(trials: Sequence[Trial], jobs: int) -> Generator[tuple[str, Row]]:
+    """(what it is about, row) as they are made. Raises TrialError."""
+    if jobs == 1:
+        yield from ((str(trial), row) for trial in trials for row in rows_of(trial))
+        return
+    others = set(active_children())
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _prepare) as pool:
+        try:
+            futures = {pool.submit(_all_rows, trial): str(trial) for trial in trials}
+            for future in as_completed(futures):
+                yield from ((futures[future], row) for row in future.result())
+        except BrokenProcessPool as error:
+            raise TrialError("a process ended by itself; was there too little memory for --jobs?") from error
+        except BaseException:  # the user stops all, or a trial failed: nobody waits for the others
+            for process in set(active_children()) - others:
+                process.terminate()
+            raise
+
+
+def _prepare() -> None:
+    """One thread a process; an interrupt from the keyboard is for the parent, which ends the others."""
+    import torch
+
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _all_rows(trial: Trial) -> list[Row]:
+    return list(rows_of(trial))
+
+
+def sweep(
+    trials: Sequence[Trial], kept: Sequence[Row], out: Path | None, jobs: int, show: Console
+) -> list[Row]:
+    """Kept and new rows, which also stand in `out`: every few seconds, and however this ends."""
+    rows = list(kept)
+    todo = missing(trials, {row.key for row in kept})
+    total = sum(len(trial.conditions) for trial in todo)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rows"))
+    clocks = (TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
+    saved = time.monotonic()
+    # The pace of the last ten minutes: clips and rates differ.
+    with Progress(*columns, *clocks, console=show, speed_estimate_period=600) as progress:
+        bar = progress.add_task("starting", total=total)
+        try:
+            with closing(run(todo, jobs)) as made:
+                for about, row in made:
+                    rows.append(row)
+                    progress.update(bar, advance=1, description=about)
+                    if out and time.monotonic() - saved > SAVE_SECONDS:
+                        save(out, rows)
+                        saved = time.monotonic()
+        finally:
+            if out:
+                save(out, rows)
+    return rows
+
+
+def kept_rows(out: Path | None, settings: Settings, again: Sequence[str]) -> list[Row]:
+    """Rows of an earlier run, without those of the contestants named. Raises UsageError where they do not fit."""
+    if out is None or not out.exists():
+        return []
+    rows = load(out)
+    now = {"fps": settings.fps, "delay_ms": settings.delay_ms, "frames": settings.limit}
     for row in rows:
-        cells[row["wire_kbps_target"], row["contestant"]][float(str(row["loss"]))].append(row)
-    head = "| wire kbps | contestant | true kbps | " + " | ".join(f"loss {x:g}" for x in losses) + " | mean |"
-    lines = [head, "|" + "---|" * (len(losses) + 4)]
-    for (target, name), by_loss in cells.items():
-        means = [(_mean(by_loss[x], "psnr"), _mean(by_loss[x], "ms_ssim")) for x in losses]
-        true = _mean([r for x in losses for r in by_loss[x]], "wire_kbps")
-        mark = "" if true <= float(str(target)) * 1.03 else " (!)"
-        overall = np.mean(means, axis=0)
-        values = " | ".join(f"{p:.2f} / {s:.3f}" for p, s in (*means, overall))
-        lines.append(f"| {target} | {name} | {true:.1f}{mark} | {values} |")
-    return "\n".join(lines)
+        if row.settings != now:
+            told = ", ".join(
+                f"{name} {row.settings[name]} there, {now[name]} here"
+                for name in now
+                if row.settings[name] != now[name]
+            )
+            raise UsageError(
+                f"--out: {out} was made with other settings ({told}); give another file or the same settings"
+            )
+    return [row for row in rows if row.contestant not in again]
 
 
-def _mean(rows: list[Row], key: str) -> float:
-    return float(np.mean([float(str(r[key])) for r in rows]))
+def _trials(args: argparse.Namespace) -> list[Trial]:
+    settings = Settings(args.fps, args.delay_ms, args.frames)
+    try:
+        serialisation_seconds(args.delay_ms, args.fps)
+    except ValueError as error:
+        raise UsageError(f"--delay-ms: {error}") from error
+    if unnamed := set(args.again) - set(args.contestants):
+        raise UsageError(f"--again: {', '.join(sorted(unnamed))} is not among --contestants")
+    everyone = contestants(args.contestants, args.code_rates, args.delay_ms)
+    losses, seeds = dict.fromkeys(args.loss), range(args.seeds)
+    conditions = tuple(Condition(x, args.channel, args.feedback, seed) for x, seed in product(losses, seeds))
+    grid = product(clip_files(args.clips), dict.fromkeys(args.wire_kbps), everyone)
+    return [Trial(who, clip, kbps, settings, conditions) for clip, kbps, who in grid]
 
 
-def main() -> None:
-    """Command line of the benchmark."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--clips", type=Path, nargs="+", required=True, help="video files, at their own size")
-    parser.add_argument(
-        "--contestants", nargs="+", default=["resilient", "x265"], help="resilient, x265, x264"
-    )
-    parser.add_argument(
-        "--code-rates",
-        type=Fraction,
-        nargs="+",
-        default=[Fraction(1, n) for n in (1, 2, 4)],
-        help="k / n of the peers' erasure code",
-    )
-    parser.add_argument(
-        "--keyint", type=int, nargs="+", default=[30], help="key frame intervals of the peers, frames"
-    )
-    parser.add_argument("--wire-kbps", type=float, nargs="+", default=[60.0])
-    parser.add_argument("--loss", type=float, nargs="+", default=[0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9])
-    parser.add_argument("--seeds", type=int, default=1, help="how many seeded losses (default 1)")
-    parser.add_argument("--fps", type=float, default=15.0, help="frame rate that the clips are taken at")
-    parser.add_argument("--out", type=Path, help="write all rows as JSON")
-    args = parser.parse_args()
-    rows: list[Row] = []
-    jobs = [
-        (c, k, w)
-        for c in args.clips
-        for k in args.wire_kbps
-        for w in contestants(args.contestants, args.code_rates, args.keyint)
-    ]
-    for number, (clip, kbps, who) in enumerate(jobs):
-        print(
-            f"\r{number + 1}/{len(jobs)} {clip.stem} {who.name} {kbps:g} kbit/s" + " " * 20,
-            end="",
-            file=sys.stderr,
-        )
-        sent = list(pictures(clip))
-        encoded = who.encode(sent, args.fps, kbps)
-        true = round(encoded.wire_bytes * 8 / (encoded.frames / args.fps) / 1000, 2)
-        for loss in args.loss:
-            for seed in range(args.seeds):
-                row = measure(who, clip, encoded, sent, loss, seed)
-                rows.append({**row, "wire_kbps_target": kbps, "wire_kbps": true})
-    print(file=sys.stderr)
-    if args.out:
-        args.out.write_text(json.dumps(rows, indent=1) + "\n")
-    print(table(rows))
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line of the benchmark; returns the exit code."""
+    args = parser(__doc__).parse_args(argv)
+    show = Console(stderr=True)
+    try:
+        trials = _trials(args)
+        kept = kept_rows(args.out, trials[0].settings, args.again)
+        if args.out and not args.out.parent.is_dir():
+            raise UsageError(f"--out: no folder {args.out.parent}")
+        ffmpeg()
+        rows = sweep(trials, kept, args.out, args.jobs, show)
+    except (UsageError, RowsError, VmafError, TrialError) as error:
+        print(f"loss_sweep: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        same = "the same command" + (" without --again" if args.again else "")
+        kept_in = f"; the rows so far are in {args.out}, and {same} goes on" if args.out else ""
+        print(f"loss_sweep: stopped{kept_in}", file=sys.stderr)
+        return 130
+    print(report.tables(rows))
+    if args.plot:
+        for path in plots.draw(rows, args.plot):
+            print(f"loss_sweep: {path}", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

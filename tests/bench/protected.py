@@ -1,48 +1,46 @@
 """Ordinary codecs as contestants: a low-delay encoder, and an ideal erasure code over blocks of frames.
 
 The erasure code is maximum-distance separable and costs nothing but its parity packets: a block of k data packets
-sent as n = k / code rate is whole when any k arrive. When fewer do, the data packets that arrived still count. A frame
-whose packets are not all there is not decoded and the last picture stands, as players do; what follows a lost frame is
-either decoded onto what there is or held back until the next key frame, whichever looks better over the clip.
+sent as n = k / code rate is whole when any k arrive. When fewer do, the data packets that arrived still count. What
+follows a lost frame is either decoded onto what there is or held back until the next key frame, whichever looks better
+over the clip.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
 from common.video import Picture, picture_size
 from proto.wire import IP_UDP_BYTES, MAX_DATAGRAM, OVERHEAD_BYTES
-from tests.bench.contestant import Arrived, Encoded, Shown, unit_frames
+from tests.bench.contestant import Arrived, Encoded, Shown, late_units, serialisation_seconds, unit_frames
+from tests.bench.peers import (
+    COARSEST,
+    DECODERS,
+    FIRST,
+    STEPS,
+    Setting,
+    Stream,
+    code,
+    enlarged,
+    repeats,
+    setting_for,
+    shrunk,
+)
+from tests.bench.quality import ms_ssim, psnr
 
 HEADERS = IP_UDP_BYTES + OVERHEAD_BYTES  # the same header cost as ours
 SYMBOL_LIMIT = MAX_DATAGRAM - OVERHEAD_BYTES
-MIN_SYMBOLS = 2  # fewer packets cost less overhead; more would be protected in finer steps
-RATE_TOLERANCE = 0.01
-MAX_TRIALS = 8
-
-OPTIONS = {
-    "libx265": {
-        "preset": "medium",
-        "tune": "zerolatency",
-        "x265-params": "log-level=none:scenecut=0:bframes=0:rc-lookahead=0:pools=1:frame-threads=1"
-        ":keyint={keyint}:min-keyint={keyint}",
-    },
-    "libx264": {
-        "preset": "medium",
-        "tune": "zerolatency",
-        "g": "{keyint}",
-        "sc_threshold": "0",
-        "threads": "1",
-    },
-}
-DECODERS = {"libx265": "hevc", "libx264": "h264"}
+SEARCH_TOLERANCE = 0.01  # of the wire rate
+MAX_TRIALS = 12
+ALLOWED = 1.04  # a block of more than this share of the rate is late sooner or later
+LOOK_EVERY = 5  # pictures between those that the encoder looks at to choose the size
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,14 @@ class Block:
     data: int  # k
     sent: int  # n
     symbol: int  # bytes
+
+    @staticmethod
+    def of(frames: Sequence[bytes], rate: Fraction) -> Block:
+        """In as few packets as their size and whole numbers of k and n allow: headers are dear, and at high loss one
+        packet of few arrives more often than two of twice as many."""
+        size = sum(map(len, frames))
+        data = math.ceil(Fraction(math.ceil(size / SYMBOL_LIMIT), rate.numerator)) * rate.numerator
+        return Block(tuple(frames), data, int(data / rate), math.ceil(size / data))
 
     @property
     def wire_bytes(self) -> int:
@@ -71,89 +77,181 @@ class Block:
         return out
 
 
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A clip as one stream in blocks. `size`: width and height of the coded pictures."""
+
+    setting: Setting
+    stream: Stream
+    blocks: list[Block]
+    size: tuple[int, int]
+
+
+class LevelSearch:
+    """Finds the level of each block at which it fills its share. Blocks after a key frame depend on one another, so
+    all are corrected at once, each by smaller steps when it swings; of each group between key frames the best so far
+    is kept."""
+
+    def __init__(self, codec: str, blocks: int, group: int) -> None:
+        """`group`: blocks from a key frame to the next."""
+        self.levels = np.full(blocks, FIRST[codec])
+        self.best = self.levels
+        self._coarsest, self._step = COARSEST[codec], STEPS[codec]
+        self._group = np.arange(blocks) // max(group, 1)
+        self._misses = np.full(blocks, np.inf)
+        self._gain = np.ones(blocks)
+        self._error = np.zeros(blocks)
+
+    def learn(self, fill: NDArray[np.float64]) -> None:
+        """`fill`: bytes of each block at the present levels, over its share."""
+        each = np.where(fill > ALLOWED, 10 * (fill - 1), np.abs(fill - 1))
+        misses = np.bincount(self._group, each)[self._group]
+        better = misses < self._misses
+        self._misses = np.where(better, misses, self._misses)
+        self.best = np.where(better, self.levels, self.best)
+        error = np.log2(fill)
+        swings = error * self._error < 0
+        self._gain = np.where(swings, self._gain * 0.5, np.minimum(self._gain * 1.3, 2.0))
+        self._error = error
+        self.levels = np.clip(self.levels + self._step * self._gain * error, 1, self._coarsest)
+
+
 @dataclass(frozen=True)
 class Protected:
-    """An FFmpeg encoder with an erasure code of one fixed rate and a key frame every `keyint` frames."""
+    """An FFmpeg encoder with an erasure code of one fixed rate k / n. `setting`: instead of the one in peers.py."""
 
     codec: str
-    code_rate: Fraction
-    keyint: int = 30
+    rate: Fraction
+    delay_ms: float = 500.0
+    setting: Setting | None = None
 
     @property
     def name(self) -> str:
-        """For example `x265 1/4 key 30`."""
-        return f"{self.codec.removeprefix('lib')} {self.code_rate} key {self.keyint}"
+        """For example `x265`."""
+        return self.codec.removeprefix("lib")
+
+    @property
+    def code_rate(self) -> str:
+        """For example `1/4`."""
+        return str(self.rate)
 
     def encode(self, pictures: list[Picture], fps: float, wire_kbps: float) -> Encoded:
-        """The bit rate is searched so that all bytes on the wire meet the target; a codec that cannot go so low
-        is taken at its lowest, and its true wire rate stands in the result."""
-        frames = len(pictures) // unit_frames() * unit_frames()
-        target = wire_kbps * 125 * frames / fps
-        bit_rate = wire_kbps * 1000 * float(self.code_rate) * 0.8
-        trials: list[tuple[float, int, list[Block]]] = []
-        for _ in range(MAX_TRIALS):
-            blocks = self._blocks(self._coded(pictures[:frames], fps, bit_rate))
-            wire = sum(b.wire_bytes for b in blocks)
-            trials.append((abs(wire / target - 1), wire, blocks))
-            if trials[-1][0] < RATE_TOLERANCE or bit_rate < 1000:
+        """Every block gets the same share of the wire rate; an encoder that cannot go so low is taken at its lowest,
+        and its true wire rate stands in the result. The size of the coded pictures is the one that looks best
+        when nothing is lost."""
+        pictures = pictures[: len(pictures) // unit_frames() * unit_frames()]
+        size = picture_size(pictures[0])
+        share = wire_kbps * 125 * min(unit_frames() / fps, serialisation_seconds(self.delay_ms, fps))
+        room = self._room(share)
+        setting = self.setting or setting_for(self.codec, self.rate, room, size)
+        fits = [
+            self._fit(pictures, fps, wire_kbps, replace(setting, shrinks=(shrink,)))
+            for shrink in setting.shrinks
+        ]
+        _, coded = max(fits, key=lambda fit: (-fit[0], self._looks(pictures, fit[1]) if len(fits) > 1 else 0))
+        count = len(coded.stream.coded)
+        spare = repeats(self.codec, coded.setting, coded.size, count, fps / setting.step)
+        coded = replace(coded, stream=replace(coded.stream, repeats=spare))
+        wire = tuple(block.wire_bytes for block in coded.blocks)
+        return Encoded(tuple(block.sent for block in coded.blocks), wire, len(pictures), *size, coded)
+
+    def _fit(
+        self, pictures: list[Picture], fps: float, wire_kbps: float, setting: Setting
+    ) -> tuple[float, Coded]:
+        """(by how much it misses, the clip): the levels of all blocks are corrected until each has its share."""
+        small = shrunk(pictures[setting.step - 1 :: setting.step], setting.shrinks[0])
+        per_block = unit_frames() // setting.step
+        share = wire_kbps * 125 * min(unit_frames() / fps, serialisation_seconds(self.delay_ms, fps))
+        room = self._room(share)
+        search = LevelSearch(self.codec, len(small) // per_block, setting.period // unit_frames())
+        fits: list[tuple[tuple[float, float], Coded]] = []
+        for trial in range(MAX_TRIALS):
+            levels = search.best if trial == MAX_TRIALS - 1 else search.levels
+            stream = code(self.codec, setting, small, fps / setting.step, levels.tolist(), per_block)
+            cut = [stream.coded[i : i + per_block] for i in range(0, len(small), per_block)]
+            blocks = [Block.of(frames, self.rate) for frames in cut]
+            wire = [block.wire_bytes for block in blocks]
+            late = sum(late_units(wire, fps, wire_kbps, self.delay_ms))
+            off = abs(sum(wire) / (share * len(wire)) - 1)
+            fits.append(((late, off), Coded(setting, stream, blocks, picture_size(small[0]))))
+            if late == 0 and off < SEARCH_TOLERANCE:
                 break
-            bit_rate *= min(2.0, max(0.3, (target / wire) ** 1.2))
-        _, wire, blocks = min(trials, key=lambda trial: trial[0])
-        return Encoded(tuple(b.sent for b in blocks), wire, frames, *picture_size(pictures[0]), blocks)
+            search.learn(np.array([sum(map(len, frames)) for frames in cut]) / room)
+        miss, coded = min(fits, key=lambda fit: fit[0])
+        return miss[0] + max(0.0, miss[1] - 0.05), coded
+
+    def _room(self, share: float) -> float:
+        """Coded bytes that a block of `share` wire bytes can hold."""
+        data = self.rate.numerator
+        while (symbol := math.floor(share * float(self.rate) / data) - HEADERS) > SYMBOL_LIMIT:
+            data += self.rate.numerator
+        return max(data * symbol, 16) - 0.5 * data  # packets are cut to whole bytes
+
+    def _looks(self, pictures: list[Picture], coded: Coded) -> float:
+        """How good the pictures are when nothing is lost: MS-SSIM, and a fiftieth of PSNR."""
+        all_there = [np.ones(block.sent, bool) for block in coded.blocks]
+        encoded = Encoded((), (), len(pictures), *picture_size(pictures[0]), coded)
+        shown = self._decode(encoded, all_there, False)
+        pairs = list(zip(pictures, shown, strict=True))[LOOK_EVERY // 2 :: LOOK_EVERY]
+        return float(np.mean([ms_ssim(a, b) + psnr(a, b) / 50 for a, b in pairs]))
 
     def decode(self, encoded: Encoded, arrived: Sequence[Arrived]) -> Shown:
         """See Contestant.decode; before the first picture: grey."""
-        return [self._decode(encoded, arrived, wait) for wait in (False, True)]
+        return [self._decode(encoded, arrived, hold) for hold in (False, True)]
 
-    def _decode(self, encoded: Encoded, arrived: Sequence[Arrived], wait: bool) -> list[Picture]:
-        """`wait`: after a lost frame hold the picture until the next key frame."""
-        blocks = encoded.content
-        assert isinstance(blocks, list)
-        decoder = av.CodecContext.create(DECODERS[self.codec], "r")
-        decoder.thread_count = 1
-        decoder.options = {"flags": "low_delay+output_corrupt"}
-        shown: Picture = np.full((encoded.height * 3 // 2, encoded.width), 128, np.uint8)
+    def _decode(self, encoded: Encoded, arrived: Sequence[Arrived], hold: bool) -> list[Picture]:
+        """`hold`: after a lost frame keep the picture until the next key frame. Either way, what leans on a lost key
+        frame is not decoded: no codec makes sense of it."""
+        coded = encoded.content
+        assert isinstance(coded, Coded)
+        step, period = coded.setting.step, coded.setting.period // coded.setting.step
+        player = Player(self.codec, coded.stream)
+        last: Picture = np.full((encoded.height * 3 // 2, encoded.width), 128, np.uint8)
         out: list[Picture] = []
-        whole = True
-        for block, kept in zip(blocks, arrived, strict=True):
-            for coded, ok in zip(block.frames, block.intact(kept), strict=True):
-                whole = ok and (whole or len(out) % self.keyint == 0)
-                if whole or (ok and not wait):
-                    shown = self._picture(decoder, coded, shown)
-                out.append(shown)
+        intact = [ok for block, kept in zip(coded.blocks, arrived, strict=True) for ok in block.intact(kept)]
+        headless = damaged = False
+        for index, ok in enumerate(intact):
+            key = index % period == 0
+            headless = not ok and index > 0 if key else headless
+            damaged = not ok or (damaged and not key)
+            decoded = None if headless else player.play(index, ok)
+            shown = last
+            if decoded is not None and ok and not (hold and damaged):
+                shown = enlarged(decoded, encoded.width, encoded.height)
+            out += [_between(last, shown, Fraction(i, step)) for i in range(1, step)] + [shown]
+            last = shown
         return out
 
-    @staticmethod
-    def _picture(decoder: av.CodecContext, coded: bytes, last: Picture) -> Picture:
+
+class Player:
+    """A decoder that meets losses."""
+
+    def __init__(self, codec: str, stream: Stream) -> None:
+        self._stream = stream
+        self._decoder = av.CodecContext.create(DECODERS[codec], "r")
+        self._decoder.thread_count = 1
+        self._decoder.options = {"flags": "low_delay+output_corrupt"}
+        if stream.head:
+            self._decoder.extradata = stream.head
+
+    def play(self, index: int, arrived: bool) -> Picture | None:
+        """The next picture, if the decoder gives one."""
+        if arrived:
+            unit = self._stream.coded[index]
+        elif self._stream.repeats:
+            unit = self._stream.repeats[index]
+        else:
+            return None
         try:
-            frames = decoder.decode(av.Packet(coded))  # type: ignore[attr-defined]
+            frames = self._decoder.decode(av.Packet(unit))  # type: ignore[attr-defined]
         except av.error.FFmpegError:
-            return last
-        return frames[-1].to_ndarray(format="yuv420p") if frames else last
+            return None
+        return np.asarray(frames[-1].to_ndarray(format="yuv420p"), np.uint8) if frames else None
 
-    def _coded(self, pictures: list[Picture], fps: float, bit_rate: float) -> list[bytes]:
-        width, height = picture_size(pictures[0])
-        encoder = av.CodecContext.create(self.codec, "w")
-        assert isinstance(encoder, av.VideoCodecContext)
-        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-        encoder.framerate = Fraction(fps).limit_denominator(1000)
-        encoder.time_base = 1 / encoder.framerate
-        encoder.bit_rate = round(bit_rate)
-        encoder.options = {k: v.format(keyint=self.keyint) for k, v in OPTIONS[self.codec].items()}
-        coded = []
-        for index, picture in enumerate(pictures):
-            frame = VideoFrame.from_ndarray(picture, format="yuv420p")
-            frame.pts = index
-            coded += [bytes(p) for p in encoder.encode(frame)]
-        coded += [bytes(p) for p in encoder.encode(None)]
-        assert len(coded) == len(pictures)
-        return coded
 
-    def _blocks(self, coded: list[bytes]) -> list[Block]:
-        blocks = []
-        for start in range(0, len(coded), unit_frames()):
-            frames = tuple(coded[start : start + unit_frames()])
-            size = sum(map(len, frames))
-            data = max(MIN_SYMBOLS, math.ceil(size / SYMBOL_LIMIT))
-            blocks.append(Block(frames, data, math.ceil(data / self.code_rate), math.ceil(size / data)))
-        return blocks
+def _between(first: Picture, second: Picture, place: Fraction) -> Picture:
+    """A picture that was not coded: the two around it, mixed."""
+    if first is second:
+        return first
+    mixed = first * np.float32(1 - place) + second * np.float32(place)
+    return np.asarray(np.rint(mixed), np.uint8)

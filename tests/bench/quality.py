@@ -1,12 +1,13 @@
-"""How close a picture is to the one that was sent: PSNR in RGB, MS-SSIM on luma. numpy only.
+"""How close a picture is to the one that was sent: PSNR in RGB, MS-SSIM and SSIM on luma. numpy only.
 
 Pictures are I420 as everywhere (common/video.py). `python -m tests.bench.quality A B` compares two videos
-picture by picture.
+picture by picture, by every measure of measures.py (extras [train] and [dev]).
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
@@ -19,13 +20,13 @@ from numpy.typing import NDArray
 
 from common.video import Picture, Resizer, picture_size, planes
 
-PSNR_CAP = 100.0  # equal pictures; keeps means finite
+PSNR_CAP = SSIM_CAP = 100.0  # dB of equal pictures; keeps means finite
 
 # Wang, Simoncelli, Bovik 2003: the exponents of the five scales, the window and the constants.
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-SMALLEST_SIDE = (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
+SMALLEST_SIDE = WINDOW * 2 ** (len(SCALE_WEIGHTS) - 1)  # so that the last scale still holds a window
 
 Plane = NDArray[np.float32]
 
@@ -52,10 +53,15 @@ def rgb(picture: Picture) -> Plane:
 
 def psnr(sent: Picture, shown: Picture) -> float:
     """Peak signal to noise ratio over the three RGB channels together, in dB, at most PSNR_CAP."""
-    if sent.shape != shown.shape:
-        raise ValueError(f"pictures of different sizes: {sent.shape} and {shown.shape}")
-    difference = (rgb(sent) - rgb(shown)).reshape(-1)
-    error = float(np.dot(difference, difference)) / difference.size
+    _check_sizes(sent, shown, 1, "PSNR")
+    return psnr_of_rgb(rgb(sent), rgb(shown))
+
+
+def psnr_of_rgb(sent: Plane, shown: Plane) -> float:
+    """The same of pictures as `rgb` gives them."""
+    difference = sent - shown
+    difference *= difference  # np.dot would be shorter, but its sum depends on the number of threads
+    error = float(difference.mean())
     return PSNR_CAP if error == 0 else min(PSNR_CAP, 10 * math.log10(255**2 / error))
 
 
@@ -65,31 +71,74 @@ def ms_ssim(sent: Picture, shown: Picture) -> float:
     Five scales, 11-tap Gaussian window of sigma 1.5, valid positions only, 2x2 means between scales.
     Raises ValueError when a side is below SMALLEST_SIDE pixels.
     """
-    if sent.shape != shown.shape:
-        raise ValueError(f"pictures of different sizes: {sent.shape} and {shown.shape}")
-    if min(picture_size(sent)) < SMALLEST_SIDE:
-        raise ValueError(f"MS-SSIM needs at least {SMALLEST_SIDE} pixels a side")
-    first, second = (planes(picture)[0].astype(np.float32) for picture in (sent, shown))
-    result = 1.0
+    return similarities(sent, shown)[0]
+
+
+def ssim_db(sent: Picture, shown: Picture) -> float:
+    """Structural similarity of the luma planes as -10 log10(1 - SSIM), at most SSIM_CAP; the window of MS-SSIM.
+
+    Raises ValueError when a side is below WINDOW pixels.
+    """
+    _check_sizes(sent, shown, WINDOW, "SSIM")
+    return _decibels(_dissimilarity(_luma(sent), _luma(shown))[0])
+
+
+def similarities(sent: Picture, shown: Picture) -> tuple[float, float]:
+    """(MS-SSIM, SSIM in dB), for the price of the first: SSIM is what its first scale finds on the way."""
+    _check_sizes(sent, shown, SMALLEST_SIDE, "MS-SSIM")
+    first, second = _luma(sent), _luma(shown)
+    result, decibels = 1.0, 0.0
     for scale, weight in enumerate(SCALE_WEIGHTS):
         if scale:
             first, second = _halved(first), _halved(second)
-        similarity, contrast = _ssim(first, second)
+        whole, contrast = _dissimilarity(first, second)
+        if scale == 0:
+            decibels = _decibels(whole)
         last = scale == len(SCALE_WEIGHTS) - 1
-        result *= max(similarity if last else contrast, 0.0) ** weight
-    return result
+        result *= max(1.0 - (whole if last else contrast), 0.0) ** weight
+    return result, decibels
 
 
-def _ssim(first: Plane, second: Plane) -> tuple[float, float]:
-    """Means of the SSIM map and of its contrast-structure part."""
-    mean1, mean2 = _blurred(first), _blurred(second)
-    square1, square2, both = mean1 * mean1, mean2 * mean2, mean1 * mean2
-    # sigma1^2 + sigma2^2 needs one blur, not two
-    spread = _blurred(first * first + second * second) - square1 - square2
-    joint = _blurred(first * second) - both
-    contrast = (2 * joint + np.float32(C2)) / (spread + np.float32(C2))
-    similarity = contrast * (2 * both + np.float32(C1)) / (square1 + square2 + np.float32(C1))
-    return float(similarity.mean()), float(contrast.mean())
+def _check_sizes(sent: Picture, shown: Picture, smallest: int, name: str) -> None:
+    if sent.shape != shown.shape:
+        raise ValueError(f"pictures of different sizes: {sent.shape} and {shown.shape}")
+    if min(picture_size(sent)) < smallest:
+        raise ValueError(f"{name} needs at least {smallest} pixels a side")
+
+
+def _luma(picture: Picture) -> Plane:
+    return planes(picture)[0].astype(np.float32)
+
+
+def _decibels(dissimilarity: float) -> float:
+    return min(SSIM_CAP, -10 * math.log10(max(dissimilarity, 10 ** (-SSIM_CAP / 10))))
+
+
+def _dissimilarity(first: Plane, second: Plane) -> tuple[float, float]:
+    """1 - the means of the SSIM map and of its contrast-structure part.
+
+    1 - (2 m1 m2 + C1) / (m1^2 + m2^2 + C1) = (m1 - m2)^2 / (m1^2 + m2^2 + C1)
+    1 - (2 s12 + C2) / (s1^2 + s2^2 + C2) = variance of the difference / (s1^2 + s2^2 + C2)
+
+    Two maps of what is lost, not of what is left: decibels want the digits that 0.9999 would round away.
+    """
+    difference = first - second
+    mean1, shift = _blurred(first), _blurred(difference)
+    shift_squared = shift * shift
+    mean2 = mean1 - shift
+    means = mean1 * mean1
+    means += mean2 * mean2
+    # s1^2 + s2^2 needs one blur, not two
+    spread = _blurred(first * first + second * second)
+    spread -= means
+    spread += np.float32(C2)
+    contrast = _blurred(difference * difference)
+    contrast -= shift_squared
+    contrast /= spread
+    means += np.float32(C1)
+    luminance = np.divide(shift_squared, means, out=shift_squared)
+    whole = contrast + luminance - contrast * luminance
+    return float(whole.mean()), float(contrast.mean())
 
 
 TAPS = np.exp(-(np.arange(WINDOW // 2 + 1) ** 2) / (2 * SIGMA**2))
@@ -98,18 +147,23 @@ TAPS = (TAPS / (TAPS[0] + 2 * TAPS[1:].sum())).astype(np.float32)  # the window 
 
 def _blurred(plane: Plane) -> Plane:
     """The window at every valid position. Sums, not a matrix product: BLAS threads crawl when cores are busy."""
-    return _blurred_rows(_blurred_rows(plane).T).T
-
-
-def _blurred_rows(plane: Plane) -> Plane:
     reach = WINDOW // 2
-    count = plane.shape[0] - 2 * reach
-    total = TAPS[0] * plane[reach : reach + count]
-    for distance in range(1, reach + 1):
-        pair = plane[reach - distance : reach - distance + count] + plane[reach + distance :][:count]
-        pair *= TAPS[distance]
-        total += pair
-    return np.ascontiguousarray(total)
+    for axis in (0, 1):
+        ahead = (slice(None),) * axis
+        count = plane.shape[axis] - 2 * reach
+        total = TAPS[0] * plane[(*ahead, slice(reach, reach + count))]
+        pair = np.empty_like(total)
+        for distance in range(1, reach + 1):
+            before, after = reach - distance, reach + distance
+            np.add(
+                plane[(*ahead, slice(before, before + count))],
+                plane[(*ahead, slice(after, after + count))],
+                out=pair,
+            )
+            pair *= TAPS[distance]
+            total += pair
+        plane = total
+    return plane
 
 
 def _halved(plane: Plane) -> Plane:
@@ -128,24 +182,32 @@ def pictures(path: Path) -> Iterator[Picture]:
             yield resizer.convert(frame)
 
 
+def frame_rate(path: Path) -> float:
+    """Average frames per second of a video file; 25 where it does not say."""
+    with av.open(str(path)) as container:
+        return float(container.streams.video[0].average_rate or 25)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
+    # here, not above: the demo measures with what is above, and has no torch
+    from tests.bench.measures import measure
+
     parser = argparse.ArgumentParser(prog="python -m tests.bench.quality", description=__doc__)
     parser.add_argument("sent", type=Path)
     parser.add_argument("shown", type=Path)
     args = parser.parse_args(argv)
-    pairs = [
-        (psnr(a, b), ms_ssim(a, b)) for a, b in zip(pictures(args.sent), pictures(args.shown), strict=False)
-    ]
+    pairs = list(zip(pictures(args.sent), pictures(args.shown), strict=False))
     if not pairs:
         print("quality: no pictures to compare", file=sys.stderr)
         return 1
-    ratios, similarities = zip(*pairs, strict=True)
-    result = {
-        "frames": len(pairs),
-        "psnr_db": float(np.mean(ratios)),
-        "ms_ssim": float(np.mean(similarities)),
-    }
-    print(json.dumps({name: round(value, 4) for name, value in result.items()}))
+    sent, shown = ([pair[side] for pair in pairs] for side in (0, 1))
+    try:
+        quality = measure(sent, shown, frame_rate(args.sent))
+    except (ValueError, RuntimeError) as error:
+        print(f"quality: {error}", file=sys.stderr)
+        return 1
+    result = {name: round(value, 4) for name, value in dataclasses.asdict(quality).items()}
+    print(json.dumps(result))
     return 0
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from common.codec.base import Budget, CodecError
+from common.codec.base import CodecError
 from common.codec.registry import create_decoder, create_encoder
 from common.video import Picture, picture_size
+from proto.packet import Segment
 from proto.packetizer import segments
 from proto.reassembler import Reassembler
 from proto.streams import LATENTS
 from proto.wire import IP_UDP_BYTES, MAX_DATAGRAM, OVERHEAD_BYTES, max_payload
 from sender.rate import RateController
-from tests.bench.contestant import Arrived, Encoded, Shown, unit_frames
+from tests.bench.contestant import Arrived, Channel, Encoded, Shown, unit_frames
+
+REPORTED = 6  # units that a report tells of
 
 
 @dataclass(frozen=True)
@@ -29,24 +33,38 @@ class Resilient:
         """`resilient`."""
         return "resilient"
 
+    @property
+    def code_rate(self) -> str:
+        """Empty: it has no erasure code."""
+        return ""
+
     def encode(self, pictures: list[Picture], fps: float, wire_kbps: float) -> Encoded:
         """See Contestant.encode."""
-        width, height = picture_size(pictures[0])
-        encoder = create_encoder("resilient", width, height, fps, backend=self.backend)
-        frames = encoder.frames_per_unit
-        assert frames == unit_frames()
-        limit = max_payload(MAX_DATAGRAM)
-        rate = RateController(wire_kbps, frames / fps, OVERHEAD_BYTES + IP_UDP_BYTES, limit)
-        units, wire = [], 0
-        for unit in range(len(pictures) // frames):
-            budget: Budget = rate.budget()
-            encoded = encoder.encode(pictures[unit * frames : (unit + 1) * frames], unit, budget)
-            sizes = [len(p) + OVERHEAD_BYTES + IP_UDP_BYTES for p in encoded.payloads]
-            admitted = rate.admit(sizes)
-            rate.spent(sum(sizes[:admitted]))
-            wire += sum(sizes[:admitted])
-            units.append(segments(LATENTS.id, unit, unit * frames / fps, encoded.payloads, limit)[:admitted])
-        return Encoded(tuple(map(len, units)), wire, len(units) * frames, width, height, units)
+        sender = _Sender(pictures, fps, wire_kbps, self.backend)
+        for unit in range(sender.count):
+            sender.send(unit)
+        return sender.encoded()
+
+    def converse(
+        self, pictures: list[Picture], fps: float, wire_kbps: float, channel: Channel, rtt_ms: float
+    ) -> tuple[Encoded, Shown]:
+        """See Adaptive.converse. A report tells of the last REPORTED units, so that one that is lost costs little."""
+        sender = _Sender(pictures, fps, wire_kbps, self.backend)
+        behind = 1 + math.ceil(
+            rtt_ms * fps / (1000 * unit_frames())
+        )  # the unit itself takes its time on the wire
+        arrived: list[Arrived] = []
+        heard: list[bool] = []
+        for unit in range(sender.count):
+            newest = unit - behind
+            if newest >= 0 and heard[newest]:
+                for told in range(max(0, newest - REPORTED + 1), newest + 1):
+                    sender.report(told, arrived[told])
+            sender.send(unit)
+            arrived.append(channel(unit, len(sender.units[unit]), sender.wire[unit]))
+            heard.append(channel.report(unit))
+        encoded = sender.encoded()
+        return encoded, self.decode(encoded, arrived)
 
     def decode(self, encoded: Encoded, arrived: Sequence[Arrived]) -> Shown:
         """See Contestant.decode; before anything arrived the picture is grey."""
@@ -65,3 +83,40 @@ class Resilient:
             except CodecError:  # nothing has arrived yet
                 shown += [grey] * unit_frames()
         return [shown]
+
+
+class _Sender:
+    """Encoder, rate control and packetizer of one clip; unit by unit."""
+
+    def __init__(self, pictures: list[Picture], fps: float, wire_kbps: float, backend: str) -> None:
+        self._pictures, self._fps, self._size = pictures, fps, picture_size(pictures[0])
+        self._encoder = create_encoder("resilient", *self._size, fps, backend=backend)
+        self._frames = self._encoder.frames_per_unit
+        assert self._frames == unit_frames()
+        self._limit = max_payload(MAX_DATAGRAM)
+        self._rate = RateController(wire_kbps, self._frames / fps, OVERHEAD_BYTES + IP_UDP_BYTES, self._limit)
+        self._withheld: list[int] = []
+        self.count = len(pictures) // self._frames
+        self.units: list[list[Segment]] = []
+        self.wire: list[int] = []
+
+    def send(self, unit: int) -> None:
+        """The next unit, as packets."""
+        pictures = self._pictures[unit * self._frames : (unit + 1) * self._frames]
+        payloads = self._encoder.encode(pictures, unit, self._rate.budget()).payloads
+        sizes = [len(p) + OVERHEAD_BYTES + IP_UDP_BYTES for p in payloads]
+        admitted = self._rate.admit(sizes)
+        self._rate.spent(sum(sizes[:admitted]))
+        self.wire.append(sum(sizes[:admitted]))
+        self._withheld.append(len(sizes) - admitted)
+        timestamp = unit * self._frames / self._fps
+        self.units.append(segments(LATENTS.id, unit, timestamp, payloads, self._limit)[:admitted])
+
+    def report(self, unit: int, arrived: Arrived) -> None:
+        """What the receiver has of a unit."""
+        self._encoder.report(unit, [*map(bool, arrived), *[False] * self._withheld[unit]])
+
+    def encoded(self) -> Encoded:
+        """All units that were sent."""
+        packets = tuple(map(len, self.units))
+        return Encoded(packets, tuple(self.wire), len(self.units) * self._frames, *self._size, self.units)

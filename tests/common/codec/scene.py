@@ -33,6 +33,19 @@ def unit_pictures(unit: int, frames: int = 4) -> list[Picture]:
     return [picture(unit * frames + i) for i in range(frames)]
 
 
+def still_pictures(index: int = 0, frames: int = 4) -> list[Picture]:
+    """An access unit in which nothing moves."""
+    return [picture(index)] * frames
+
+
+def other_pictures(frames: int = 4) -> list[Picture]:
+    """An access unit of another scene: what a cut shows."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    luma = 120 + 70 * np.sign(np.sin(x / 11) * np.sin(y / 7)) + 0.2 * y
+    chroma = np.full((HEIGHT // 2, WIDTH), 110, np.uint8)
+    return [np.concatenate((np.clip(luma, 16, 235).astype(np.uint8), chroma))] * frames
+
+
 def psnr(a: Picture, b: Picture) -> float:
     """Over all samples of two I420 pictures, dB."""
     return float(10 * np.log10(255**2 / np.mean((a.astype(np.float64) - b) ** 2)))

@@ -6,8 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from common.codec.entropy import LIMIT, SYMBOLS, TOTAL
 from common.codec.header import QUALITIES
 from common.codec.weights import MODELS, WeightsError, load_model, read_manifest
 
@@ -15,10 +17,25 @@ from common.codec.weights import MODELS, WeightsError, load_model, read_manifest
 def test_the_shipped_model_is_whole() -> None:
     model = load_model("resilient")
     assert model.steps.shape == (QUALITIES, model.latent)
-    assert (model.steps[1:] < model.steps[:-1]).all()  # a higher quality is a finer step in every channel
-    assert set(read_manifest(model.folder)["sha256"]) >= {
-        f"{n}.onnx" for n in ("encoder", "recovery", "decoder")
-    }
+    steps = np.log(model.steps).mean(1)
+    assert (
+        steps[1:] < steps[:-1]
+    ).all()  # a higher quality is a finer step, but for channels that it does not need
+    assert model.base_steps.shape == (QUALITIES, model.base)
+    assert (model.base_steps[1:] < model.base_steps[:-1]).all()
+    assert 1 <= model.model_id <= 15
+    graphs = ("encoder", "expansion", "recovery", "decoder")
+    assert all(model.graph(name).is_file() for name in graphs)
+    assert set(read_manifest(model.folder)["sha256"]) >= {f"{name}.onnx" for name in graphs}
+
+
+def test_a_finer_level_is_coded_with_wider_tables() -> None:
+    """Set n of the tables is counted at level n + 1: the mean magnitude of what it expects grows."""
+    model = load_model("resilient")
+    magnitude = np.abs(np.arange(SYMBOLS) - LIMIT)
+    for tables in (model.tables, model.base_tables):
+        expected = (tables.counts / TOTAL * magnitude)[:, :, 0].sum(-1).mean(1)  # in the lowest context
+        assert expected[-1] > expected[0]
 
 
 def test_the_card_tells_of_the_weights_that_lie_beside_it() -> None:

@@ -11,14 +11,18 @@ import av
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from common.codec.decoder import ResilientDecoder
 from common.codec.encoder import ResilientEncoder
-from common.codec.weights import WeightsError, load_model
+from common.codec.entropy import LIMIT, TOTAL
+from common.codec.weights import WeightsError, load_model, read_manifest
 from common.training import config as configs
 from common.training.channel import ErasureChannel
 from common.training.data import SequenceSampler, load_clips
-from common.training.train import learning_rate, stage_at
+from common.training.step import packets_a_unit
+from common.training.tables import Counter
+from common.training.train import Run, learning_rate, stage_at
 from tests.common.codec.scene import FPS, HEIGHT, WIDTH, budget, picture, psnr, receive, unit_pictures
 
 CONFIG = """
@@ -30,8 +34,8 @@ bf16: false
 stages:
   - {{until: 0.5, units: 1, batch: 2, clean_share: 1.0}}
   - {{until: 1.0, units: 2, batch: 2, clean_share: 0.3}}
-model: {{latent: 24, width8: 16, width16: 24, width_recovery: 24, hidden: 8, width4: 8,
-         encoder_depth: [1, 1], decoder_depth: [1, 1, 1], recovery_depth: 1}}
+model: {{latent: 24, base: 12, context: 6, width8: 16, width16: 24, width32: 12, width_recovery: 24, hidden: 8,
+         width4: 8, encoder_depth: [1, 1], decoder_depth: [1, 1, 1], recovery_depth: 1}}
 """
 
 
@@ -80,9 +84,14 @@ def test_train_repeats_resumes_and_exports(clips: Path, tmp_path: Path) -> None:
         "--model-id", 9, "--units", 40,
     )  # fmt: skip
     model = load_model("tiny", tmp_path / "models")
+    assert (model.latent, model.base, model.context, model.hidden) == (24, 12, 6, 8)
+    assert set(read_manifest(out)["sha256"]) == {p.name for p in out.iterdir()} - {"manifest.json"}
     encoder, decoder = ResilientEncoder(model, WIDTH, HEIGHT, FPS), ResilientDecoder(model)
     decoded = decoder.decode(receive(encoder.encode(unit_pictures(0), 0, budget(250)), 0))
     assert psnr(decoded.pictures[0], picture(0)) > 10  # 200 steps: a shape, no more
+    other = ResilientDecoder(model, "torch")  # the weights lie beside the graphs and are the same
+    close = other.decode(receive(encoder.encode(unit_pictures(0), 0, budget(250)), 0)).pictures[0]
+    assert psnr(close, picture(0)) > 10
 
     (out / "steps.npz").write_bytes(b"damaged")
     load_model.cache_clear()
@@ -112,13 +121,59 @@ def test_sampler_is_seeded_and_in_range(clips: Path, tmp_path: Path) -> None:
     assert not np.array_equal(batches[0][0], batches[2][0])
 
 
+def test_a_run_may_start_from_a_model_of_other_sizes(tmp_path: Path) -> None:
+    """What fits is taken over, from the corner of each tensor; the rest stays as it was drawn."""
+    path = tmp_path / "c.yaml"
+    path.write_text(CONFIG.format(steps=10))
+    small = Run(configs.load(path), torch.device("cpu"))
+    save_file(small.model.state_dict(), tmp_path / "weights.safetensors")
+    path.write_text(CONFIG.format(steps=10).replace("seed: 3", "seed: 4").replace("latent: 24", "latent: 36"))
+    wide = Run(configs.load(path), torch.device("cpu"))
+    drawn = {name: tensor.clone() for name, tensor in wide.model.state_dict().items()}
+    wide.start_from(tmp_path / "weights.safetensors")
+    known, grown = small.model.state_dict(), wide.model.state_dict()
+    for name, tensor in grown.items():
+        corner = tuple(slice(min(a, b)) for a, b in zip(tensor.shape, known[name].shape, strict=True))
+        assert torch.equal(tensor[corner], known[name][corner]), name
+    assert torch.equal(grown["encoder.leave.weight"][24:], drawn["encoder.leave.weight"][24:])
+
+
+def test_tables_are_whole_and_lean_on_their_neighbours() -> None:
+    """Counted at one set only: there the tables know what was counted, beside it a little, elsewhere nothing."""
+    rng = np.random.default_rng(1)
+    counter = Counter(24)
+    elements = np.rint(rng.normal(5, 0.5, (24, 4000))).astype(np.int32)
+    counter.add(elements, 3)
+    counts = counter.tables().counts
+    assert (counts.sum(-1, dtype=np.int64) == TOTAL).all()
+    assert counts.min() >= 1
+    first = counts[:, 0, 0, LIMIT + 5] / TOTAL  # how likely a 5 is in the first channel
+    assert first[3] > 0.6
+    assert first[3] > first[4] > 4 * first[6]
+
+
+def test_packets_grow_with_the_quality() -> None:
+    packets = packets_a_unit(torch.linspace(0, 1, 9))
+    assert (packets.diff() > 0).all()
+    assert 2 <= packets[0] < packets[-1] < 30
+
+
 def test_channel_loses_what_it_says() -> None:
-    masks, rates = ErasureChannel(1, loss_max=0.95).masks(200, 4, 8, 8, clean_share=0.5)
+    packets = np.linspace(3, 18, 200)
+    masks, rates = ErasureChannel(1, loss_max=0.95).masks(packets, 4, 8, 8, clean_share=0.5)
     clean = rates == 0
     assert 60 < clean.sum() < 140
     assert (masks[clean] == 1).all()
     lost = 1 - masks[~clean].flatten(1).mean(1)
     assert abs(float((lost - rates[~clean]).mean())) < 0.03
+    few, many = (  # a unit of few packets loses much at once or nothing
+        ErasureChannel(2, loss_max=0.95)
+        .masks(np.full(100, n), 4, 8, 8, clean_share=0.0)[0]
+        .mean((2, 3, 4))
+        .std(1)
+        for n in (3.0, 30.0)
+    )
+    assert few.mean() > 1.5 * many.mean()
 
 
 def test_no_clips_is_one_clear_error(tmp_path: Path) -> None:
