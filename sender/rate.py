@@ -9,10 +9,9 @@ import numpy as np
 from common.codec.base import Budget
 
 MAX_SAVING = 0.5  # of one unit's share: a misfit is made up over a few units instead of starving one
-MAX_EXTRA = 0.14  # likewise; a unit much larger than its share would still be leaving when it is due
+MAX_CREDIT = 0.1  # likewise; on a link of just this rate more would still be leaving when the unit is due
 MISFIT = 1.25  # a unit this much over its budget was coded at the lowest quality already
 MAX_DEBT_UNITS = 2.0  # overspending beyond this is forgotten
-MAX_CREDIT_SECONDS = 0.2  # so is underspending: after a quiet scene any 4 s stay within 5 % of the target
 
 
 class RateController:
@@ -37,7 +36,7 @@ class RateController:
 
     def budget(self) -> Budget:
         """What the next unit may spend."""
-        wire = self.share - max(-MAX_EXTRA * self.share, min(MAX_SAVING * self.share, self._debt))
+        wire = self.share - min(MAX_SAVING * self.share, self._debt)
         return Budget(wire, self._packet_overhead, self._max_payload)
 
     def admit(self, packet_bytes: Sequence[int]) -> int:
@@ -53,6 +52,5 @@ class RateController:
 
     def spent(self, wire_bytes: int) -> None:
         """Account for a unit that was encoded with the last budget."""
-        credit = MAX_CREDIT_SECONDS * self.kbps * 125.0
         debt = self._debt + wire_bytes - self.share
-        self._debt = max(-credit, min(MAX_DEBT_UNITS * self.share, debt))
+        self._debt = max(-MAX_CREDIT * self.share, min(MAX_DEBT_UNITS * self.share, debt))

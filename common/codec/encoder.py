@@ -29,7 +29,7 @@ START_QUALITY = 12
 QUALITY_JUMP = 6  # a quality this far off is not approached but taken at once
 BASE_SHARE = 0.5  # of a packet's largest payload that the base may fill
 FILL = 0.97  # of a packet's largest payload, as estimated before coding
-SPLIT = 1.4  # packets of a unit, over the square root of its bytes by those that each packet costs
+SPLIT = 1.8  # packets of a unit, over the square root of its bytes by those that each packet costs
 
 
 class ResilientEncoder:
@@ -145,8 +145,9 @@ def _uniform_quality(options: Candidates, room: float) -> float:
 def packet_count(budget: Budget, base_bytes: float, loss: float | None = None) -> int:
     """Packets of one unit: more make each loss smaller, fewer cost less overhead.
 
-    A packet costs its overhead and the base, near 120 bytes. With a number that grows as the square root of the rate
-    that is a third of 60 kbit/s, and less as the rate grows while the unit is split ever finer. `loss`: what the
+    A packet costs its overhead and the base, near 140 bytes. With a number that grows as the square root of the rate
+    that is half of 60 kbit/s, and less as the rate grows while the unit is split ever finer. At 60 kbit/s training
+    clips had the best mean over losses of 0 to 0.9 at a SPLIT of 1.8 (tried: 1.0, 1.4, 1.8, 2.4). `loss`: what the
     receiver reports; a link that loses little needs no fine split."""
     share = 1.0 if loss is None else min(1.0, 0.3 + 3 * loss)
     cost = budget.packet_overhead + HEADER_BYTES + base_bytes

@@ -18,6 +18,8 @@ RECOVERED_SECONDS = (
     1.0  # a region that last arrived longer ago is held; with no neighbour now it counts as imagined
 )
 
+STATE_LIMIT = np.float32(16)  # more than the latent of any picture; holds what is left out for minutes
+
 # Below 1, so that what the two ends round differently dies out over a chain of references.
 REFERENCE_WEIGHT = np.float32(0.8)
 
@@ -80,6 +82,7 @@ class Recoverer:
         # A guess builds on the guess before; without news such a recursion wanders off, over minutes beyond all bounds.
         # So an old region's state stays as it was, unless the base tells of it; only its picture may follow neighbours.
         old = (age > RECOVERED_SECONDS) & (unit.base is None)
+        filled = np.clip(filled, -STATE_LIMIT, STATE_LIMIT)
         after = RecoveryState(np.where(old, state.latent, filled), hidden, age)
         return after, Filled(np.where(old & ~near(arrived), state.latent, filled), hidden, mask)
 

@@ -13,8 +13,8 @@ from tests.common.codec import integer_coder
 headers = st.builds(
     CodecHeader,
     model=st.integers(0, 15),
-    width=st.integers(1, 90).map(lambda n: 16 * n),
-    height=st.integers(1, 90).map(lambda n: 16 * n),
+    width=st.integers(1, 58).map(lambda n: 16 * n),
+    height=st.integers(1, 58).map(lambda n: 16 * n),
     fps=st.integers(1, 255).map(lambda n: n / 4),
     quality=st.integers(0, QUALITIES - 1),
     stillness=st.integers(0, STILLNESSES - 1),

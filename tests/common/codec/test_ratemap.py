@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.codec.base import Budget
 from common.codec.encoder import ResilientEncoder
 from common.codec.entropy import MAX_ELEMENT, Elements
 from common.codec.levels import LEFT_OUT, LEVELS, Levels, quality_of
@@ -194,12 +195,12 @@ def test_where_something_moves_is_where_it_is_sent() -> None:
         pictures = [ground.copy() for _ in range(4)]
         for i, shown in enumerate(pictures):
             shown[:HEIGHT][(x - 40) ** 2 + (y - 30 - 5 * ((4 * unit + i) % 8)) ** 2 < 150] = 230
-        parsed = parse_unit(MODEL, receive(encoder.encode(pictures, unit, budget(40)), unit))
+        parsed = parse_unit(MODEL, receive(encoder.encode(pictures, unit, Budget(360, 57, 1171)), unit))
         assert parsed is not None
         if unit >= 6:
             sent += (parsed.levels != LEFT_OUT).reshape(sent.shape)
     moving = sent[1:5, 1:4]
-    assert moving.mean() > 1.5 * sent[:, 5:].mean()
+    assert moving.mean() > 2 * sent[:, 5:].mean()
 
 
 @pytest.mark.parametrize("late", [None, 1])

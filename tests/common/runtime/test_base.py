@@ -10,7 +10,8 @@ import pytest
 from common.codec.weights import load_model
 from common.runtime.base import BACKENDS, BackendError, load
 
-DECODER = load_model("resilient").graph("decoder")
+MODEL = load_model("resilient")
+DECODER = MODEL.graph("decoder")
 
 
 def test_unknown_backend_is_named() -> None:
@@ -28,9 +29,10 @@ def test_bad_graph_is_one_clear_error(backend: str, tmp_path: Path) -> None:
 
 def test_backends_agree_and_follow_shapes() -> None:
     rng = np.random.default_rng(0)
-    for h, w in ((6, 8), (9, 5)):
+    for h, w in ((6, 8), (10, 4)):
         inputs = {
-            "latent": rng.normal(0, 0.3, (1, 96, h, w)).astype(np.float32),
+            "latent": rng.normal(0, 0.3, (1, MODEL.latent, h, w)).astype(np.float32),
+            "hidden": rng.normal(0, 0.3, (1, MODEL.hidden, h, w)).astype(np.float32),
             "mask": np.ones((1, 1, h, w), np.float32),
             "quality": np.array([0.4], np.float32),
         }
