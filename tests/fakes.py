@@ -83,7 +83,7 @@ class FakeEncoder:
         wire = sum(len(payload) + budget.packet_overhead for payload in payloads)
         return EncodedUnit(payloads, quality=1, wire_bytes=wire, stages={"encode": 0.001, "entropy": 0.0005})
 
-    def report(self, unit: int, arrived: Sequence[bool]) -> None:
+    def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
         """Units stand alone whatever arrived."""
 
 

@@ -92,9 +92,10 @@ class UnitEncoder(Protocol):
         """Encode `frames_per_unit` pictures as unit number `unit` within the budget."""
         ...
 
-    def report(self, unit: int, arrived: Sequence[bool]) -> None:
-        """Feedback, where there is any: which packets of a unit have arrived. Once a unit, before a later `encode`;
-        units that are unknown, reported already or too old are ignored."""
+    def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
+        """Feedback, where there is any: which packets of a unit have arrived, or None where the receiver refused it
+        for want of its reference. Once a unit, before a later `encode`; units that are unknown, reported already or too
+        old are ignored."""
         ...
 
 

@@ -75,7 +75,8 @@ class ResilientDecoder:
 
     @staticmethod
     def _trust(unit: ParsedUnit, state: RecoveryState) -> NDArray[np.uint8]:
-        """Received now; recovered from a neighbour that arrived now or from its own recent past; imagined."""
+        """Received now, or before and told to stand since; recovered from a neighbour that arrived now or from its own
+        recent past; imagined."""
         arrived = (unit.levels != LOST).reshape(unit.header.grid)
         recent = near(arrived) | (state.age <= RECOVERED_SECONDS)
-        return np.where(arrived, RECEIVED, np.where(recent, RECOVERED, IMAGINED)).astype(np.uint8)
+        return np.where(state.known, RECEIVED, np.where(recent, RECOVERED, IMAGINED)).astype(np.uint8)

@@ -45,14 +45,15 @@ class ResilientEncoder:
         self._shadow = Shadow(recoverer, self._header)
         self._map = RateMap(model, self._header.positions)
         self._analyser = Analyser(model, recoverer, self._map, backend, threads)
+        self._ceiling = QUALITIES - 1
 
     @property
     def frames_per_unit(self) -> int:
         """Pictures of one access unit."""
         return self._model.frames
 
-    def report(self, unit: int, arrived: Sequence[bool]) -> None:
-        """Feedback: which packets of a unit have arrived, once a unit. Units that nobody reports on stand alone."""
+    def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
+        """See UnitEncoder.report. Units that nobody reports on stand alone."""
         self._shadow.report(unit, arrived)
 
     def encode(self, pictures: Sequence[Picture], unit: int, budget: Budget) -> EncodedUnit:
@@ -69,7 +70,7 @@ class ResilientEncoder:
         self._shadow.sent(SentUnit(unit, parsed, len(payloads), draft.reference))
         quality = draft.header.quality
         wanted = _uniform_quality(draft.options, self._room(draft, len(payloads), budget))
-        self._header = replace(self._header, quality=round((quality + wanted) / 2))
+        self._header = replace(self._header, quality=min(self._ceiling, round((quality + wanted) / 2)))
         wire = sum(map(len, payloads)) + len(payloads) * budget.packet_overhead
         stages = {"encode": analysed - begun, "entropy": time.perf_counter() - analysed}
         return EncodedUnit(payloads, quality, wire, stages)
@@ -83,8 +84,10 @@ class ResilientEncoder:
         if wanted < quality - QUALITY_JUMP:
             quality = wanted
             draft = self._analyser.analyse(planes, replace(self._header, quality=quality), self._shadow, unit)
+        self._ceiling = QUALITIES - 1
         while quality > 0 and draft.base_bytes > BASE_SHARE * budget.max_payload:
             quality = max(0, quality - 4)
+            self._ceiling = quality + 1  # for the next unit: trying again costs time
             draft = self._analyser.analyse(planes, replace(self._header, quality=quality), self._shadow, unit)
         return draft
 

@@ -30,7 +30,7 @@ def quality_of(level: int) -> int:
 
 
 def level_of(quality: int) -> int:
-    """The level whose quality is nearest below or at the next three."""
+    """The level whose quality is the first at or above this one."""
     return quality // 4 + 1
 
 

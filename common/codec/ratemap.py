@@ -51,6 +51,7 @@ class Receivers:
     loss: NDArray[np.float32]
     share: NDArray[np.float32]
     before: NDArray[np.float32]
+    imagined: bool = False
 
 
 class RateMap:
@@ -88,7 +89,8 @@ class RateMap:
         self._previous = latent
         before = np.minimum(self._expected + change, self.squared(latent - base_prior))
         before[0] = options.error[LEFT_OUT]
-        return Receivers(self._losses, self._shares, before)
+        self._expected = before
+        return Receivers(self._losses, self._shares, before, imagined=True)
 
     def choose(self, options: Candidates, receivers: Receivers, room: float) -> tuple[Levels, Elements]:
         """Levels and elements of the unit for at most `room` bits, if any choice needs so little."""
@@ -98,7 +100,7 @@ class RateMap:
         urgency = receivers.share / (before.mean(1, keepdims=True) + 1e-6)  # as the mean of their PSNR has it
         levels = self._search((urgency[:, None] * after).sum(0) / urgency.sum(), options.bits, room)
         chosen = np.arange(levels.size)
-        if after.shape[0] == self._expected.shape[0]:
+        if receivers.imagined:
             self._expected = after[:, levels, chosen]
         elements = np.stack(options.elements)[np.maximum(levels, 1) - 1, :, chosen].T * (levels != LEFT_OUT)
         return levels, np.ascontiguousarray(elements, dtype=np.int32)

@@ -35,6 +35,7 @@ class RecoveryState:
     latent: Latent
     hidden: Latent
     age: NDArray[np.float32]  # (rows, columns): seconds since each position arrived
+    known: NDArray[np.bool_]  # (rows, columns): its elements arrived, and nothing of it was lost since
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Recoverer:
         grid, model = header.grid, self._model
         latent = np.zeros((1, model.latent, *grid), np.float32)
         hidden = np.zeros((1, model.hidden, *grid), np.float32)
-        return RecoveryState(latent, hidden, np.full(grid, np.inf, np.float32))
+        return RecoveryState(latent, hidden, np.full(grid, np.inf, np.float32), np.zeros(grid, np.bool_))
 
     def prior(self, header: CodecHeader, base: Elements, reference: RecoveryState | None) -> Latent:
         """What is subtracted from a unit's latent before coding: what its base tells, or, with a reference, mostly what
@@ -83,11 +84,12 @@ class Recoverer:
         # So an old region's state stays as it was, unless the base tells of it; only its picture may follow neighbours.
         old = (age > RECOVERED_SECONDS) & (unit.base is None)
         filled = np.clip(filled, -STATE_LIMIT, STATE_LIMIT)
-        after = RecoveryState(np.where(old, state.latent, filled), hidden, age)
+        known = arrived & (state.known | unit.mask.reshape(state.age.shape))
+        after = RecoveryState(np.where(old, state.latent, filled), hidden, age, known)
         return after, Filled(np.where(old & ~near(arrived), state.latent, filled), hidden, mask)
 
     def foresee(self, state: RecoveryState, unit: ParsedUnit) -> Latent:
-        """What `advance` would fill in."""
+        """What the recovery would fill in of this unit."""
         return self._run(state, unit, None)[0]
 
     def _expand(self, header: CodecHeader, base: Elements) -> tuple[Latent, Latent]:

@@ -64,11 +64,19 @@ class Shadow:
             return
         self._pending.append(sent)
         if len(self._pending) >= MAX_REFERENCE:  # the receiver will not hold what they could still confirm
-            self._reporting, self.confirmed, self.loss = False, None, None
-            self._pending.clear()
+            self._give_up()
 
-    def report(self, number: int, arrived: Sequence[bool]) -> None:
-        """Which packets of unit `number` have arrived; once a unit, in any order. Others are ignored."""
+    def _give_up(self) -> None:
+        """What the receiver holds can no longer be told from reports: units stand alone from here on."""
+        self._reporting, self.confirmed, self.loss = False, None, None
+        self._pending.clear()
+
+    def report(self, number: int, arrived: Sequence[bool] | None) -> None:
+        """Which packets of unit `number` have arrived, None if the receiver refused it; once a unit, in any order.
+        Others are ignored."""
+        if arrived is None:
+            self._give_up()
+            return
         found = next((s for s in self._pending if s.number == number and s.arrived is None), None)
         if found is None or len(arrived) != found.packets:
             return

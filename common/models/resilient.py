@@ -5,9 +5,9 @@ unit. The *latent* has C channels at 1/16 resolution (one *position* = 16x16 pix
 some of its positions, as the GOP features of MSTVSC (seed 004, sections II and IV). What the base tells of the latent,
 the *prior*, is subtracted before coding and is what stands in for positions that are lost.
 
-Units stand alone: none needs another to be decoded, so a lost one never poisons later ones. What ties them is at the
-receiver only: the recovery network keeps a state over the units. So the encoder may leave out positions that have not
-changed and code each of the others as finely as it pays; the state keeps what came before.
+No unit needs another to be parsed, and without reports from the receiver none is coded against another. What ties them
+is the recovery network's state over the units: the encoder may leave out positions that have not changed and code each
+of the others as finely as it pays, for the state keeps what came before.
 
 Shapes: B batch, T frames a unit, H x W luma size (multiples of 32), h = H/16, w = W/16, C latent channels.
 """

@@ -39,6 +39,7 @@ HEADERS = IP_UDP_BYTES + OVERHEAD_BYTES  # the same header cost as ours
 SYMBOL_LIMIT = MAX_DATAGRAM - OVERHEAD_BYTES
 SEARCH_TOLERANCE = 0.01  # of the wire rate
 MAX_TRIALS = 12
+COARSER = (0.5, 1.0, 2.0, 4.0)  # levels
 ALLOWED = 1.04  # a block of more than this share of the rate is late sooner or later
 LOOK_EVERY = 5  # pictures between those that the encoder looks at to choose the size
 
@@ -164,21 +165,36 @@ class Protected:
         share = wire_kbps * 125 * min(unit_frames() / fps, serialisation_seconds(self.delay_ms, fps))
         room = self._room(share)
         search = LevelSearch(self.codec, len(small) // per_block, setting.period // unit_frames())
-        fits: list[tuple[tuple[float, float], Coded]] = []
-        for trial in range(MAX_TRIALS):
-            levels = search.best if trial == MAX_TRIALS - 1 else search.levels
+        fits: list[
+            tuple[float, float, NDArray[np.float64], Coded]
+        ] = []  # what is wrong, bytes over the share, levels
+
+        def attempt(levels: NDArray[np.float64]) -> list[list[bytes]]:
             stream = code(self.codec, setting, small, fps / setting.step, levels.tolist(), per_block)
             cut = [stream.coded[i : i + per_block] for i in range(0, len(small), per_block)]
             blocks = [Block.of(frames, self.rate) for frames in cut]
             wire = [block.wire_bytes for block in blocks]
+            over = sum(wire) / (share * len(wire)) - 1
             late = sum(late_units(wire, fps, wire_kbps, self.delay_ms))
-            off = abs(sum(wire) / (share * len(wire)) - 1)
-            fits.append(((late, off), Coded(setting, stream, blocks, picture_size(small[0]))))
-            if late == 0 and off < SEARCH_TOLERANCE:
+            wrong = late + len(wire) * max(
+                0.0, abs(over) - SEARCH_TOLERANCE
+            )  # a wasted share is as bad as a late one
+            fits.append((wrong, over, levels, Coded(setting, stream, blocks, picture_size(small[0]))))
+            return cut
+
+        for trial in range(MAX_TRIALS):
+            cut = attempt(search.best if trial == MAX_TRIALS - 1 else search.levels.copy())
+            if fits[-1][0] == 0:
                 break
             search.learn(np.array([sum(map(len, frames)) for frames in cut]) / room)
-        miss, coded = min(fits, key=lambda fit: fit[0])
-        return miss[0] + max(0.0, miss[1] - 0.05), coded
+        if (
+            min(fit[0] for fit in fits) >= 1
+        ):  # the blocks pull at each other: all a little coarser, from the nearest
+            nearest = min(fits, key=lambda fit: abs(fit[1]))[2]
+            for coarser in COARSER:
+                attempt(np.minimum(nearest + coarser, COARSEST[self.codec]))
+        wrong, _, _, coded = min(fits, key=lambda fit: fit[0])
+        return math.floor(wrong), coded
 
     def _room(self, share: float) -> float:
         """Coded bytes that a block of `share` wire bytes can hold."""

@@ -85,7 +85,7 @@ def test_a_new_receiver_is_served_again_once_nobody_reports() -> None:
 
 @pytest.mark.parametrize("late", [0, 1, 2])
 @pytest.mark.parametrize("moves", [False, True])
-def test_feedback_never_costs_quality(late: int, moves: bool) -> None:
+def test_feedback_costs_next_to_no_quality(late: int, moves: bool) -> None:
     assert mean_quality(Conversation(late), moves) > mean_quality(Conversation(), moves) - 0.3
 
 
@@ -97,7 +97,7 @@ def test_feedback_pays_where_nothing_moves() -> None:
 
 
 @pytest.mark.parametrize("loss", [0.3, 0.6])
-def test_feedback_never_costs_quality_under_loss(loss: float) -> None:
+def test_feedback_costs_little_quality_under_loss(loss: float) -> None:
     """The same seeds, packets lost on the way there; what is referred to is what really arrived."""
     there, alone = (
         np.mean([mean_quality(Conversation(late, loss, seed=seed), False) for seed in (1, 2, 3)])

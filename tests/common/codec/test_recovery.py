@@ -117,7 +117,10 @@ def test_with_a_reference_elements_count_from_what_it_foresees() -> None:
 @pytest.mark.parametrize("change", [lambda u: u, half_lost, kept_unit, lambda u: lost_unit(MODEL, u.header)])
 def test_states_are_never_changed_in_place(change) -> None:  # type: ignore[no-untyped-def]
     state, reference = after(MOVING[:2]), after(MOVING[:1])
-    copies = [RecoveryState(s.latent.copy(), s.hidden.copy(), s.age.copy()) for s in (state, reference)]
+    copies = [
+        RecoveryState(s.latent.copy(), s.hidden.copy(), s.age.copy(), s.known.copy())
+        for s in (state, reference)
+    ]
     unit = change(MOVING[2])
     levels, elements = unit.levels.copy(), unit.elements.copy()
     once, _ = RECOVERER.advance(state, unit, reference)

@@ -47,6 +47,18 @@ def test_what_is_confirmed_is_the_receivers_state(late: int, loss: float) -> Non
         assert_equal_states(shadow_of(talk).hopeful, talk.decoder._state)
 
 
+def test_after_a_refusal_units_stand_alone() -> None:
+    """A receiver that restarts refuses what refers back; told so, the sender goes on without references."""
+    talk = Conversation(1)
+    for unit in range(8):
+        talk.say(unit_pictures(unit))
+    assert shadow_of(talk).confirmed is not None
+    talk.encoder.report(7, None)
+    for unit in range(8, 14):
+        assert talk.say(unit_pictures(unit)).header.reference == 0
+    assert len(shadow_of(talk)._pending) == 0
+
+
 @pytest.mark.parametrize("lost", [(0,), (0, 1, 2), (0, 3, 4), (5, 6, 7)])
 def test_also_when_whole_units_are_lost(lost: tuple[int, ...]) -> None:
     talk = Conversation(1, 0.2, lost)
