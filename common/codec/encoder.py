@@ -108,8 +108,12 @@ class ResilientEncoder:
         limit = FILL * budget.max_payload
         while True:
             levels, elements = self._map.choose(draft.options, receivers, room)
-            while count < most and self._largest(draft, levels, unit, count) > limit:
-                count = min(most, count + max(1, count // 4))
+            wanted = count
+            while wanted < most and self._largest(draft, levels, unit, wanted) > limit:
+                wanted = min(most, wanted + max(1, wanted // 4))
+            if wanted > count:  # each packet more costs its overhead and the base
+                count, room = wanted, min(room, self._room(draft, wanted, budget))
+                continue
             parsed = ParsedUnit(draft.header, draft.base, elements, levels)
             payloads = self._payloads(parsed, draft.base, unit, count)
             if max(map(len, payloads)) <= budget.max_payload:
