@@ -191,7 +191,8 @@ def test_any_multiple_of_16_is_a_size(size: tuple[int, int], decoder: UnitDecode
         assert decoded.trust.shape == (height // 16, width // 16)
         assert decoded.total == CodecHeader.parse(encoded.payloads[0]).positions
     assert decoded.arrived == decoded.total
-    assert np.isin(decoded.trust, (RECEIVED, RECOVERED)).all()  # lost in unit 1 and left out in unit 2: recovered
+    # what was lost in unit 1 and left out in unit 2 is recovered
+    assert np.isin(decoded.trust, (RECEIVED, RECOVERED)).all()
     assert (decoded.trust == RECEIVED).mean() > 0.5
     assert min(psnr(a, b) for a, b in zip(pictures, decoded.pictures, strict=True)) > 20
 
