@@ -164,10 +164,10 @@ class Protected:
         per_block = unit_frames() // setting.step
         share = wire_kbps * 125 * min(unit_frames() / fps, serialisation_seconds(self.delay_ms, fps))
         room = self._room(share)
+        group = min(setting.period, len(pictures)) // unit_frames()
         search = LevelSearch(self.codec, len(small) // per_block, setting.period // unit_frames())
-        fits: list[
-            tuple[float, float, NDArray[np.float64], Coded]
-        ] = []  # what is wrong, bytes over the share, levels
+        # what is wrong with each, its bytes over the share, its levels
+        fits: list[tuple[float, float, NDArray[np.float64], Coded]] = []
 
         def attempt(levels: NDArray[np.float64]) -> list[list[bytes]]:
             stream = code(self.codec, setting, small, fps / setting.step, levels.tolist(), per_block)
@@ -176,9 +176,8 @@ class Protected:
             wire = [block.wire_bytes for block in blocks]
             over = sum(wire) / (share * len(wire)) - 1
             late = sum(late_units(wire, fps, wire_kbps, self.delay_ms))
-            wrong = late + len(wire) * max(
-                0.0, abs(over) - SEARCH_TOLERANCE
-            )  # a wasted share is as bad as a late one
+            # a late block takes half of its group with it; a wasted share is as bad as a lost block
+            wrong = late * max(1.0, group / 2) + len(wire) * max(0.0, abs(over) - SEARCH_TOLERANCE)
             fits.append((wrong, over, levels, Coded(setting, stream, blocks, picture_size(small[0]))))
             return cut
 
