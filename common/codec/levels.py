@@ -12,11 +12,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from common.codec.entropy import TOTAL
 from common.codec.header import STILLNESSES
 
 LEVELS = 8
 LEFT_OUT = 0
-TOTAL = 1 << 16
 
 Levels = NDArray[np.int32]  # (positions,), 0..LEVELS
 

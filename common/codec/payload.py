@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.codec.base import CodecError
-from common.codec.entropy import Elements, Sets
+from common.codec.entropy import TOTAL, Elements, Sets
 from common.codec.header import HEADER_BYTES, CodecHeader
-from common.codec.levels import LEFT_OUT, TOTAL, Levels, level_counts
+from common.codec.levels import LEFT_OUT, Levels, level_counts
 from common.codec.weights import ModelFiles
 
 

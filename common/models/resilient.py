@@ -83,13 +83,9 @@ class Expansion(nn.Module):
         return self.prior(x), self.context(x)
 
 
-class RecoveryState:
-    """Names and channel counts of the recovery state: the last filled latent and a hidden memory."""
-
-    @staticmethod
-    def init(config: ResilientConfig, batch: int, h: int, w: int) -> tuple[Tensor, Tensor]:
-        """Zero state: (B, C, h, w) and (B, hidden, h, w)."""
-        return torch.zeros(batch, config.latent, h, w), torch.zeros(batch, config.hidden, h, w)
+def zero_state(config: ResilientConfig, batch: int, h: int, w: int) -> tuple[Tensor, Tensor]:
+    """The recovery state before anything arrived: last filled latent (B, C, h, w), memory (B, hidden, h, w)."""
+    return torch.zeros(batch, config.latent, h, w), torch.zeros(batch, config.hidden, h, w)
 
 
 HOLD = 4.0  # logit of how firmly an untrained recovery keeps what was left out

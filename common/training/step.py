@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from common.models.entropy import BaseRateModel, RateModel
-from common.models.resilient import Decoder, Encoder, Expansion, Quantiser, Recovery, RecoveryState
+from common.models.resilient import Decoder, Encoder, Expansion, Quantiser, Recovery, zero_state
 from common.training.config import TrainConfig
 from common.training.levels import random_levels
 from common.training.losses import distortion, squared_error
@@ -143,7 +143,7 @@ def _recover(
     (B, U, ..., h, w), mean squared error of the filled latents where nothing was received, relative to each channel's
     spread."""
     b, u, _, h, w = target.shape
-    last, hidden = RecoveryState.init(config.model, b, h, w)
+    last, hidden = zero_state(config.model, b, h, w)
     no_reset = torch.zeros(b)
     filled, memories = [], []
     spread = target.detach().var((0, 1, 3, 4), keepdim=True)[:, 0] + 1e-3

@@ -142,7 +142,7 @@ class Protected:
         when nothing is lost."""
         pictures = pictures[: len(pictures) // unit_frames() * unit_frames()]
         size = picture_size(pictures[0])
-        share = wire_kbps * 125 * min(unit_frames() / fps, serialisation_seconds(self.delay_ms, fps))
+        share = self._share(fps, wire_kbps)
         room = self._room(share)
         setting = self.setting or setting_for(self.codec, self.rate, room, size)
         fits = [
@@ -162,7 +162,7 @@ class Protected:
         """(by how much it misses, the clip): the levels of all blocks are corrected until each has its share."""
         small = shrunk(pictures[setting.step - 1 :: setting.step], setting.shrinks[0])
         per_block = unit_frames() // setting.step
-        share = wire_kbps * 125 * min(unit_frames() / fps, serialisation_seconds(self.delay_ms, fps))
+        share = self._share(fps, wire_kbps)
         room = self._room(share)
         group = min(setting.period, len(pictures)) // unit_frames()
         search = LevelSearch(self.codec, len(small) // per_block, setting.period // unit_frames())
@@ -194,6 +194,10 @@ class Protected:
                 attempt(np.minimum(nearest + coarser, COARSEST[self.codec]))
         wrong, _, _, coded = min(fits, key=lambda fit: fit[0])
         return math.floor(wrong), coded
+
+    def _share(self, fps: float, wire_kbps: float) -> float:
+        """Wire bytes that a block may take: it leaves before the next, and within the delay."""
+        return wire_kbps * 125 * min(unit_frames() / fps, serialisation_seconds(self.delay_ms, fps))
 
     def _room(self, share: float) -> float:
         """Coded bytes that a block of `share` wire bytes can hold."""

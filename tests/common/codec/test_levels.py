@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from common.codec.entropy import TOTAL
 from common.codec.header import QUALITIES, STILLNESSES
 from common.codec.levels import (
     LEVELS,
-    TOTAL,
     Levels,
     best_stillness,
     level_bits,

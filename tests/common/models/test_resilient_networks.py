@@ -21,8 +21,8 @@ from common.models.resilient import (
     Expansion,
     Quantiser,
     Recovery,
-    RecoveryState,
     ResilientConfig,
+    zero_state,
 )
 
 TINY = ResilientConfig(
@@ -80,7 +80,7 @@ def sequence(units: int, batch: int = 1) -> Units:
 def run(network: Recovery, units: Units, resets: list[float] | None = None) -> Tensor:
     """Filled latents, (units, batch, C, h, w)."""
     count, batch = units.based.shape
-    last, hidden = RecoveryState.init(TINY, batch, H, W)
+    last, hidden = zero_state(TINY, batch, H, W)
     out = []
     with torch.inference_mode():
         for i in range(count):
