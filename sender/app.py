@@ -10,13 +10,13 @@ from prometheus_client import CollectorRegistry
 
 from common import service
 from common.codec.base import UnitEncoder
+from common.codec.effort import Effort
 from common.codec.registry import create_encoder
 from common.codec.weights import WeightsError
 from common.config import ConfigError
 from common.handoff import DropOldest
 from common.log import Log
 from common.metrics import MetricsServer
-from common.runtime.base import BackendError
 from common.video import Frame
 from proto.crypto import KeyFileError, load_key
 from proto.session import SenderSession
@@ -46,11 +46,15 @@ def make_encoder(config: SenderConfig) -> UnitEncoder:
     codec = config.codec
     try:
         return create_encoder(
-            codec.profile, config.size.width, config.size.height, config.fps, codec.threads, codec.backend
+            codec.profile,
+            config.size.width,
+            config.size.height,
+            config.fps,
+            Effort(codec.effort, adaptive=True),
         )
     except ValueError as error:
         raise ConfigError(f"codec: {error}") from None
-    except (WeightsError, BackendError) as error:
+    except WeightsError as error:
         raise service.ServiceError(f"codec: {error}") from None
 
 

@@ -81,10 +81,9 @@ class CodecSection(Section):
     """What encodes."""
 
     profile: str = option("resilient", "profile: which streams carry the video", alias="--profile")
-    backend: str = option(
-        "auto", "what runs the networks: auto (ONNX Runtime), onnxruntime, openvino or torch"
+    effort: float = option(
+        0.36, "share of one core's time that coding may take: more looks better", ge=0.05, le=0.9
     )
-    threads: int = option(1, "threads of the encoder's network", ge=1, le=64)
 
 
 class RateSection(Section):

@@ -33,7 +33,7 @@ class SenderMetrics:
         self._started = clock()
 
     def stage_seconds(self, stage: str, seconds: float) -> None:
-        """A stage (capture, encode, entropy, seal) took so long for one frame or unit."""
+        """A stage (capture, encode, seal) took so long for one frame or unit."""
         self._stages.labels(stage).observe(seconds)
 
     def export(

@@ -81,7 +81,7 @@ class FakeEncoder:
             )
             payloads.append(head + values[segment_positions(values.size, count, index, seed)].tobytes())
         wire = sum(len(payload) + budget.packet_overhead for payload in payloads)
-        return EncodedUnit(payloads, quality=1, wire_bytes=wire, stages={"encode": 0.001, "entropy": 0.0005})
+        return EncodedUnit(payloads, quality=1, wire_bytes=wire, stages={"encode": 0.001})
 
     def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
         """Units stand alone whatever arrived."""
@@ -121,7 +121,7 @@ class FakeDecoder:
         held = mask.reshape(frames.shape)
         trust = np.where(held.all(0), RECEIVED, np.where(held.any(0), RECOVERED, IMAGINED)).astype(np.uint8)
         pictures = [_picture(means) for means in frames]
-        stages = {"entropy": 0.0005, "recover": 0.001, "decode": 0.002}
+        stages = {"parse": 0.0005, "recover": 0.001, "decode": 0.002}
         return DecodedUnit(pictures, trust, int(mask.sum()), total, info.fps, 1, stages)
 
 

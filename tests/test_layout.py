@@ -36,7 +36,7 @@ ALLOWED = {
 # in the modules named here, which the daemons load only when asked to.
 CORE = {
     *("numpy", "av", "uvloop", "pydantic", "pydantic_core", "yaml", "prometheus_client"),
-    *("cryptography", "onnxruntime", "constriction"),
+    *("cryptography", "onnxruntime", "zfec"),
 }
 PURE = {"proto": {"numpy", "cryptography"}}
 EXTRAS = {

@@ -45,12 +45,12 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class EncodedUnit:
-    """One access unit as payloads, one a packet; any subset of them decodes."""
+    """One access unit as payloads, one a packet; each can be parsed by itself."""
 
     payloads: list[bytes]
     quality: int  # quality index chosen
     wire_bytes: int  # what the payloads cost on the wire
-    stages: dict[str, float]  # seconds spent: "encode" (network), "entropy"
+    stages: dict[str, float]  # seconds spent: "encode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class DecodedUnit:
 
     pictures: list[Picture]
     trust: NDArray[np.uint8]  # (H / 16, W / 16) of RECEIVED, RECOVERED, IMAGINED
-    arrived: int  # positions that arrived
-    total: int  # positions of the unit
+    arrived: int  # 16x16 blocks that what arrived shows
+    total: int  # all of them
     fps: float
     quality: int
-    stages: dict[str, float]  # seconds spent: "entropy", "recover", "decode"
+    stages: dict[str, float]  # seconds spent: "parse", "recover", "decode"
 
 
 class Segments(Protocol):
@@ -93,9 +93,8 @@ class UnitEncoder(Protocol):
         ...
 
     def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
-        """Feedback, where there is any: which packets of a unit have arrived, or None where the receiver refused it
-        for want of its reference. Once a unit, before a later `encode`; units that are unknown, reported already or too
-        old are ignored."""
+        """Feedback, where there is any: which packets of a unit have arrived, or None where the receiver refused it.
+        Once a unit, before a later `encode`; units that are unknown, reported already or too old are ignored."""
         ...
 
 

@@ -1,82 +1,97 @@
-"""The `resilient` decoder: whatever arrived of a unit -> elements and levels -> recovery -> pictures and trust."""
+"""The `resilient` decoder: whatever arrived of a unit -> a draft of its pictures -> pictures and trust."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from common.codec.base import IMAGINED, RECEIVED, RECOVERED, CodecError, DecodedUnit, Segments
-from common.codec.header import MAX_REFERENCE, QUALITIES, CodecHeader
-from common.codec.parse import LOST, ParsedUnit, lost_unit, parse_unit
-from common.codec.pictures import from_planes
-from common.codec.recovery import RECOVERED_SECONDS, Recoverer, RecoveryState, near
+from common.codec.compose import Draft, Last, compose
+from common.codec.header import FRAMES, CodecHeader
+from common.codec.parse import parse_unit
+from common.codec.pictures import Planes, join, to_bytes, to_values
+from common.codec.view import put
 from common.codec.weights import ModelFiles
 from common.runtime import base as runtime
 
+GREY = 128.0
+RECOVERED_SECONDS = 1.0  # that the network makes up for what does not arrive; after that the picture stays
+
 
 class ResilientDecoder:
-    """Decodes the units of one session in order; owns the recovery state. Called by one thread."""
+    """Decodes the units of one session in order; owns its state, the last two pictures. Called by one thread."""
 
     def __init__(self, model: ModelFiles, backend: str = "auto", threads: int = 1) -> None:
         self._model = model
-        self._recoverer = Recoverer(model, backend, threads)
-        self._decoder = runtime.load(model.graph("decoder"), backend, threads)
+        self._fusion = runtime.load(model.graph("fusion"), backend, threads)
         self._header: CodecHeader | None = None
-        self._unit = 0
-        self._state: RecoveryState | None = None
-        self._held: dict[int, RecoveryState] = {}  # by unit, the newest MAX_REFERENCE
+        self._last = self._before = Last(np.zeros((0, 0), np.float32), np.zeros((2, 0, 0), np.float32))
+        self._missed = 0  # units since the last of which a view was there
+        self._seen = False  # whether there ever was one
 
     def decode(self, received: Segments | None) -> DecodedUnit:
         """See UnitDecoder.decode. Before anything arrived there is no geometry: CodecError."""
         begun = time.perf_counter()
-        number = received.unit if received else self._unit + 1
-        unit = parse_unit(self._model, received) if received else None
-        if unit is None:
-            if self._header is None:
-                raise CodecError("unit: nothing has arrived yet, so its geometry is unknown")
-            unit = lost_unit(self._model, replace(self._header, reference=0))
-        reference, header = self._reference(unit.header, number), unit.header
-        state = self._state
-        if state is None or state.age.shape != header.grid:
-            state = self._recoverer.start(header)
-        parsed = time.perf_counter()
-        state, filled = self._recoverer.advance(state, unit, reference)
-        self._remember(number, header, state)
-        recovered = time.perf_counter()
-        quality = np.array([header.quality / (QUALITIES - 1)], np.float32)
-        out = self._decoder.run(
-            {"latent": filled.latent, "hidden": filled.hidden, "mask": filled.mask, "quality": quality}
+        parsed = parse_unit(received) if received else None
+        if parsed is None and self._header is None:
+            raise CodecError("unit: nothing has arrived yet, so its geometry is unknown")
+        header, views = parsed or (self._header, [])
+        assert header is not None
+        if header.model != self._model.model_id:
+            raise CodecError(f"model: {header.model} is not known here")
+        self._begin(header)
+        decoded = time.perf_counter()
+        shown = [put(view.coded, view.header) for view in views]
+        draft = compose(
+            shown, [view.header.quality for view in views], header.shrink, self._last, self._missed
         )
-        pictures = from_planes(out["luma"], out["chroma"], header.width, header.height)
+        composed = time.perf_counter()
+        self._missed = 0 if views else self._missed + 1
+        self._seen = self._seen or bool(views)
+        trust = self._trust()
+        planes = self._fuse(draft) if trust != IMAGINED else _bytes(draft)
         done = time.perf_counter()
-        stages = {"entropy": parsed - begun, "recover": recovered - parsed, "decode": done - recovered}
-        arrived = int((unit.levels != LOST).sum())
-        trust = self._trust(unit, state)[: header.height // 16, : header.width // 16]
-        return DecodedUnit(pictures, trust, arrived, header.positions, header.fps, header.quality, stages)
+        stages = {"parse": decoded - begun, "recover": composed - decoded, "decode": done - composed}
+        blocks = np.full(header.positions, trust, np.uint8)
+        arrived = blocks.size if views else 0
+        return DecodedUnit(join(planes), blocks, arrived, blocks.size, header.fps, header.quality, stages)
 
-    def _reference(self, header: CodecHeader, number: int) -> RecoveryState | None:
-        if header.reference == 0:
-            return None
-        held = self._held.get(number - header.reference)
-        if held is None or held.age.shape != header.grid:
-            raise CodecError(f"reference: {header.reference} is not held here")
-        return held
+    def _begin(self, header: CodecHeader) -> None:
+        """A new size is a new start."""
+        height, width = header.height, header.width
+        if self._last.luma.shape != (height, width):
+            half = (2, height // 2, width // 2)
+            self._last = Last(np.full((height, width), GREY, np.float32), np.full(half, GREY, np.float32))
+            self._before, self._missed, self._seen = self._last, 0, False
+        self._header = header
 
-    def _remember(self, number: int, header: CodecHeader, state: RecoveryState) -> None:
-        """The state of this unit is what a later one may refer to, if the units between came in order."""
-        if number != self._unit + 1 or self._header is None:
-            self._held.clear()
-        self._unit, self._header, self._state = number, header, state
-        self._held[number] = state
-        self._held.pop(number - MAX_REFERENCE, None)
+    def _fuse(self, draft: Draft) -> Planes:
+        """Run the network; what it shows last is the next state. After a while without anything the picture stays."""
+        out = self._fusion.run(
+            {
+                "luma": to_values(draft.luma)[None],
+                "chroma": to_values(draft.chroma)[None],
+                "spread": draft.spread[None, None] * np.float32(1 / 127.5),
+                "facts": draft.facts[None],
+                "last": to_values(self._last.luma)[None, None],
+                "last_chroma": to_values(self._last.chroma)[None],
+                "before": to_values(self._before.luma)[None, None],
+                "before_chroma": to_values(self._before.chroma)[None],
+            }
+        )
+        planes = Planes(to_bytes(out["shown"][0]), to_bytes(out["shown_chroma"][0]))
+        self._last, self._before = (
+            Last(planes.luma[i].astype(np.float32), planes.chroma[i].astype(np.float32)) for i in (-1, -2)
+        )
+        return planes
 
-    @staticmethod
-    def _trust(unit: ParsedUnit, state: RecoveryState) -> NDArray[np.uint8]:
-        """Received now, or before and told to stand since; recovered from a neighbour that arrived now or from its own
-        recent past; imagined."""
-        arrived = (unit.levels != LOST).reshape(unit.header.grid)
-        recent = near(arrived) | (state.age <= RECOVERED_SECONDS)
-        return np.where(state.known, RECEIVED, np.where(recent, RECOVERED, IMAGINED)).astype(np.uint8)
+    def _trust(self) -> int:
+        """Received; recovered from what was there not long ago; imagined. The same all over the picture."""
+        assert self._header is not None
+        recent = self._seen and self._missed * FRAMES / self._header.fps <= RECOVERED_SECONDS
+        return RECEIVED if self._missed == 0 else RECOVERED if recent else IMAGINED
+
+
+def _bytes(draft: Draft) -> Planes:
+    return Planes(*(np.asarray(np.rint(values), np.uint8) for values in (draft.luma, draft.chroma)))

@@ -1,29 +1,45 @@
-"""The codec header at the start of every payload: geometry, quality and entropy tables, 5 bytes.
+"""The codec header at the start of every payload: what the stream is, and what this packet holds of the unit.
 
-    byte 0   model id (4 bits) | reference (4 bits; 0: the unit stands alone)
+    byte 0   model id (4 bits) | shrink (2 bits, number in SHRINKS) | 0 (2 bits)
     byte 1   width / 16
     byte 2   height / 16
     byte 3   frames a second, in quarters
-    byte 4   quality index (5 bits) | stillness index (3 bits)
+    byte 4   quality (5 bits) | mirrored left to right, upside down, backwards (1 bit each)
+    byte 5   needed - 1 (4 bits) | index (4 bits)
 
-The reference is how many units back the state lies that the unit was coded against, one that the receiver is known to
-hold; a decoder that does not hold it refuses the payload. The quality is that of the base and what the decoder network
-is told; each position has a level of its own. The stillness names the distribution that this packet's levels are coded
-with (common.codec.levels).
+Any `needed` packets of a unit give its pictures. Where one is needed each packet is a view of its own; where more are,
+this is symbol number `index` of one view, and all packets of the unit agree in all but that.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.codec.base import CodecError
 
-HEADER_BYTES = 5
+HEADER_BYTES = 6
 QUALITIES = 32
-STILLNESSES = 8
-MAX_REFERENCE = 7  # units back: what a decoder holds
-# The base of a larger picture would fill its packets. Bounds what one authentic packet can make a receiver allocate.
-MAX_PIXELS = 1280 * 736
+FRAMES = 4  # of one access unit
+MOST_PACKETS = 16  # of one access unit
+SHRINKS = (1, 2, 4)  # sides of the picture over those of the coded ones
+MAX_PIXELS = 1280 * 736  # bounds what one authentic packet can make a receiver allocate
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """How a view sees the pictures: the coder errs elsewhere, so that two views tell more than one."""
+
+    sideways: bool = False
+    upside_down: bool = False
+    backwards: bool = False
+
+    def __int__(self) -> int:
+        return self.sideways << 2 | self.upside_down << 1 | self.backwards
+
+    @classmethod
+    def of(cls, number: int) -> Mirror:
+        """Inverse of int()."""
+        return cls(bool(number & 4), bool(number & 2), bool(number & 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,47 +50,52 @@ class CodecHeader:
     width: int
     height: int
     fps: float
-    quality: int
-    stillness: int
-    reference: int = 0
+    shrink: int = 1
+    quality: int = 0
+    mirror: Mirror = Mirror()
+    needed: int = 1
+    index: int = 0
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
             ("model", self.model, 0, 15),
-            ("reference", self.reference, 0, MAX_REFERENCE),
             ("width", self.width, 16, 16 * 255),
             ("height", self.height, 16, 16 * 255),
             ("quality", self.quality, 0, QUALITIES - 1),
-            ("stillness", self.stillness, 0, STILLNESSES - 1),
+            ("needed", self.needed, 1, MOST_PACKETS),
+            ("index", self.index, 0, MOST_PACKETS - 1),
         ):
             if not low <= value <= high:
                 raise CodecError(f"{name}: must be {low}..{high} (got {value})")
-        if self.width % 16 or self.height % 16:
-            raise CodecError(f"size: must be a multiple of 16 (got {self.width}x{self.height})")
+        if self.shrink not in SHRINKS:
+            raise CodecError(f"shrink: must be one of {SHRINKS} (got {self.shrink})")
         if self.width * self.height > MAX_PIXELS:
             raise CodecError(f"size: at most {MAX_PIXELS} pixels (got {self.width}x{self.height})")
+        if self.width % 16 or self.height % 16:
+            raise CodecError(f"size: must be a multiple of 16 (got {self.width}x{self.height})")
         if not 0.25 <= self.fps <= 63.75:
             raise CodecError(f"fps: must be 0.25..63.75 (got {self.fps})")
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of positions: both even, so that 2x2 of them share a position of the base."""
-        return (self.height + 31) // 32 * 2, (self.width + 31) // 32 * 2
+    def positions(self) -> tuple[int, int]:
+        """Rows and columns of 16x16 luma samples, of which trust is told."""
+        return self.height // 16, self.width // 16
 
-    @property
-    def positions(self) -> int:
-        """How many positions a unit has."""
-        rows, columns = self.grid
-        return rows * columns
+    def agrees(self, other: CodecHeader) -> bool:
+        """Whether both can belong to one unit."""
+        if self.needed == other.needed == 1:
+            other = replace(other, quality=self.quality, mirror=self.mirror)
+        return self == replace(other, index=self.index)
 
     def __bytes__(self) -> bytes:
         return bytes(
             (
-                self.model << 4 | self.reference,
+                self.model << 4 | SHRINKS.index(self.shrink) << 2,
                 self.width // 16,
                 self.height // 16,
                 round(self.fps * 4),
-                self.quality << 3 | self.stillness,
+                self.quality << 3 | int(self.mirror),
+                (self.needed - 1) << 4 | self.index,
             )
         )
 
@@ -83,5 +104,17 @@ class CodecHeader:
         """Header of a payload; raises CodecError."""
         if len(payload) < HEADER_BYTES:
             raise CodecError(f"payload: {len(payload)} bytes are too short for the codec header")
-        first, width, height, fps, last = payload[:HEADER_BYTES]
-        return cls(first >> 4, 16 * width, 16 * height, fps / 4, last >> 3, last & 7, first & 15)
+        first, width, height, fps, view, place = payload[:HEADER_BYTES]
+        if first & 3 or (first >> 2 & 3) >= len(SHRINKS):
+            raise CodecError(f"shrink: reserved bits are set (got {first & 15:04b})")
+        return cls(
+            first >> 4,
+            16 * width,
+            16 * height,
+            fps / 4,
+            SHRINKS[first >> 2 & 3],
+            view >> 3,
+            Mirror.of(view & 7),
+            (place >> 4) + 1,
+            place & 15,
+        )

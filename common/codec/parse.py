@@ -1,79 +1,51 @@
-"""Payloads of a unit -> elements and levels. No network and no floating point: the same on every machine."""
+"""From payloads to views as decoded: exact integers, the same on every machine."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from common.codec import av1, symbols
 from common.codec.base import CodecError, Segments
-from common.codec.entropy import Elements
-from common.codec.header import CodecHeader
-from common.codec.levels import LEFT_OUT, Levels
-from common.codec.payload import unpack
-from common.codec.weights import ModelFiles
-from proto.interleaver import segment_positions
-
-LOST = -1  # in place of the level of a position whose packet did not arrive
+from common.codec.header import FRAMES, HEADER_BYTES, CodecHeader
+from common.codec.view import coded_size
+from common.video import Picture
 
 
 @dataclass(frozen=True, slots=True)
-class ParsedUnit:
-    """What a unit's payloads say."""
+class View:
+    """A view as the AV1 decoder gives it: `coded` pictures, small and mirrored."""
 
     header: CodecHeader
-    base: Elements | None  # (base channels, positions / 4), None when nothing arrived
-    elements: Elements  # (channels, positions), 0 where missing or left out
-    levels: Levels  # (positions,), LOST where missing
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """Positions whose elements arrived."""
-        sent: NDArray[np.bool_] = self.levels > LEFT_OUT
-        return sent
-
-    @property
-    def kept(self) -> NDArray[np.bool_]:
-        """Positions of which it arrived that the state shall stand."""
-        left_out: NDArray[np.bool_] = self.levels == LEFT_OUT
-        return left_out
+    coded: list[Picture]
 
 
-def parse_unit(model: ModelFiles, received: Segments) -> ParsedUnit | None:
-    """Elements of whatever arrived; None when nothing did. Raises CodecError when a payload is malformed."""
-    header = _common_header(model, received)
-    if header is None:
+def parse_unit(received: Segments) -> tuple[CodecHeader, list[View]] | None:
+    """What arrived of a unit: its header, and all views that can be decoded; nothing where no segment did. Raises
+    CodecError where a packet is damaged or they disagree."""
+    payloads = [payload for payload in received.segments if payload is not None]
+    if not payloads:
         return None
-    unit, base = lost_unit(model, header), None
-    count = len(received.segments)
-    for index, payload in enumerate(received.segments):
-        if payload is None:
-            continue
-        positions = segment_positions(header.positions, count, index, received.unit & 0xFFFF)
-        content = unpack(model, payload, len(positions))
-        if base is not None and not np.array_equal(base, content.base):
-            raise CodecError("unit: its segments disagree about the base")
-        base = content.base
-        unit.levels[positions] = content.levels
-        unit.elements[:, positions] = content.elements
-    return replace(unit, base=base)
-
-
-def lost_unit(model: ModelFiles, header: CodecHeader) -> ParsedUnit:
-    """A unit of the geometry of `header` of which nothing arrived."""
-    elements = np.zeros((model.latent, header.positions), np.int32)
-    return ParsedUnit(header, None, elements, np.full(header.positions, LOST, np.int32))
-
-
-def _common_header(model: ModelFiles, received: Segments) -> CodecHeader | None:
-    """The header that all segments of a unit share, but for the stillness."""
-    headers = [CodecHeader.parse(s) for s in received.segments if s is not None]
-    if not headers:
-        return None
+    headers = [CodecHeader.parse(payload) for payload in payloads]
     first = headers[0]
-    if any(replace(h, stillness=0) != replace(first, stillness=0) for h in headers):
-        raise CodecError("unit: its segments disagree about geometry or quality")
-    if first.model != model.model_id:
-        raise CodecError(f"model: {first.model} is not known here (this receiver has {model.model_id})")
-    return first
+    if not all(header.agrees(first) for header in headers):
+        raise CodecError("unit: its packets disagree about the stream")
+    bodies = [payload[HEADER_BYTES:] for payload in payloads]
+    if first.needed > 1:
+        return first, _joined(headers, bodies)
+    different = {int(header.mirror): (header, body) for header, body in zip(headers, bodies, strict=True)}
+    return first, [_view(header, body) for header, body in different.values()]
+
+
+def _joined(headers: Sequence[CodecHeader], bodies: Sequence[bytes]) -> list[View]:
+    """The one view that symbols tell of, if they are enough."""
+    if len({len(body) for body in bodies}) > 1:
+        raise CodecError("unit: its symbols differ in length")
+    by_number = {header.index: body for header, body in zip(headers, bodies, strict=True)}
+    if len(by_number) < headers[0].needed:
+        return []
+    return [_view(headers[0], symbols.join(by_number, headers[0].needed))]
+
+
+def _view(header: CodecHeader, data: bytes) -> View:
+    return View(header, av1.decode(data, *coded_size(header), FRAMES))

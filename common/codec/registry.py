@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from common.codec.base import CodecError, StreamInfo, UnitDecoder, UnitEncoder
 from common.codec.decoder import ResilientDecoder
+from common.codec.effort import Effort
 from common.codec.encoder import ResilientEncoder
 from common.codec.header import CodecHeader
 from common.codec.weights import load_model
@@ -12,11 +13,13 @@ PROFILES = ("resilient",)
 
 
 def create_encoder(
-    profile: str, width: int, height: int, fps: float, threads: int = 1, backend: str = "auto"
+    profile: str, width: int, height: int, fps: float, effort: Effort | None = None
 ) -> UnitEncoder:
-    """Encoder of a profile. Raises ValueError for an unknown profile or size, BackendError, WeightsError."""
+    """Encoder of a profile; `effort`: how long it may take, the same on every machine if not given.
+
+    Raises ValueError for an unknown profile or size, WeightsError."""
     _check(profile)
-    return ResilientEncoder(load_model(profile), width, height, fps, backend, threads)
+    return ResilientEncoder(load_model(profile).model_id, width, height, fps, effort)
 
 
 def create_decoder(profile: str, backend: str = "auto", threads: int = 1) -> UnitDecoder:

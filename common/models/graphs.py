@@ -7,28 +7,22 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from common.models.resilient import Decoder, Encoder, Expansion, Recovery, ResilientConfig
+from common.models.fusion import Fusion, FusionConfig
 
 
 @dataclass(frozen=True, slots=True)
 class GraphSpec:
     """How one network appears as a graph; all tensors are float32."""
 
-    build: Callable[[ResilientConfig], nn.Module]
+    build: Callable[[FusionConfig], nn.Module]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
 
 GRAPHS = {
-    "encoder": GraphSpec(Encoder, ("luma", "chroma", "quality"), ("latent", "base")),
-    "expansion": GraphSpec(Expansion, ("base",), ("prior", "context")),
-    "recovery": GraphSpec(
-        Recovery,
-        (
-            *("latent", "step", "mask", "kept", "level"),
-            *("prior", "context", "based", "reset", "last", "hidden"),
-        ),
-        ("filled", "hidden_out"),
-    ),
-    "decoder": GraphSpec(Decoder, ("latent", "hidden", "mask", "quality"), ("luma", "chroma")),
+    "fusion": GraphSpec(
+        Fusion,
+        ("luma", "chroma", "spread", "facts", "last", "last_chroma", "before", "before_chroma"),
+        ("shown", "shown_chroma"),
+    )
 }

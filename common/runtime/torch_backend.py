@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from common.models.fusion import FusionConfig
 from common.models.graphs import GRAPHS
-from common.models.resilient import ResilientConfig
 from common.runtime.base import BackendError, Tensors
 
 
@@ -27,7 +27,7 @@ class TorchNetwork:
             ) from error
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._spec = GRAPHS[graph.stem]
-        self._network = self._spec.build(ResilientConfig(**manifest["config"]))
+        self._network = self._spec.build(FusionConfig(**manifest["config"]))
         prefix = f"{graph.stem}."
         own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
         self._network.load_state_dict(own)

@@ -76,6 +76,11 @@ class SequenceSampler:
             weights.append(min(frames.shape[0], 400) * cap)
         self.weights = np.array(weights) / np.sum(weights)
 
+    def draw(self, rng: np.random.Generator, length: int) -> Crop:
+        """A sequence that depends on nothing but `rng`."""
+        self.rng = rng
+        return self.sequence(length)
+
     def sequence(self, length: int) -> Crop:
         """`length` frames: cut in time and space, half-size now and then, flipped, reversed, panned now and then."""
         rng = self.rng

@@ -1,33 +1,20 @@
-"""One optimisation step of the `resilient` model: encode, quantise, lose packets, recover, decode, weigh."""
+"""One training step: the units of a batch in order, as a receiver sees them, through the network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from common.models.entropy import BaseRateModel, RateModel
-from common.models.resilient import Decoder, Encoder, Expansion, Quantiser, Recovery, zero_state
+from common.codec.compose import LONG
+from common.codec.header import FRAMES
+from common.models.fusion import Fusion
 from common.training.config import TrainConfig
-from common.training.levels import random_levels
-from common.training.losses import distortion, squared_error
-
-
-class ResilientModel(nn.Module):
-    """All networks of the codec, as they are trained together and saved."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        super().__init__()
-        self.config = config.model
-        self.encoder = Encoder(config.model)
-        self.quantiser = Quantiser(config.model.latent)
-        self.base_quantiser = Quantiser(config.model.base)
-        self.rate_model = RateModel(config.model.latent)
-        self.base_rate_model = BaseRateModel(config.model.base)
-        self.expansion = Expansion(config.model)
-        self.recovery = Recovery(config.model)
-        self.decoder = Decoder(config.model)
+from common.training.losses import decibels, dissimilarity, squared_error
+from common.training.sequences import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,126 +22,64 @@ class StepResult:
     """What a step measured; `loss` carries the gradient."""
 
     loss: Tensor
-    bits_per_pixel: float
-    psnr_clean: float  # dB over undamaged sequences, nan if there were none
-    psnr_damaged: float
+    psnr: float  # dB, mean over units
+    gain: float  # dB over the draft, of units of which something arrived
+    gain_lost: float  # of the others; nan where there are none
 
 
-def quality_lambda(config: TrainConfig, quality: Tensor) -> Tensor:
-    """Rate-distortion weight, log-linear in the quality."""
-    low, high = config.lambdas
-    return low * (high / low) ** quality
+def draft(
+    batch: Batch, unit: int, last: tuple[Tensor, Tensor], missed: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Luma, chroma, spread and facts of a unit, as common.codec.compose makes them; `last` (B, 1, K, K) and
+    (B, 2, K/2, K/2), -1 to 1; `missed` (B,) units right before of which no view was there."""
+    device = last[0].device
+    arrived = torch.from_numpy(batch.arrived[:, unit]).to(device)
+    count = arrived.sum(1)
+    luma, chroma = (_values(x[:, unit], device) for x in (batch.luma, batch.chroma))
+    share = arrived / count.clamp(min=1)[:, None]
+    y = torch.einsum("bv,bv...->b...", share, luma)
+    c = torch.einsum("bv,bv...->b...", share, chroma)
+    variance = torch.einsum("bv,bv...->b...", share, (luma - y[:, None]).square()).mean(1, keepdim=True)
+    none = (count == 0).float()
+    y = y + none[:, None, None, None] * last[0]
+    c = c + none[:, None, None, None, None] * last[1][:, None]
+    quality = (torch.from_numpy(batch.quality[:, unit]).to(device) * share).sum(1)
+    shrink, age = torch.from_numpy(batch.shrink[:, unit]).to(device), missed.clamp(max=LONG) / LONG
+    facts = torch.stack(((count == 1).float(), (count > 1).float(), quality, shrink, age), 1)
+    return y, c, variance.sqrt(), facts
 
 
-def packets_a_unit(quality: Tensor) -> Tensor:
-    """About how many packets a 256x256 unit of a quality travels in; the base is paid for in each."""
-    return 2.5 * torch.exp(2.0 * quality)
-
-
-def training_step(
-    model: ResilientModel,
-    config: TrainConfig,
-    luma: Tensor,
-    chroma: Tensor,
-    masks: Tensor,
-    rates: Tensor,
-    quality: Tensor,
-) -> StepResult:
-    """luma (B, U*T, S, S), chroma (B, U*T, 2, S/2, S/2), masks (B, U, 1, h, w), rates (B,), quality (B,)."""
-    b, u = masks.shape[:2]
-    t = config.model.frames
-    q = quality.repeat_interleave(u)
-    with torch.autocast(luma.device.type, torch.bfloat16, enabled=config.bf16):
-        latent, base = model.encoder(
-            luma.reshape(b * u, t, *luma.shape[2:]), chroma.reshape(b * u, t, *chroma.shape[2:]), q
+def training_step(network: Fusion, config: TrainConfig, batch: Batch) -> StepResult:
+    """The loss of a batch: minus PSNR, and dissimilarity, of each unit alike."""
+    sequences, units = batch.arrived.shape[:2]
+    device = next(network.parameters()).device
+    true_luma, true_chroma = _values(batch.true_luma, device), _values(batch.true_chroma, device)
+    last = torch.zeros_like(true_luma[:, 0, :1]), torch.zeros_like(true_chroma[:, 0, 0])
+    before, missed = last, torch.zeros(sequences, device=device)
+    loss, shown, gained, alone = torch.zeros((), device=device), [], [], []
+    for unit in range(units):
+        y, c, spread, facts = draft(batch, unit, last, missed)
+        with torch.autocast(y.device.type, torch.bfloat16, enabled=config.bf16):
+            luma, chroma = network(y, c, spread, facts, *last, *before)
+        luma, chroma = luma.float(), chroma.float()
+        truth = true_luma[:, unit], true_chroma[:, unit]
+        quality = decibels(squared_error(luma, chroma, *truth))
+        worse = config.similarity * dissimilarity(luma, truth[0])
+        loss = loss + (worse - quality).mean() / units
+        last, before = (
+            (luma[:, i : i + 1].clamp(-1, 1), chroma[:, i].clamp(-1, 1)) for i in (FRAMES - 1, FRAMES - 2)
         )
-    latent, base = latent.float(), base.float()
-    coded_base, base_bits = _code_base(model, base, q)
-    with torch.autocast(luma.device.type, torch.bfloat16, enabled=config.bf16):
-        prior, context = (x.float() for x in model.expansion(coded_base))
-    sent, level = random_levels(
-        latent.detach().unflatten(0, (b, u)), model.quantiser(quality).detach(), quality
-    )
-    step = model.quantiser(level.flatten(0, 1)[:, 0]).permute(0, 3, 1, 2)
-    coded, bits = _code_latent(model, latent - prior, step, level.flatten(0, 1))
-    bits = (bits * sent.flatten(0, 1)).sum((1, 2, 3)) + packets_a_unit(q) * base_bits
-    bpp = bits.reshape(b, u).mean(1) / (t * luma.shape[-1] * luma.shape[-2])
-
-    arrived = sent * masks
-    parts = {
-        "latent": (prior + coded) * arrived.flatten(0, 1),
-        "step": step * arrived.flatten(0, 1),
-        "mask": arrived.flatten(0, 1),
-        "kept": ((1.0 - sent) * masks).flatten(0, 1),
-        "level": (level * arrived).flatten(0, 1),
-        "prior": prior,
-        "context": context,
-        "based": masks.amax((2, 3, 4)).flatten(),
-    }
-    filled, hidden, recovery_error = _recover(
-        model, config, {k: v.unflatten(0, (b, u)) for k, v in parts.items()}, latent.unflatten(0, (b, u))
-    )
-    with torch.autocast(luma.device.type, torch.bfloat16, enabled=config.bf16):
-        out_luma, out_chroma = model.decoder(filled.flatten(0, 1), hidden.flatten(0, 1), parts["mask"], q)
-    out_luma, out_chroma = out_luma.float().reshape_as(luma), out_chroma.float().reshape_as(chroma)
-
-    lam = quality_lambda(config, quality)
-    damage = distortion(out_luma, out_chroma, luma, chroma, config.similarity)
-    weight = lam**-0.45 * (1.0 - config.damaged_weight * rates)
-    loss = (weight * (bpp + lam * damage)).mean() + config.recovery_weight * recovery_error
-    with torch.no_grad():
-        psnr = 10 * torch.log10(255.0**2 / squared_error(out_luma, out_chroma, luma, chroma))
-        clean = rates == 0
+        nothing = torch.from_numpy(batch.arrived[:, unit].sum(1) == 0).to(device)
+        missed = (missed + 1) * nothing
+        with torch.no_grad():
+            shown.append(quality.detach())
+            gained.append(quality.detach() - decibels(squared_error(y, c, *truth)))
+            alone.append(nothing)
+    gain, lost = torch.stack(gained), torch.stack(alone)
     return StepResult(
-        loss,
-        float(bpp.detach().mean()),
-        float(psnr[clean].mean()),
-        float(psnr[~clean].mean()),
+        loss, float(torch.stack(shown).mean()), float(gain[~lost].mean()), float(gain[lost].mean())
     )
 
 
-def _round(x: Tensor) -> Tensor:
-    """Rounded, with the gradient of the identity."""
-    return x + (x.round() - x).detach()
-
-
-def _code_base(model: ResilientModel, base: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-    """Quantised base (B, base, h, w) and its bits (B,)."""
-    step = model.base_quantiser(q)[:, :, None, None]
-    scaled = base / step
-    noisy = scaled + torch.rand_like(scaled) - 0.5
-    return _round(scaled) * step, model.base_rate_model(noisy, q).sum((1, 2, 3))
-
-
-def _code_latent(
-    model: ResilientModel, residual: Tensor, step: Tensor, level: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Quantised residual (B, C, h, w) and the bits of its elements (B, C, h, w)."""
-    scaled = residual / step
-    rounded = _round(scaled)
-    noisy = scaled + torch.rand_like(scaled) - 0.5
-    return rounded * step, model.rate_model(noisy, rounded, level)
-
-
-def _recover(
-    model: ResilientModel, config: TrainConfig, parts: dict[str, Tensor], target: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the recovery over the units in order; parts and target are (B, U, ...) -> filled latents and hidden memories
-    (B, U, ..., h, w), mean squared error of the filled latents where nothing was received, relative to each channel's
-    spread."""
-    b, u, _, h, w = target.shape
-    last, hidden = zero_state(config.model, b, h, w)
-    no_reset = torch.zeros(b)
-    filled, memories = [], []
-    spread = target.detach().var((0, 1, 3, 4), keepdim=True)[:, 0] + 1e-3
-    error = torch.zeros(())
-    for i in range(u):
-        now = {name: part[:, i] for name, part in parts.items()}
-        with torch.autocast(target.device.type, torch.bfloat16, enabled=config.bf16):
-            last, hidden = model.recovery(**now, reset=no_reset, last=last, hidden=hidden)
-        last, hidden = last.float(), hidden.float()
-        filled.append(last)
-        memories.append(hidden)
-        missing = 1.0 - now["mask"]
-        error = error + (missing * (last - target[:, i].detach()).square() / spread).mean() / u
-    return torch.stack(filled, 1), torch.stack(memories, 1), error
+def _values(x: NDArray[np.uint8], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(x)).to(device).float() / 127.5 - 1.0

@@ -1,6 +1,7 @@
-"""Train the `resilient` codec: python -m common.training.train --config FILE --data FOLDER --out FOLDER
+"""Train the `resilient` codec's network: python -m common.training.train --config FILE --views FOLDER --out FOLDER
 
-Seeded and resumable: a run that was stopped goes on from its last checkpoint when the same command is given again.
+The folder of views is made first, with python -m common.training.views. Seeded and resumable: a run that was stopped
+goes on from its last checkpoint when the same command is given again.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from common.models.fusion import Fusion
 from common.training import config as configs
-from common.training.channel import ErasureChannel
-from common.training.config import Stage, TrainConfig
-from common.training.data import Planes, SequenceSampler, load_clips
-from common.training.step import ResilientModel, StepResult, packets_a_unit, training_step
+from common.training.config import TrainConfig
+from common.training.export import NAME
+from common.training.sequences import Batch, Sequences
+from common.training.step import StepResult, training_step
 
 log = logging.getLogger("train")
 
@@ -37,21 +39,15 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.final_learning_rate + span * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
-def stage_at(config: TrainConfig, step: int) -> Stage:
-    """The stage that a step belongs to."""
-    done = step / config.steps
-    return next((s for s in config.stages if done < s.until), config.stages[-1])
-
-
 class Run:
     """Model, optimiser and random streams of one training run, as saved in a checkpoint."""
 
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device, self.step = config, device, 0
-        self.model = ResilientModel(config).to(device)
-        self._cutter = ThreadPoolExecutor(1)
-        self._ahead: Future[tuple[Planes, Planes]] | None = None
+        self.model = Fusion(config.model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._reader = ThreadPoolExecutor(1)
+        self._ahead: Future[Batch] | None = None
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=config.learning_rate, weight_decay=1e-4, fused=True
         )
@@ -79,33 +75,23 @@ class Run:
 
     def start_from(self, weights: Path) -> None:
         """Begin with what another model of this kind learnt: of each tensor as much as fits, from the corner."""
-        known = load_file(weights)
+        known = {name.removeprefix(f"{NAME}."): tensor for name, tensor in load_file(weights).items()}
         for name, mine in self.model.state_dict().items():
             if name in known and mine.dim() == known[name].dim():
                 corner = tuple(slice(min(a, b)) for a, b in zip(mine.shape, known[name].shape, strict=True))
                 mine[corner] = known[name][corner].to(mine)
         log.info("started from %s", weights)
 
-    def advance(self, sampler: SequenceSampler, channel: ErasureChannel) -> StepResult:
+    def advance(self, sequences: Sequences) -> StepResult:
         """One optimiser step."""
-        config, stage = self.config, stage_at(self.config, self.step)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(config, self.step)
-        length = stage.units * config.model.frames
-        arrays = self._ahead.result() if self._ahead else sampler.batch(stage.batch, length)
-        after = stage_at(config, self.step + 1)  # the next batch is cut while this one trains
-        self._ahead = self._cutter.submit(sampler.batch, after.batch, after.units * config.model.frames)
-        luma, chroma = (torch.from_numpy(x).to(self.device) for x in arrays)
-        side = config.crop // 16
-        quality = torch.rand(stage.batch, device=self.device)
-        packets = packets_a_unit(quality).double().cpu().numpy()
-        masks, rates = (
-            x.to(self.device) for x in channel.masks(packets, stage.units, side, side, stage.clean_share)
-        )
-        result = training_step(self.model, config, luma, chroma, masks, rates, quality)
+            group["lr"] = learning_rate(self.config, self.step)
+        batch = self._ahead.result() if self._ahead else sequences.batch(self.config.batch)
+        self._ahead = self._reader.submit(sequences.batch, self.config.batch)  # while this one trains
+        result = training_step(self.model, self.config, batch)
         self.optimiser.zero_grad(set_to_none=True)
         result.loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         if torch.isfinite(norm):
             self.optimiser.step()
         self.step += 1
@@ -118,9 +104,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see common/training/configs")
-    parser.add_argument("--data", type=Path, required=True, help="folder of training clips (.mp4)")
+    parser.add_argument("--views", type=Path, required=True, help="folder that common.training.views made")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the log")
-    parser.add_argument("--cache", type=Path, help="folder for decoded clips (default: OUT/cache)")
     parser.add_argument(
         "--start", type=Path, help="weights.safetensors of a model to start from, not from chance"
     )
@@ -140,35 +125,30 @@ def main() -> None:
         run.start_from(args.start)
     run.resume(args.out / "checkpoint.pt")
     seed = config.seed * 1_000_003 + run.step  # a resumed run goes on with fresh, still repeatable, samples
-    sampler = SequenceSampler(
-        load_clips(args.data, args.cache or args.out / "cache"), config.crop, config.fps, config.caps, seed
-    )
+    sequences = Sequences(args.views, config.clean_share, config.loss_max, seed)
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    channel = ErasureChannel(seed + 1, config.loss_max)
-    train(run, sampler, channel, args.out, 60 * args.checkpoint_minutes, stop)
+    train(run, sequences, args.out, 60 * args.checkpoint_minutes, stop)
 
 
-def train(
-    run: Run, sampler: SequenceSampler, channel: ErasureChannel, out: Path, save_every: float, stop: Event
-) -> None:
+def train(run: Run, sequences: Sequences, out: Path, save_every: float, stop: Event) -> None:
     """Run to the last step or until `stop`; a line of progress with ETA each 100 steps, a checkpoint each
     `save_every` seconds."""
     torch.manual_seed(run.config.seed + run.step)
     begun = saved = time.monotonic()
     first, window = run.step, []
     while run.step < run.config.steps:
-        window.append(run.advance(sampler, channel))
+        window.append(run.advance(sequences))
         now = time.monotonic()
         if run.step % 100 == 0:
             left = (now - begun) / (run.step - first) * (run.config.steps - run.step)
             row = {
                 "step": run.step,
                 "loss": round(float(np.mean([float(r.loss.detach()) for r in window])), 4),
-                "bpp": round(float(np.mean([r.bits_per_pixel for r in window])), 4),
-                "psnr_clean": _mean([r.psnr_clean for r in window]),
-                "psnr_damaged": _mean([r.psnr_damaged for r in window]),
+                "psnr": _mean([r.psnr for r in window]),
+                "gain": _mean([r.gain for r in window]),
+                "gain_lost": _mean([r.gain_lost for r in window]),
                 "minutes_left": round(left / 60, 1),
             }
             log.info(json.dumps(row))

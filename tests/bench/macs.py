@@ -34,9 +34,7 @@ from tests.bench.racers import every_second
 if TYPE_CHECKING:
     import onnx
 
-POSITION = (
-    32  # pixels of a side that share a position of the coarsest plane: the graphs' `rows` and `columns`
-)
+POSITION = 16  # pixels of a side of the graphs' `rows` and `columns`
 UNCOUNTED = {"ConvTranspose", "ConvInteger", "QLinearConv", "MatMulInteger", "QLinearMatMul", "Einsum"}
 UNCOUNTED |= {"Attention", "LSTM", "GRU", "RNN"}
 

@@ -124,9 +124,7 @@ class Ours:
     def __init__(self, entry: Entry, size: Size, fps: float) -> None:
         self._entry = entry
         self._set_threads()
-        self._encoder = create_encoder(
-            entry.name, size.width, size.height, fps, threads=entry.threads, backend=entry.backend
-        )
+        self._encoder = create_encoder(entry.name, size.width, size.height, fps)
         self._decoder = create_decoder(entry.name, entry.backend, entry.threads)
         seconds = self._encoder.frames_per_unit / fps
         overhead = OVERHEAD_BYTES + IP_UDP_BYTES

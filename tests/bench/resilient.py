@@ -90,7 +90,7 @@ class _Sender:
 
     def __init__(self, pictures: list[Picture], fps: float, wire_kbps: float, backend: str) -> None:
         self._pictures, self._fps, self._size = pictures, fps, picture_size(pictures[0])
-        self._encoder = create_encoder("resilient", *self._size, fps, backend=backend)
+        self._encoder = create_encoder("resilient", *self._size, fps)
         self._frames = self._encoder.frames_per_unit
         assert self._frames == unit_frames()
         self._limit = max_payload(MAX_DATAGRAM)

@@ -15,7 +15,7 @@ from tests.bench.racers import PEERS, Entry, Lap, Racer
 
 WARM_UP = 2  # rounds: loading, compiling, the key frames of the peers
 SETTLE_SECONDS = 0.01
-STAGES = ("encode: encode", "encode: entropy", "decode: entropy", "decode: recover", "decode: decode")
+STAGES = ("decode: parse", "decode: recover", "decode: decode")
 
 Pair = tuple[float, float]  # of encoding and of decoding
 
@@ -100,7 +100,7 @@ def standings(
 
 def standings_table(found: Sequence[Standing]) -> str:
     """Of one size: times in ms a frame, wall and (processor); the same for times over those of the peers."""
-    head = ["", "threads", "encode", "network", "entropy", "decode", "entropy", "recover", "network"]
+    head = ["", "threads", "encode", "decode", "AV1", "draft", "network"]
     head += [f"{step} / {peer}" for peer in PEERS for step in ("encode", "decode")] + ["kbps", "MiB"]
     rows = []
     for s in found:
@@ -112,9 +112,7 @@ def standings_table(found: Sequence[Standing]) -> str:
             for k in (0, 1)
         ]
         who = [f"{s.name} {s.backend}".strip(), str(s.threads)]
-        rows.append(
-            [*who, encode, *stages[:2], decode, *stages[2:], *ratios, f"{s.kbps:.0f}", f"{s.memory_mib:.0f}"]
-        )
+        rows.append([*who, encode, decode, *stages, *ratios, f"{s.kbps:.0f}", f"{s.memory_mib:.0f}"])
     return markdown(head, rows)
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import zfec  # type: ignore[import-untyped]
+import zfec
 
 from common.video import Picture
 from tests.bench.contestant import Encoded, late_units

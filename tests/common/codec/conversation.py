@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +10,17 @@ from common.codec.base import Budget, CodecError, DecodedUnit, EncodedUnit
 from common.codec.decoder import ResilientDecoder
 from common.codec.encoder import ResilientEncoder
 from common.codec.header import CodecHeader
-from common.codec.recovery import RecoveryState
+from common.codec.plan import LOSSES
 from common.codec.weights import load_model
 from common.video import Picture
-from tests.common.codec.scene import FPS, HEIGHT, WIDTH, budget, psnr, receive
+from tests.common.codec.scene import FPS, HEIGHT, WIDTH, budget, mean_psnr, receive
+
+
+def believing(loss: float, width: int = WIDTH, height: int = HEIGHT) -> ResilientEncoder:
+    """An encoder that takes the loss to be this one of plan.LOSSES."""
+    encoder = ResilientEncoder(load_model("resilient").model_id, width, height, FPS)
+    encoder.believe(np.asarray(loss == LOSSES, np.float64))
+    return encoder
 
 
 @dataclass(frozen=True)
@@ -33,16 +39,13 @@ class Said:
 
 
 class Conversation:
-    """`late`: units that leave before the report on one is back, None without feedback. `lost`: units that are lost
-    wholly."""
+    """`late`: units that leave before the report on one is back, None without feedback. `loss` of packets."""
 
-    def __init__(
-        self, late: int | None = None, loss: float = 0.0, lost: Sequence[int] = (), seed: int = 1
-    ) -> None:
+    def __init__(self, late: int | None = None, loss: float = 0.0, seed: int = 1) -> None:
         model = load_model("resilient")
-        self.encoder = ResilientEncoder(model, WIDTH, HEIGHT, FPS)
+        self.encoder = ResilientEncoder(model.model_id, WIDTH, HEIGHT, FPS)
         self.decoder = ResilientDecoder(model)
-        self.late, self._loss, self._lost = late, loss, set(lost)
+        self.late, self._loss = late, loss
         self._rng = np.random.default_rng(seed)
         self.said: list[Said] = []
 
@@ -53,8 +56,7 @@ class Conversation:
             due = self.said[unit - self.late - 1]
             self.encoder.report(due.unit, due.arrived)
         encoded = self.encoder.encode(pictures, unit, allowed or budget())
-        heard = unit not in self._lost
-        arrived = tuple(bool(heard and self._rng.random() >= self._loss) for _ in encoded.payloads)
+        arrived = tuple(bool(self._rng.random() >= self._loss) for _ in encoded.payloads)
         try:
             decoded = self.decoder.decode(receive(encoded, unit, list(arrived)))
         except CodecError as error:
@@ -68,12 +70,4 @@ class Conversation:
         """PSNR of the last unit, dB."""
         decoded = self.said[-1].decoded
         assert decoded is not None
-        return float(np.mean([psnr(a, b) for a, b in zip(pictures, decoded.pictures, strict=True)]))
-
-
-def assert_equal_states(one: RecoveryState | None, other: RecoveryState | None) -> None:
-    """Bit for bit."""
-    assert one is not None
-    assert other is not None
-    for name in ("latent", "hidden", "age"):
-        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+        return mean_psnr(pictures, decoded.pictures)

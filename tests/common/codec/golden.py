@@ -1,6 +1,6 @@
-"""The golden bitstream: payloads of the shipped model and the hash of what they decode to.
+"""The golden bitstream: payloads of the encoder and the hash of what they decode to.
 
-`python -m tests.common.codec.golden` writes it anew; needed only when new weights are shipped, under a new model id."""
+`python -m tests.common.codec.golden` writes it anew; needed only when the bitstream changes, under a new model id."""
 
 from __future__ import annotations
 
@@ -10,56 +10,56 @@ from pathlib import Path
 
 import numpy as np
 
+from common.codec import plan
+from common.codec.base import Budget
 from common.codec.encoder import ResilientEncoder
 from common.codec.parse import parse_unit
-from common.codec.weights import ModelFiles, load_model
-from tests.common.codec.scene import FPS, HEIGHT, WIDTH, Received, budget, still_pictures, unit_pictures
+from common.codec.weights import load_model
+from tests.common.codec.scene import FPS, HEIGHT, WIDTH, Received, sized_pictures, unit_pictures
 
 FILE = Path(__file__).with_name("golden.json")
-# Wire rate, whether the scene moves, and whether all units before are reported to have arrived.
+FLAT = [1.0] * len(plan.LOSSES)
+# Wire bytes of a unit, the loss that the encoder believes in (weights of plan.LOSSES), size.
 UNITS = (
-    (15, True, False),
-    (60, True, False),
-    (250, True, True),
-    (60, False, True),
-    (60, False, True),
-    (60, False, True),
+    (400, FLAT, (WIDTH, HEIGHT)),
+    (1000, FLAT, (WIDTH, HEIGHT)),
+    (2500, np.eye(len(FLAT))[0].tolist(), (WIDTH, HEIGHT)),
+    (3000, np.eye(len(FLAT))[1].tolist(), (WIDTH, HEIGHT)),
+    (3000, np.eye(len(FLAT))[3].tolist(), (WIDTH, HEIGHT)),
+    (3000, np.eye(len(FLAT))[7].tolist(), (WIDTH, HEIGHT)),
+    (420, FLAT, (352, 288)),
+    (420, FLAT, (352, 288)),
+    (900, FLAT, (48, 80)),
 )
 
 
-def element_hash(model: ModelFiles, unit: int, payloads: list[bytes]) -> str:
-    """sha256 of base, levels and elements (int32, little endian) of a unit, first with all of its segments, then with
-    the even ones alone."""
+def views_hash(unit: int, payloads: list[bytes]) -> str:
+    """sha256 of the samples of all views that a unit's packets show as AV1 gives them, first of all packets, then of
+    every second one alone."""
     digest = hashlib.sha256()
     for keep in (1, 2):
         segments = tuple(p if i % keep == 0 else None for i, p in enumerate(payloads))
-        parsed = parse_unit(model, Received(unit, segments))
+        parsed = parse_unit(Received(unit, segments))
         assert parsed is not None
-        assert parsed.base is not None
-        for part in (parsed.base, parsed.levels, parsed.elements):
-            digest.update(np.ascontiguousarray(part, "<i4").tobytes())
+        digest.update(bytes([len(parsed[1])]))
+        for view in parsed[1]:
+            for picture in view.coded:
+                digest.update(np.ascontiguousarray(picture).tobytes())
     return digest.hexdigest()
 
 
 def main() -> None:
     """Write the file."""
     model = load_model("resilient")
-    encoder = ResilientEncoder(model, WIDTH, HEIGHT, FPS)
+    encoders: dict[tuple[int, int], ResilientEncoder] = {}
     rows: list[dict[str, object]] = []
-    counts: list[int] = []
-    for unit, (kbps, moves, reported) in enumerate(UNITS):
-        if reported:
-            for before, count in enumerate(counts):  # a second report of a unit is ignored
-                encoder.report(before, [True] * count)
-        pictures = unit_pictures(unit) if moves else still_pictures()
-        payloads = encoder.encode(pictures, unit, budget(kbps)).payloads
-        counts.append(len(payloads))
+    for unit, (wire, weights, size) in enumerate(UNITS):
+        encoder = encoders.setdefault(size, ResilientEncoder(model.model_id, *size, FPS))
+        encoder.believe(np.array(weights))
+        pictures = unit_pictures(unit) if size == (WIDTH, HEIGHT) else sized_pictures(*size)
+        payloads = encoder.encode(pictures, unit, Budget(wire, packet_overhead=57, max_payload=1171)).payloads
         rows.append(
-            {
-                "unit": unit,
-                "payloads": [p.hex() for p in payloads],
-                "sha256": element_hash(model, unit, payloads),
-            }
+            {"unit": unit, "payloads": [p.hex() for p in payloads], "sha256": views_hash(unit, payloads)}
         )
     FILE.write_text(json.dumps({"model_id": model.model_id, "units": rows}, indent=1) + "\n")
 

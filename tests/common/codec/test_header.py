@@ -1,24 +1,37 @@
-"""The codec header: round trip, ranges, the grid of positions, nothing but the documented error."""
+"""The codec header: round trip, ranges, what packets of one unit agree in, nothing but the documented error."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from common.codec.base import CodecError
-from common.codec.header import HEADER_BYTES, MAX_REFERENCE, QUALITIES, STILLNESSES, CodecHeader
-from tests.common.codec import integer_coder
+from common.codec.header import (
+    HEADER_BYTES,
+    MAX_PIXELS,
+    MOST_PACKETS,
+    QUALITIES,
+    SHRINKS,
+    CodecHeader,
+    Mirror,
+)
 
+GOOD = CodecHeader(model=2, width=256, height=144, fps=15.0, shrink=2, quality=20, needed=3, index=4)
+mirrors = st.builds(Mirror, st.booleans(), st.booleans(), st.booleans())
 headers = st.builds(
     CodecHeader,
     model=st.integers(0, 15),
     width=st.integers(1, 58).map(lambda n: 16 * n),
     height=st.integers(1, 58).map(lambda n: 16 * n),
     fps=st.integers(1, 255).map(lambda n: n / 4),
+    shrink=st.sampled_from(SHRINKS),
     quality=st.integers(0, QUALITIES - 1),
-    stillness=st.integers(0, STILLNESSES - 1),
-    reference=st.integers(0, MAX_REFERENCE),
+    mirror=mirrors,
+    needed=st.integers(1, MOST_PACKETS),
+    index=st.integers(0, MOST_PACKETS - 1),
 )
 
 
@@ -33,6 +46,7 @@ def test_round_trip(header: CodecHeader) -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=12))
 def test_any_bytes_parse_or_raise_the_documented_error(data: bytes) -> None:
+    """What parses is written as the same bytes again: there is one form of each header."""
     try:
         header = CodecHeader.parse(data)
     except CodecError:
@@ -41,35 +55,82 @@ def test_any_bytes_parse_or_raise_the_documented_error(data: bytes) -> None:
 
 
 def test_known_bytes() -> None:
-    header = CodecHeader(model=2, width=256, height=144, fps=15, quality=20, stillness=3, reference=5)
-    assert bytes(header).hex() == "2510093ca3"
+    assert bytes(GOOD).hex() == "2410093ca024"
+    mirrored = replace(GOOD, mirror=Mirror(sideways=True, backwards=True), shrink=4, needed=16, index=15)
+    assert bytes(mirrored).hex() == "2810093ca5ff"
+
+
+def test_every_mirror_has_a_number_of_its_own() -> None:
+    assert [int(Mirror.of(number)) for number in range(8)] == list(range(8))
 
 
 @settings(deadline=None)
 @given(headers)
-def test_positions_cover_the_picture_and_pair_up(header: CodecHeader) -> None:
-    rows, columns = header.grid
-    assert rows % 2 == columns % 2 == 0
-    assert 0 <= 16 * rows - header.height < 32
-    assert 0 <= 16 * columns - header.width < 32
-    assert header.positions == rows * columns
-    assert header.grid == integer_coder.grid(header.width, header.height)
+def test_positions_are_blocks_of_16_lines_and_columns(header: CodecHeader) -> None:
+    rows, columns = header.positions
+    assert (16 * columns, 16 * rows) == (header.width, header.height)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"model": 16}, "model"),
         ({"width": 250}, "size"),
         ({"height": 360}, "size"),
         ({"width": 0}, "width"),
+        ({"height": 4096}, "height"),
         ({"width": 4080, "height": 4080}, "pixels"),
         ({"fps": 100.0}, "fps"),
+        ({"fps": 0.0}, "fps"),
+        ({"shrink": 3}, "shrink"),
         ({"quality": 32}, "quality"),
-        ({"stillness": 8}, "stillness"),
-        ({"reference": MAX_REFERENCE + 1}, "reference"),
+        ({"quality": -1}, "quality"),
+        ({"needed": 0}, "needed"),
+        ({"needed": 17}, "needed"),
+        ({"index": 16}, "index"),
     ],
 )
-def test_bad_fields_are_named(change: dict[str, float], message: str) -> None:
-    good = {"model": 2, "width": 256, "height": 256, "fps": 15, "quality": 0, "stillness": 0}
+def test_bad_fields_are_named(change: dict[str, int], message: str) -> None:
     with pytest.raises(CodecError, match=message):
-        CodecHeader(**(good | change))  # type: ignore[arg-type]
+        replace(GOOD, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("byte", "value"), [(0, 0x21), (0, 0x22), (0, 0x2C), (1, 0), (2, 0), (3, 0)])
+def test_reserved_bits_and_zeros_are_refused(byte: int, value: int) -> None:
+    data = bytearray(bytes(GOOD))
+    data[byte] = value
+    with pytest.raises(CodecError, match=r"shrink|width|height|fps"):
+        CodecHeader.parse(bytes(data))
+
+
+def test_the_largest_size_is_720_lines_padded_to_a_multiple_of_16() -> None:
+    assert replace(GOOD, width=1280, height=736).positions == (46, 80)
+    assert MAX_PIXELS == 1280 * 736
+    with pytest.raises(CodecError, match="pixels"):
+        replace(GOOD, width=1280, height=752)
+
+
+@settings(deadline=None)
+@given(headers, mirrors, st.integers(0, QUALITIES - 1), st.integers(0, MOST_PACKETS - 1))
+def test_views_of_a_unit_may_differ_and_symbols_of_one_may_not(
+    header: CodecHeader, mirror: Mirror, quality: int, index: int
+) -> None:
+    assert header.agrees(replace(header, index=index))
+    other = replace(header, mirror=mirror, quality=quality, index=index)
+    same = (mirror, quality) == (header.mirror, header.quality)
+    assert header.agrees(other) == (header.needed == 1 or same)
+    assert other.agrees(header) == header.agrees(other)
+
+
+@settings(deadline=None)
+@given(headers, headers)
+def test_packets_of_different_streams_never_agree(one: CodecHeader, other: CodecHeader) -> None:
+    names = ("model", "width", "height", "fps", "shrink", "needed")
+    assume(any(getattr(one, name) != getattr(other, name) for name in names))
+    assert not one.agrees(other)
+    for name in names:
+        try:
+            changed = replace(one, **{name: getattr(other, name)})
+        except CodecError:  # too many pixels
+            continue
+        assert one.agrees(changed) == (changed == one)

@@ -6,37 +6,19 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from common.codec.entropy import LIMIT, SYMBOLS, TOTAL
-from common.codec.header import QUALITIES
+from common.codec.header import FRAMES
 from common.codec.weights import MODELS, WeightsError, load_model, read_manifest
 
 
 def test_the_shipped_model_is_whole() -> None:
     model = load_model("resilient")
-    assert model.steps.shape == (QUALITIES, model.latent)
-    steps = np.log(model.steps).mean(1)
-    assert (
-        steps[1:] < steps[:-1]
-    ).all()  # a higher quality is a finer step, but for channels that it does not need
-    assert model.base_steps.shape == (QUALITIES, model.base)
-    steps = np.log(model.base_steps).mean(1)
-    assert (steps[1:] < steps[:-1]).all()
     assert 1 <= model.model_id <= 15
-    graphs = ("encoder", "expansion", "recovery", "decoder")
-    assert all(model.graph(name).is_file() for name in graphs)
-    assert set(read_manifest(model.folder)["sha256"]) >= {f"{name}.onnx" for name in graphs}
-
-
-def test_a_finer_level_is_coded_with_wider_tables() -> None:
-    """Set n of the tables is counted at level n + 1: the mean magnitude of what it expects grows."""
-    model = load_model("resilient")
-    magnitude = np.abs(np.arange(SYMBOLS) - LIMIT)
-    for tables in (model.tables, model.base_tables):
-        expected = (tables.counts / TOTAL * magnitude)[:, :, 0].sum(-1).mean(1)  # in the lowest context
-        assert expected[-1] > expected[0]
+    assert model.frames == FRAMES
+    assert model.graph("fusion").is_file()
+    listed = set(read_manifest(model.folder)["sha256"])
+    assert listed == {path.name for path in model.folder.iterdir()} - {"manifest.json", "MODEL_CARD.md"}
 
 
 def test_the_card_tells_of_the_weights_that_lie_beside_it() -> None:
@@ -49,17 +31,33 @@ def test_the_card_tells_of_the_weights_that_lie_beside_it() -> None:
             assert heading in card
 
 
-@pytest.mark.parametrize("damage", ["missing", "changed", "manifest", "keys"])
-def test_a_damaged_model_is_one_clear_error(damage: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("missing", r"fusion\.onnx: missing"),
+        ("changed", r"weights\.safetensors: does not match"),
+        ("manifest", r"manifest\.json"),
+        ("no manifest", r"manifest\.json"),
+        ("keys", r"manifest\.json: lacks config, sha256"),
+    ],
+)
+def test_a_damaged_model_is_one_clear_error(damage: str, message: str, tmp_path: Path) -> None:
     place = tmp_path / "resilient"
     shutil.copytree(MODELS / "resilient", place)
     if damage == "missing":
-        (place / "steps.npz").unlink()
+        (place / "fusion.onnx").unlink()
     elif damage == "changed":
-        (place / "tables.npz").write_bytes(b"changed")
+        (place / "weights.safetensors").write_bytes(b"changed")
     elif damage == "manifest":
         (place / "manifest.json").write_text("{")
+    elif damage == "no manifest":
+        (place / "manifest.json").unlink()
     else:
         (place / "manifest.json").write_text(json.dumps({"model_id": 1}))
-    with pytest.raises(WeightsError, match=r"steps\.npz|tables\.npz|manifest\.json"):
+    with pytest.raises(WeightsError, match=message):
         load_model("resilient", tmp_path)
+
+
+def test_an_unknown_model_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="manifest"):
+        load_model("other", tmp_path)

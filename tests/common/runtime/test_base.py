@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common.codec.compose import FACTS
 from common.codec.weights import load_model
 from common.runtime.base import BACKENDS, BackendError, load
 
 MODEL = load_model("resilient")
-DECODER = MODEL.graph("decoder")
+FUSION = MODEL.graph("fusion")
 
 
 def test_unknown_backend_is_named() -> None:
     with pytest.raises(BackendError, match="tpu"):
-        load(DECODER, "tpu")
+        load(FUSION, "tpu")
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
@@ -29,14 +30,19 @@ def test_bad_graph_is_one_clear_error(backend: str, tmp_path: Path) -> None:
 
 def test_backends_agree_and_follow_shapes() -> None:
     rng = np.random.default_rng(0)
-    for h, w in ((6, 8), (10, 4)):
-        inputs = {
-            "latent": rng.normal(0, 0.3, (1, MODEL.latent, h, w)).astype(np.float32),
-            "hidden": rng.normal(0, 0.3, (1, MODEL.hidden, h, w)).astype(np.float32),
-            "mask": np.ones((1, 1, h, w), np.float32),
-            "quality": np.array([0.4], np.float32),
+    for h, w in ((96, 128), (160, 64)):
+        values = {
+            "luma": (1, 4, h, w),
+            "chroma": (1, 4, 2, h // 2, w // 2),
+            "spread": (1, 1, h, w),
+            "facts": (1, FACTS),
+            "last": (1, 1, h, w),
+            "last_chroma": (1, 2, h // 2, w // 2),
+            "before": (1, 1, h, w),
+            "before_chroma": (1, 2, h // 2, w // 2),
         }
-        results = [load(DECODER, backend).run(inputs)["luma"] for backend in BACKENDS]
-        assert results[0].shape == (1, 4, 16 * h, 16 * w)
+        inputs = {name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in values.items()}
+        results = [load(FUSION, backend).run(inputs)["shown"] for backend in BACKENDS]
+        assert results[0].shape == (1, 4, h, w)
         for other in results[1:]:
             assert np.abs(other - results[0]).max() < 0.02

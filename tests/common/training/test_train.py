@@ -1,4 +1,4 @@
-"""Training from the command line on rendered clips: learns, repeats, resumes, exports a model that decodes."""
+"""Training from the command line on a rendered clip: learns, repeats, resumes, exports a model that decodes."""
 
 from __future__ import annotations
 
@@ -9,52 +9,80 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pydantic
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from common.codec.decoder import ResilientDecoder
 from common.codec.encoder import ResilientEncoder
-from common.codec.entropy import LIMIT, TOTAL
+from common.codec.header import FRAMES, QUALITIES, SHRINKS
+from common.codec.plan import VIEWS
 from common.codec.weights import WeightsError, load_model, read_manifest
+from common.models.fusion import Fusion
 from common.training import config as configs
-from common.training.channel import ErasureChannel
 from common.training.data import SequenceSampler, load_clips
-from common.training.step import packets_a_unit
-from common.training.tables import Counter
-from common.training.train import Run, learning_rate, stage_at
-from tests.common.codec.scene import FPS, HEIGHT, WIDTH, budget, picture, psnr, receive, unit_pictures
+from common.training.losses import decibels, dissimilarity, squared_error
+from common.training.sequences import Batch, Sequences
+from common.training.step import training_step
+from common.training.train import Run, learning_rate
+from common.training.views import CODED, KEPT
+from tests.common.codec.scene import (
+    FPS,
+    HEIGHT,
+    WIDTH,
+    budget,
+    mean_psnr,
+    picture,
+    receive,
+    unit_pictures,
+)
 
 CONFIG = """
 seed: 3
 steps: {steps}
-crop: 64
+batch: 2
 warm_up_steps: 2
+learning_rate: 0.003
 bf16: false
-stages:
-  - {{until: 0.5, units: 1, batch: 2, clean_share: 1.0}}
-  - {{until: 1.0, units: 2, batch: 2, clean_share: 0.3}}
-model: {{latent: 24, base: 12, context: 6, width8: 16, width16: 24, width32: 12, width_recovery: 24, hidden: 8,
-         width4: 8, encoder_depth: [1, 1], decoder_depth: [1, 1, 1], recovery_depth: 1}}
+model: {{width: 8, depth: 1, kernel: 3}}
 """
+UNITS, SEQUENCES = 2, 4
+
+
+def command(module: str, *args: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, args)], timeout=110, capture_output=True, text=True
+    )
+
+
+def make_views(clips: Path, cache: Path, out: Path, *more: object) -> subprocess.CompletedProcess[str]:
+    return command(
+        "common.training.views", "--data", clips, "--cache", cache, "--out", out, "--sequences", SEQUENCES,
+        "--units", UNITS, "--jobs", 1, *more,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
     with av.open(str(folder / "scene.mp4"), "w") as container:
-        stream = container.add_stream("libx264", rate=15, options={"crf": "18"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for i in range(40):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(i), format="yuv420p")))
+        stream = container.add_stream("libx264", rate=15, options={"crf": "18", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = CODED, CODED, "yuv420p"
+        for i in range(24):
+            shown = av.VideoFrame.from_ndarray(picture(i, CODED, CODED), format="yuv420p")
+            container.mux(stream.encode(shown))
         container.mux(stream.encode())
     return folder
 
 
-def command(module: str, *args: object) -> None:
-    subprocess.run(
-        [sys.executable, "-m", module, *map(str, args)], check=True, timeout=240, capture_output=True
-    )
+@pytest.fixture(scope="module")
+def views(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sequences of the clip, as the command makes them."""
+    out = tmp_path_factory.mktemp("views")
+    done = make_views(clips, out / "cache", out)
+    assert done.returncode == 0, done.stderr
+    return out
 
 
 def checkpoint(folder: Path) -> dict[str, torch.Tensor]:
@@ -62,41 +90,113 @@ def checkpoint(folder: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def test_train_repeats_resumes_and_exports(clips: Path, tmp_path: Path) -> None:
+def train(config: Path, views: Path, out: Path) -> None:
+    done = command(
+        "common.training.train", "--config", config, "--views", views, "--out", out, "--device", "cpu"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_views_are_what_the_encoder_sends(views: Path) -> None:
+    paths = sorted(views.glob("*.npz"))
+    assert [path.name for path in paths] == [f"{number:05}.npz" for number in range(SEQUENCES)]
+    for path in paths:
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        count = len(arrays["unit"])
+        assert arrays["true_luma"].shape == (UNITS * FRAMES, KEPT, KEPT)
+        assert arrays["true_chroma"].shape == (UNITS * FRAMES, 2, KEPT // 2, KEPT // 2)
+        assert arrays["luma"].shape == (count, FRAMES, KEPT, KEPT)
+        assert arrays["chroma"].shape == (count, FRAMES, 2, KEPT // 2, KEPT // 2)
+        assert {arrays[name].dtype for name in ("true_luma", "luma", "chroma")} == {np.dtype(np.uint8)}
+        assert set(arrays["unit"]) == set(range(UNITS))
+        assert np.bincount(arrays["unit"]).max() <= VIEWS
+        assert set(arrays["shrink"]) <= set(SHRINKS)
+        true = arrays["true_luma"].reshape(UNITS, FRAMES, KEPT, KEPT)[arrays["unit"]].astype(float)
+        error = np.square(true - arrays["luma"]).mean((1, 2, 3))
+        assert (
+            error < np.square(true - true.mean()).mean((1, 2, 3)) / 4
+        ).all()  # the same part of the same pictures
+
+
+def test_views_are_seeded_and_filled_up(clips: Path, views: Path, tmp_path: Path) -> None:
+    kept = np.load(views / "00001.npz")
+    (tmp_path / "00000.npz").write_bytes(b"there already")
+    for seed, same in ((3, True), (4, False)):
+        out = tmp_path if same else tmp_path / "other"
+        done = make_views(clips, views / "cache", out, "--seed", seed)
+        assert done.returncode == 0, done.stderr
+        made = np.load(out / "00001.npz")
+        equal = all(np.array_equal(made[name], kept[name]) for name in ("true_luma", "unit", "quality"))
+        assert equal == same
+    assert (tmp_path / "00000.npz").read_bytes() == b"there already"
+    assert not list(tmp_path.rglob("*.partial*"))
+
+
+def test_train_repeats_resumes_and_exports(views: Path, tmp_path: Path) -> None:
     config = tmp_path / "tiny.yaml"
     config.write_text(CONFIG.format(steps=100))
-    common = ("--config", config, "--data", clips, "--cache", tmp_path / "cache")
     for name in ("a", "b"):
-        command("common.training.train", *common, "--out", tmp_path / name, "--device", "cpu")
+        train(config, views, tmp_path / name)
     a, b = checkpoint(tmp_path / "a"), checkpoint(tmp_path / "b")
     assert all(torch.equal(a[k], b[k]) for k in a)
     rows = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
-    assert rows[-1]["step"] == 100
+    assert [r["step"] for r in rows] == [100]
+    assert rows[-1]["gain"] is not None
     config.write_text(CONFIG.format(steps=200))
-    command("common.training.train", *common, "--out", tmp_path / "a", "--device", "cpu")
+    train(config, views, tmp_path / "a")
     resumed = [json.loads(line) for line in (tmp_path / "a" / "log.jsonl").read_text().splitlines()]
     assert [r["step"] for r in resumed] == [100, 200]
-    assert resumed[-1]["loss"] < rows[-1]["loss"]
+    assert not all(torch.equal(a[k], now) for k, now in checkpoint(tmp_path / "a").items())
 
     out = tmp_path / "models" / "tiny"
-    command(
-        "common.training.export", *common, "--checkpoint", tmp_path / "a" / "checkpoint.pt", "--out", out,
-        "--model-id", 9, "--units", 40,
+    done = command(
+        "common.training.export", "--config", config, "--checkpoint", tmp_path / "a" / "checkpoint.pt",
+        "--out", out, "--model-id", 9,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     model = load_model("tiny", tmp_path / "models")
-    assert (model.latent, model.base, model.context, model.hidden) == (24, 12, 6, 8)
-    assert set(read_manifest(out)["sha256"]) == {p.name for p in out.iterdir()} - {"manifest.json"}
-    encoder, decoder = ResilientEncoder(model, WIDTH, HEIGHT, FPS), ResilientDecoder(model)
-    decoded = decoder.decode(receive(encoder.encode(unit_pictures(0), 0, budget(250)), 0))
-    assert psnr(decoded.pictures[0], picture(0)) > 10  # 200 steps: a shape, no more
-    other = ResilientDecoder(model, "torch")  # the weights lie beside the graphs and are the same
-    close = other.decode(receive(encoder.encode(unit_pictures(0), 0, budget(250)), 0)).pictures[0]
-    assert psnr(close, picture(0)) > 10
+    assert (model.model_id, model.frames) == (9, FRAMES)
+    manifest = read_manifest(out)
+    assert set(manifest["sha256"]) == {p.name for p in out.iterdir()} - {"manifest.json"}
+    assert manifest["config"]["width"] == 8
+    assert manifest["training"]["step"] == 200
+    encoded = ResilientEncoder(9, WIDTH, HEIGHT, FPS).encode(unit_pictures(0), 0, budget(250))
+    shown = {}
+    for backend in ("onnxruntime", "torch"):  # the weights lie beside the graph and are the same
+        shown[backend] = ResilientDecoder(model, backend).decode(receive(encoded, 0)).pictures
+        assert mean_psnr(unit_pictures(0), shown[backend]) > 20
+    assert (
+        max(
+            int(np.abs(a.astype(int) - b).max())
+            for a, b in zip(shown["onnxruntime"], shown["torch"], strict=True)
+        )
+        <= 2
+    )
 
-    (out / "steps.npz").write_bytes(b"damaged")
+    (out / "weights.safetensors").write_bytes(b"damaged")
     load_model.cache_clear()
     with pytest.raises(WeightsError, match="sha256"):
         load_model("tiny", tmp_path / "models")
+
+
+def test_it_learns(views: Path, tmp_path: Path) -> None:
+    """The same batch again and again: the loss falls, and what is shown is better than the draft."""
+    path = tmp_path / "c.yaml"
+    path.write_text(CONFIG.format(steps=40))
+    config = configs.load(path)
+    torch.manual_seed(0)
+    network, batch = Fusion(config.model), Sequences(views, 0.5, 0.5, 1).batch(2)
+    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+    results = []
+    for _ in range(40):
+        results.append(training_step(network, config, batch))
+        optimiser.zero_grad()
+        results[-1].loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    assert results[-1].loss < results[0].loss - 0.5
+    assert results[-1].psnr > results[0].psnr
+    assert results[-1].gain > 0
 
 
 def test_schedule(tmp_path: Path) -> None:
@@ -106,8 +206,53 @@ def test_schedule(tmp_path: Path) -> None:
     assert learning_rate(config, 0) == pytest.approx(config.learning_rate / 2)
     assert learning_rate(config, 2) == pytest.approx(config.learning_rate)
     assert learning_rate(config, 1000) == pytest.approx(config.final_learning_rate)
-    assert stage_at(config, 499).units == 1
-    assert stage_at(config, 500).units == 2
+    rates = [learning_rate(config, step) for step in range(2, 1000, 50)]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_unknown_keys_of_a_configuration_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(CONFIG.format(steps=10) + "crop: 64\n")
+    with pytest.raises(pydantic.ValidationError, match="crop"):
+        configs.load(path)
+
+
+def assert_equal(one: Batch, other: Batch, same: bool) -> None:
+    pairs = [(getattr(one, name), getattr(other, name)) for name in Batch.__slots__]
+    assert all(a.shape == b.shape for a, b in pairs)
+    assert all(np.array_equal(a, b) for a, b in pairs) == same
+
+
+def test_sequences_are_seeded_and_in_range(views: Path) -> None:
+    batches = [Sequences(views, 0.4, 0.9, seed).batch(6) for seed in (1, 1, 2)]
+    assert_equal(batches[0], batches[1], True)
+    assert_equal(batches[0], batches[2], False)
+    batch = batches[0]
+    assert batch.true_luma.shape == (6, UNITS, FRAMES, KEPT, KEPT)
+    assert batch.luma.shape == (6, UNITS, VIEWS, FRAMES, KEPT, KEPT)
+    assert batch.chroma.shape == (6, UNITS, VIEWS, FRAMES, 2, KEPT // 2, KEPT // 2)
+    assert batch.arrived.shape == batch.quality.shape == (6, UNITS, VIEWS)
+    assert set(np.unique(batch.arrived)) <= {0, 1}
+    assert 0 <= batch.quality.min() <= batch.quality.max() <= 1
+    assert set(np.unique(batch.shrink)) <= {np.float32((s - 1) / (SHRINKS[-1] - 1)) for s in SHRINKS}
+    assert np.allclose(batch.quality * (QUALITIES - 1), np.rint(batch.quality * (QUALITIES - 1)), atol=1e-4)
+
+
+def test_clean_sequences_lose_nothing_and_others_what_they_should(views: Path) -> None:
+    clean = Sequences(views, 1.0, 0.9, 1).batch(12)
+    assert clean.clean.all()
+    assert (clean.arrived[:, :, 0] == 1).all()
+    lossy = Sequences(views, 0.0, 0.9, 1).batch(60)
+    assert not lossy.clean.any()
+    assert 0.3 < lossy.arrived.sum((1, 2)).mean() / clean.arrived.sum((1, 2)).mean() < 0.75
+
+
+def test_truth_and_views_are_turned_over_together(views: Path) -> None:
+    batch = Sequences(views, 1.0, 0.9, 4).batch(12)
+    first = batch.luma[:, :, 0].astype(float)
+    error = np.square(batch.true_luma - first).mean((1, 2, 3, 4))
+    turned = np.square(batch.true_luma - first[..., ::-1, :]).mean((1, 2, 3, 4))
+    assert (error < turned).all()
 
 
 def test_sampler_is_seeded_and_in_range(clips: Path, tmp_path: Path) -> None:
@@ -121,13 +266,24 @@ def test_sampler_is_seeded_and_in_range(clips: Path, tmp_path: Path) -> None:
     assert not np.array_equal(batches[0][0], batches[2][0])
 
 
+def test_a_drawn_sequence_depends_on_nothing_but_its_generator(clips: Path, tmp_path: Path) -> None:
+    """So that each can be made by a process of its own, in any order."""
+    sampler = SequenceSampler(load_clips(clips, tmp_path), CODED, 15.0, {}, 1)
+    first = sampler.draw(np.random.default_rng(5), 8)
+    sampler.batch(2, 8)
+    again = sampler.draw(np.random.default_rng(5), 8)
+    assert np.array_equal(first.luma, again.luma)
+    assert np.array_equal(first.chroma, again.chroma)
+
+
 def test_a_run_may_start_from_a_model_of_other_sizes(tmp_path: Path) -> None:
     """What fits is taken over, from the corner of each tensor; the rest stays as it was drawn."""
     path = tmp_path / "c.yaml"
     path.write_text(CONFIG.format(steps=10))
     small = Run(configs.load(path), torch.device("cpu"))
-    save_file(small.model.state_dict(), tmp_path / "weights.safetensors")
-    path.write_text(CONFIG.format(steps=10).replace("seed: 3", "seed: 4").replace("latent: 24", "latent: 36"))
+    state = {k: v.contiguous() for k, v in small.model.state_dict().items()}
+    save_file(state | {f"fusion.{k}": v.clone() for k, v in state.items()}, tmp_path / "weights.safetensors")
+    path.write_text(CONFIG.format(steps=10).replace("seed: 3", "seed: 4").replace("width: 8", "width: 12"))
     wide = Run(configs.load(path), torch.device("cpu"))
     drawn = {name: tensor.clone() for name, tensor in wide.model.state_dict().items()}
     wide.start_from(tmp_path / "weights.safetensors")
@@ -135,47 +291,49 @@ def test_a_run_may_start_from_a_model_of_other_sizes(tmp_path: Path) -> None:
     for name, tensor in grown.items():
         corner = tuple(slice(min(a, b)) for a, b in zip(tensor.shape, known[name].shape, strict=True))
         assert torch.equal(tensor[corner], known[name][corner]), name
-    assert torch.equal(grown["encoder.leave.weight"][24:], drawn["encoder.leave.weight"][24:])
+    assert torch.equal(grown["enter.weight"][8:], drawn["enter.weight"][8:])
 
 
-def test_tables_are_whole_and_lean_on_their_neighbours() -> None:
-    """Counted at one set only: there the tables know what was counted, beside it a little, elsewhere nothing."""
-    rng = np.random.default_rng(1)
-    counter = Counter(24)
-    elements = np.rint(rng.normal(5, 0.5, (24, 4000))).astype(np.int32)
-    counter.add(elements, 3)
-    counts = counter.tables().counts
-    assert (counts.sum(-1, dtype=np.int64) == TOTAL).all()
-    assert counts.min() >= 1
-    first = counts[:, 0, 0, LIMIT + 5] / TOTAL  # how likely a 5 is in the first channel
-    assert first[3] > 0.6
-    assert first[3] > first[4] > 4 * first[6]
+def test_a_run_starts_from_an_exported_model(tmp_path: Path) -> None:
+    """The tensors of a shipped file are named by graph and name."""
+    path = tmp_path / "c.yaml"
+    path.write_text(CONFIG.format(steps=10))
+    run = Run(configs.load(path), torch.device("cpu"))
+    state = {f"fusion.{k}": v.contiguous() + 1 for k, v in run.model.state_dict().items()}
+    save_file(state, tmp_path / "weights.safetensors")
+    run.start_from(tmp_path / "weights.safetensors")
+    for name, tensor in run.model.state_dict().items():
+        assert torch.equal(tensor, state[f"fusion.{name}"]), name
 
 
-def test_packets_grow_with_the_quality() -> None:
-    packets = packets_a_unit(torch.linspace(0, 1, 9))
-    assert (packets.diff() > 0).all()
-    assert 2 <= packets[0] < packets[-1] < 30
+def test_losses_measure_what_they_say() -> None:
+    torch.manual_seed(0)
+    luma, chroma = torch.rand(2, 4, 32, 32) - 0.5, torch.rand(2, 4, 2, 16, 16) - 0.5
+    same = squared_error(luma, chroma, luma, chroma)
+    assert torch.equal(same, torch.zeros(2))
+    off = squared_error(luma + 2 / 255, chroma + 2 / 255, luma, chroma)
+    assert off.tolist() == pytest.approx([1.0, 1.0], abs=1e-3)
+    assert decibels(torch.tensor([9.5])).item() == pytest.approx(38.13, abs=0.01)
+    assert dissimilarity(luma, luma).tolist() == pytest.approx([0, 0], abs=1e-5)
+    little, much = (dissimilarity(luma + k * torch.randn_like(luma), luma) for k in (0.05, 0.5))
+    assert little.min() > 0
+    assert (little < much).all()
 
 
-def test_channel_loses_what_it_says() -> None:
-    packets = np.linspace(3, 18, 200)
-    masks, rates = ErasureChannel(1, loss_max=0.95).masks(packets, 4, 8, 8, clean_share=0.5)
-    clean = rates == 0
-    assert 60 < clean.sum() < 140
-    assert (masks[clean] == 1).all()
-    lost = 1 - masks[~clean].flatten(1).mean(1)
-    assert abs(float((lost - rates[~clean]).mean())) < 0.03
-    few, many = (  # a unit of few packets loses much at once or nothing
-        ErasureChannel(2, loss_max=0.95)
-        .masks(np.full(100, n), 4, 8, 8, clean_share=0.0)[0]
-        .mean((2, 3, 4))
-        .std(1)
-        for n in (3.0, 30.0)
-    )
-    assert few.mean() > 1.5 * many.mean()
+def test_sequences_of_one_unit_are_no_error(clips: Path, views: Path, tmp_path: Path) -> None:
+    done = make_views(clips, views / "cache", tmp_path, "--units", 1)
+    assert done.returncode == 0, done.stderr
+    assert Sequences(tmp_path, 0.0, 0.9, 1).batch(20).arrived.shape == (20, 1, VIEWS)
 
 
 def test_no_clips_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="clips to train on"):
-        load_clips(tmp_path, tmp_path / "cache")
+    done = make_views(tmp_path, tmp_path / "cache", tmp_path / "out")
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1].endswith(f"{tmp_path}: no .mp4 clips to train on")
+
+
+def test_no_sequences_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"no sequences; make them with python -m common\.training\.views"
+    ):
+        Sequences(tmp_path, 0.4, 0.9, 1)

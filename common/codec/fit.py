@@ -1,0 +1,73 @@
+"""Finds how coarse pictures must be coded to fill a packet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from common.codec import av1
+from common.video import Picture
+
+FULL, EMPTY = (
+    0.96,
+    0.87,
+)  # of the share: what is aimed at, what is good enough; what is left the next unit has
+TRIALS, MOST_TRIALS = 3, 6  # runs of the coder that are worth their time; those to make it fit at all
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Pictures as coded, and the level they were coded at."""
+
+    data: bytes
+    level: float
+
+
+class Fit:
+    """One search over levels. The bytes fall about exponentially with the level, a little unevenly."""
+
+    def __init__(self, pictures: Sequence[Picture], preset: int) -> None:
+        self._pictures, self._preset = pictures, preset
+        self._tried: list[Fitted] = []
+
+    def search(self, share: float, most: int, level: float) -> Fitted | None:
+        """The largest group of at most `share` bytes found, from `level` on; failing that, the smallest if it is no
+        larger than `most`."""
+        share = max(1.0, share)
+        for trial in range(MOST_TRIALS):
+            self._run(level)
+            best = self._best(share)
+            if best and (trial + 1 >= TRIALS or len(best.data) >= EMPTY * share or best.level <= av1.FINEST):
+                return best
+            if not best and self._tried[-1].level >= av1.COARSEST:
+                break
+            level = self._next(share)
+        smallest = min(self._tried, key=lambda tried: len(tried.data))
+        return smallest if len(smallest.data) <= most else None
+
+    def expected(self, share: float) -> float:
+        """The level at which a group like this has `share` bytes, as far as the search told."""
+        return min(av1.COARSEST, max(av1.FINEST, self._next(max(1.0, share))))
+
+    def _run(self, level: float) -> None:
+        level = min(av1.COARSEST, max(av1.FINEST, level))
+        self._tried.append(Fitted(av1.encode(self._pictures, level, self._preset), level))
+
+    def _best(self, share: float) -> Fitted | None:
+        fitting = [tried for tried in self._tried if len(tried.data) <= share]
+        return max(fitting, key=lambda tried: len(tried.data), default=None)
+
+    def _next(self, share: float) -> float:
+        """Where the bytes should be those aimed at: between what was tried, or beyond."""
+        above = [t for t in self._tried if len(t.data) > share]
+        below = [t for t in self._tried if len(t.data) <= share]
+        if above and below:
+            a, b = max(above, key=lambda t: t.level), min(below, key=lambda t: t.level)
+            if a.level < b.level and len(a.data) > len(b.data):
+                share = math.log(len(a.data) / (FULL * share)) / math.log(len(a.data) / len(b.data))
+                return a.level + (b.level - a.level) * min(0.9, max(0.25, share))
+        last = min(self._tried, key=lambda tried: abs(math.log(len(tried.data) / share)))
+        error = math.log2(len(last.data) / (FULL * share))
+        coarser = 0.5 * len(above) if error > 0 else 0.0  # it did not help enough: further
+        return last.level + av1.HALVING * error + coarser
