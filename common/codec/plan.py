@@ -101,7 +101,7 @@ def _binomial(count: int, chance: NDArray[np.float64]) -> NDArray[np.float64]:
 class LossBelief:
     """What the reports say of the loss: a weight for each of LOSSES, flat before the first. Called by one thread."""
 
-    MEMORY = 0.97  # of the evidence is left after each packet: links change
+    MEMORY = 0.985  # of the evidence is left after each packet: links change
 
     def __init__(self, weights: NDArray[np.float64] | None = None) -> None:
         """`weights` of LOSSES to begin with; flat without."""

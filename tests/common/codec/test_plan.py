@@ -148,7 +148,7 @@ def test_before_any_report_all_losses_are_as_likely() -> None:
 
 @pytest.mark.parametrize("loss", LOSSES.tolist())
 def test_the_belief_converges_on_the_loss(loss: float) -> None:
-    """It remembers some thirty packets, so neighbours keep some weight."""
+    """It remembers some sixty packets, so neighbours keep some weight."""
     rows = learnt(LossBelief(), loss, 400, np.random.default_rng(1))[50:]
     mean = rows.mean(0)
     assert LOSSES[mean.argmax()] == loss
@@ -167,11 +167,11 @@ def test_it_forgets_when_the_link_changes(before: float, after: float) -> None:
 
 @pytest.mark.parametrize("loss", [0.0, 1.0])
 def test_it_never_becomes_certain(loss: float) -> None:
-    """However long nothing, or everything, was lost: the weights stay finite, and one report the other way tells."""
+    """However long nothing, or everything, was lost: the weights stay finite, and a few reports the other way tell."""
     belief = LossBelief()
     rows = learnt(belief, loss, 20_000, np.random.default_rng(3))
     assert np.isfinite(rows).all()
-    belief.learn([loss == 1.0] * 8)
+    belief.learn([loss == 1.0] * 20)
     assert abs(float(belief.weights @ LOSSES / belief.weights.sum() - rows[-1] @ LOSSES)) > 0.02
 
 
