@@ -43,9 +43,8 @@ class ResilientDecoder:
         self._begin(header)
         decoded = time.perf_counter()
         shown = [put(view.coded, view.header) for view in views]
-        draft = compose(
-            shown, [view.header.quality for view in views], header.shrink, self._last, self._missed
-        )
+        headers = [view.header for view in views] or [header]
+        draft = compose(shown, [h.quality for h in headers], headers[0].shrink, self._last, self._missed)
         composed = time.perf_counter()
         self._missed = 0 if views else self._missed + 1
         self._seen = self._seen or bool(views)
@@ -55,7 +54,9 @@ class ResilientDecoder:
         stages = {"parse": decoded - begun, "recover": composed - decoded, "decode": done - composed}
         blocks = np.full(header.positions, trust, np.uint8)
         arrived = blocks.size if views else 0
-        return DecodedUnit(join(planes), blocks, arrived, blocks.size, header.fps, header.quality, stages)
+        return DecodedUnit(
+            join(planes), blocks, arrived, blocks.size, header.fps, headers[-1].quality, stages
+        )
 
     def _begin(self, header: CodecHeader) -> None:
         """A new size is a new start."""

@@ -31,10 +31,35 @@ SMALLER = 11.0  # levels by which pictures of half the sides can be coded finer
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A view as it was coded."""
+    """A view as it was coded, and how many packets it travels in."""
 
     header: CodecHeader
     fitted: Fitted
+    packets: int
+
+    def payloads(self) -> list[bytes]:
+        """One a packet."""
+        cut = symbols.cut(self.fitted.data, self.header.needed, self.packets)
+        return [bytes(replace(self.header, index=index)) + symbol for index, symbol in enumerate(cut)]
+
+
+@dataclass(slots=True)
+class _Layer:
+    """How coarse and how small the views of a kind were coded last."""
+
+    level: float = START_LEVEL
+    shrink: int = 1
+
+    def smaller(self) -> None:
+        """Half the sides; the same bytes then code them finer."""
+        self.shrink, self.level = self.shrink * 2, self.level - SMALLER
+
+    def adapt(self, level: float) -> None:
+        """Code the next unit smaller or larger where that looks better than at `level`."""
+        if level > TOO_COARSE.get(self.shrink, math.inf):
+            self.smaller()
+        elif level < FINE_ENOUGH.get(self.shrink, -math.inf):
+            self.shrink, self.level = self.shrink // 2, self.level + SMALLER
 
 
 class ResilientEncoder:
@@ -48,7 +73,7 @@ class ResilientEncoder:
         self._belief = plan.LossBelief()
         self._packets: dict[int, int] = {}  # of the units that were sent last
         self._viewed = 0
-        self._level = START_LEVEL
+        self._layers = {False: _Layer(), True: _Layer()}  # of views that one packet shows, and of finer ones
 
     @property
     def frames_per_unit(self) -> int:
@@ -73,64 +98,57 @@ class ResilientEncoder:
             raise ValueError(f"pictures: must be {FRAMES} of {width}x{height}")
         split_up = plan.choose(budget, width * height, self._belief.weights)
         views = self._views(pictures, split_up, budget)
+        payloads = [payload for view in views for payload in view.payloads()]
         self._effort.took((time.perf_counter() - begun) / FRAMES)
-        payloads = _payloads(views, split_up)
-        self._resize(views[-1].fitted.level)
         self._packets[unit] = len(payloads)
         self._packets.pop(unit - REPORTED_UNITS, None)
         wire = sum(map(len, payloads)) + len(payloads) * budget.packet_overhead
-        return EncodedUnit(payloads, views[0].header.quality, wire, {"encode": time.perf_counter() - begun})
+        return EncodedUnit(payloads, views[-1].header.quality, wire, {"encode": time.perf_counter() - begun})
 
     def _views(self, pictures: Sequence[Picture], split_up: plan.Plan, budget: Budget) -> list[_View]:
-        """The views of a unit, of smaller pictures where they do not fit. ValueError where the smallest do not."""
-        while True:
-            views = self._attempt(pictures, split_up, budget)
-            if views:
-                return views
-            if self._header.shrink == SHRINKS[-1]:
-                raise ValueError(
-                    f"max_payload: {budget.max_payload} bytes are too few for this size of video"
-                )
-            self._header = replace(self._header, shrink=self._header.shrink * 2)
-
-    def _attempt(self, pictures: Sequence[Picture], split_up: plan.Plan, budget: Budget) -> list[_View]:
-        """The same at the present size; none where one does not fit. What one leaves of its share, the next has."""
-        pixels = math.prod(coded_size(self._header))
-        preset = self._effort.preset(pixels, split_up.views, self._header.fps)
-        most = split_up.needed * (budget.max_payload - HEADER_BYTES)
-        left = budget.wire_bytes - split_up.packets * (budget.packet_overhead + HEADER_BYTES)
-        times = split_up.packets / (split_up.needed * split_up.views)  # that each byte of a view is sent
+        """The views of a unit. What one leaves of its share, the others have."""
+        preset = self._preset(split_up)
+        rest = split_up.packets
+        left = budget.wire_bytes - rest * (budget.packet_overhead + HEADER_BYTES)
         views: list[_View] = []
-        for rest in range(split_up.views, 0, -1):
-            header = replace(
-                self._header, mirror=MIRRORS[self._viewed % len(MIRRORS)], needed=split_up.needed
+        for needed, packets in split_up.parts:
+            share = needed * min(left / rest, float(budget.max_payload - HEADER_BYTES))
+            view = self._view(
+                pictures, needed, packets, share, needed * (budget.max_payload - HEADER_BYTES), preset
             )
-            share = min(float(most), left / (times * rest))
-            self._viewed += 1
-            fit = Fit(take(pictures, header), preset)
-            fitted = fit.search(share, most, self._level)
-            if fitted is None:
-                return []
-            self._level = fit.expected(share)
-            left -= times * len(fitted.data)
-            quality = round((1 - fitted.level / QUALITY_SPAN) * (QUALITIES - 1))
-            views.append(_View(replace(header, quality=quality), fitted))
+            rest -= packets
+            left -= packets * math.ceil(len(view.fitted.data) / needed)
+            views.append(view)
+        for finer, layer in self._layers.items():
+            levels = [view.fitted.level for view in views if (view.header.needed > 1) == finer]
+            if levels:
+                layer.adapt(levels[-1])
         return views
 
-    def _resize(self, level: float) -> None:
-        """Code the next unit smaller or larger where that looks better."""
-        shrink = self._header.shrink
-        if level > TOO_COARSE.get(shrink, math.inf):
-            self._header, self._level = replace(self._header, shrink=shrink * 2), level - SMALLER
-        elif level < FINE_ENOUGH.get(shrink, -math.inf):
-            self._header, self._level = replace(self._header, shrink=shrink // 2), level + SMALLER
+    def _preset(self, split_up: plan.Plan) -> int:
+        """For all views of a unit together."""
+        sizes = [
+            math.prod(coded_size(replace(self._header, shrink=self._layers[needed > 1].shrink)))
+            for needed, _ in split_up.parts
+        ]
+        return self._effort.preset(round(sum(sizes) / len(sizes)), len(sizes), self._header.fps)
 
-
-def _payloads(views: Sequence[_View], split_up: plan.Plan) -> list[bytes]:
-    """One a packet: the views in turn, or the symbols of the one."""
-    payloads = []
-    cut = [symbols.cut(view.fitted.data, split_up.needed, split_up.packets) for view in views]
-    for index in range(split_up.packets):
-        number = index % len(views)
-        payloads.append(bytes(replace(views[number].header, index=index)) + cut[number][index])
-    return payloads
+    def _view(
+        self, pictures: Sequence[Picture], needed: int, packets: int, share: float, most: int, preset: int
+    ) -> _View:
+        """One view, of smaller pictures where it has no room. ValueError where the smallest have none."""
+        layer = self._layers[needed > 1]
+        header = replace(self._header, mirror=MIRRORS[self._viewed % len(MIRRORS)], needed=needed)
+        self._viewed += 1
+        while True:
+            header = replace(header, shrink=layer.shrink)
+            fit = Fit(take(pictures, header), preset)
+            fitted = fit.search(share, most, layer.level)
+            if fitted:
+                break
+            if layer.shrink == SHRINKS[-1]:
+                raise ValueError("max_payload: its bytes are too few for this size of video")
+            layer.smaller()
+        layer.level = fit.expected(share)
+        quality = round((1 - fitted.level / QUALITY_SPAN) * (QUALITIES - 1))
+        return _View(replace(header, quality=quality), fitted, packets)

@@ -7,8 +7,8 @@
     byte 4   quality (5 bits) | mirrored left to right, upside down, backwards (1 bit each)
     byte 5   needed - 1 (4 bits) | index (4 bits)
 
-Any `needed` packets of a unit give its pictures. Where one is needed each packet is a view of its own; where more are,
-this is symbol number `index` of one view, and all packets of the unit agree in all but that.
+Where one packet is needed it is a view of its own; where more are, it is symbol number `index` of a finer view, which
+any `needed` of them give.
 """
 
 from __future__ import annotations
@@ -81,10 +81,13 @@ class CodecHeader:
         """Rows and columns of 16x16 luma samples, of which trust is told."""
         return self.height // 16, self.width // 16
 
-    def agrees(self, other: CodecHeader) -> bool:
+    def same_stream(self, other: CodecHeader) -> bool:
         """Whether both can belong to one unit."""
-        if self.needed == other.needed == 1:
-            other = replace(other, quality=self.quality, mirror=self.mirror)
+        mine, others = ((one.model, one.width, one.height, one.fps) for one in (self, other))
+        return mine == others
+
+    def same_view(self, other: CodecHeader) -> bool:
+        """Whether both can be symbols of one view."""
         return self == replace(other, index=self.index)
 
     def __bytes__(self) -> bytes:

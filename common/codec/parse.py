@@ -21,30 +21,33 @@ class View:
 
 
 def parse_unit(received: Segments) -> tuple[CodecHeader, list[View]] | None:
-    """What arrived of a unit: its header, and all views that can be decoded; nothing where no segment did. Raises
-    CodecError where a packet is damaged or they disagree."""
+    """What arrived of a unit: a header of it, and the views that are shown, the finer one alone if it is there; nothing
+    where no segment did. Raises CodecError where a packet is damaged or they disagree."""
     payloads = [payload for payload in received.segments if payload is not None]
     if not payloads:
         return None
-    headers = [CodecHeader.parse(payload) for payload in payloads]
-    first = headers[0]
-    if not all(header.agrees(first) for header in headers):
+    packets = [(CodecHeader.parse(payload), payload[HEADER_BYTES:]) for payload in payloads]
+    first = packets[0][0]
+    if not all(header.same_stream(first) for header, _ in packets):
         raise CodecError("unit: its packets disagree about the stream")
-    bodies = [payload[HEADER_BYTES:] for payload in payloads]
-    if first.needed > 1:
-        return first, _joined(headers, bodies)
-    different = {int(header.mirror): (header, body) for header, body in zip(headers, bodies, strict=True)}
+    finer = _finer([(header, body) for header, body in packets if header.needed > 1])
+    if finer:
+        return first, [finer]
+    different = {int(header.mirror): (header, body) for header, body in packets if header.needed == 1}
     return first, [_view(header, body) for header, body in different.values()]
 
 
-def _joined(headers: Sequence[CodecHeader], bodies: Sequence[bytes]) -> list[View]:
-    """The one view that symbols tell of, if they are enough."""
-    if len({len(body) for body in bodies}) > 1:
-        raise CodecError("unit: its symbols differ in length")
-    by_number = {header.index: body for header, body in zip(headers, bodies, strict=True)}
-    if len(by_number) < headers[0].needed:
-        return []
-    return [_view(headers[0], symbols.join(by_number, headers[0].needed))]
+def _finer(packets: Sequence[tuple[CodecHeader, bytes]]) -> View | None:
+    """The view that symbols tell of, if they are enough."""
+    if not packets:
+        return None
+    first, symbol = packets[0]
+    if not all(header.same_view(first) and len(body) == len(symbol) for header, body in packets):
+        raise CodecError("unit: its symbols disagree about the view")
+    by_number = {header.index: body for header, body in packets}
+    if len(by_number) < first.needed:
+        return None
+    return _view(first, symbols.join(by_number, first.needed))
 
 
 def _view(header: CodecHeader, data: bytes) -> View:

@@ -1,8 +1,8 @@
-"""How the bytes of a unit are split over packets: how many there are, and how many of them are needed.
+"""How the bytes of a unit are split over packets.
 
-Where one is needed, each packet is a *view* of the whole unit: any one shows it, two that differ show it better. Where
-more are needed the pictures are finer, and more is lost when fewer arrive. What is best depends on the loss, which is
-described by weights on a grid of losses: flat where nobody reports.
+Some packets are *views*, each of the whole unit: any one shows it, two that differ show it better. The others are
+symbols of one *finer* view, of which a number is needed. What is best depends on the loss, which is described by
+weights on a grid of losses: flat where nobody reports.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,59 +37,78 @@ REFERENCE_BYTES = 943.0  # of a view of 256x256
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`needed` of `packets` show the unit; `payload`: bytes that one of them may have."""
+    """`views`: packets that each show the unit; `symbols`: packets of which `needed` show it finer (1 where there are
+    none); `payload`: bytes that a packet may have."""
 
+    views: int
     needed: int
-    packets: int
+    symbols: int
     payload: int
 
     @property
-    def views(self) -> int:
-        """Views that differ."""
-        return min(VIEWS, self.packets) if self.needed == 1 else 1
+    def packets(self) -> int:
+        """All packets of the unit."""
+        return self.views + self.symbols
+
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """What is to be coded: for each picture group how many packets are needed, and how many are sent."""
+        different = min(VIEWS, self.views)
+        parts = [(1, (self.views + i) // different) for i in range(different)]
+        return parts + ([(self.needed, self.symbols)] if self.symbols else [])
 
 
 def choose(budget: Budget, pixels: int, weights: NDArray[np.float64]) -> Plan:
     """The plan with the best expected quality. `pixels` of a picture; `weights`: of each of LOSSES."""
-    return max(_options(budget, pixels), key=lambda plan: _expected(plan, pixels, weights))
+    best, plan = -math.inf, Plan(1, 1, 0, max(1, math.floor(_payload(budget, 1))))
+    for packets in range(1, MOST_PACKETS + 1):
+        payload = math.floor(_payload(budget, packets))
+        shapes, _ = _chances(packets)
+        needed = np.array([k if symbols else 1 for _, k, symbols in shapes])
+        smallest = np.where([views > 0 for views, _, _ in shapes], 1, needed)
+        fits = smallest * (payload - HEADER_BYTES) >= LEAST_BYTES + LEAST_SHARE * pixels
+        if packets > 1 and not fits.any():
+            continue
+        expected = np.where(fits, _expected(packets, payload, pixels, weights), -math.inf)
+        at = int(expected.argmax())
+        if expected[at] > best:
+            best, plan = float(expected[at]), Plan(*shapes[at], payload)
+    return plan
 
 
-def _options(budget: Budget, pixels: int) -> Sequence[Plan]:
-    least = LEAST_BYTES + LEAST_SHARE * pixels
-    plans = [
-        Plan(1, 1, max(1, math.floor(min(budget.max_payload, budget.wire_bytes - budget.packet_overhead))))
+def _payload(budget: Budget, packets: int) -> float:
+    return min(budget.max_payload, budget.wire_bytes / packets - budget.packet_overhead)
+
+
+def _expected(packets: int, payload: int, pixels: int, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each way to use so many packets the expected PSNR over the losses, in dB over that of one view of
+    REFERENCE_BYTES."""
+    shapes, (finer, two, one) = _chances(packets)
+    coded = max(1, payload - HEADER_BYTES) * 65536 / pixels
+    view = DOUBLING * math.log2(coded / REFERENCE_BYTES)
+    gain = DOUBLING * np.log2([[k] for _, k, _ in shapes])
+    missing = -MISSING[0] - MISSING[1] * LOSSES  # where too few arrived
+    quality = finer * np.maximum(view + gain, missing) + (1 - finer - two - one) * missing
+    quality += two * np.maximum(view + TOGETHER, missing) + one * np.maximum(view, missing)
+    return np.asarray(quality @ weights / weights.sum())
+
+
+@lru_cache(maxsize=MOST_PACKETS)
+def _chances(packets: int) -> tuple[list[tuple[int, int, int]], NDArray[np.float64]]:
+    """All (views, needed, symbols) of so many packets, and (3, ways, losses): the chances that the finer view is
+    there, that without it there are two that differ, that there is one."""
+    shapes = [
+        (packets - symbols, needed, symbols)
+        for symbols in range(packets + 1)
+        for needed in (range(2, symbols + 1) if symbols else (1,))
     ]
-    for packets in range(2, MOST_PACKETS + 1):
-        payload = math.floor(min(budget.max_payload, budget.wire_bytes / packets - budget.packet_overhead))
-        plans += [
-            Plan(needed, packets, payload)
-            for needed in range(1, packets + 1)
-            if needed * (payload - HEADER_BYTES) >= least
-        ]
-    return plans
-
-
-def _expected(plan: Plan, pixels: int, weights: NDArray[np.float64]) -> float:
-    """Expected PSNR over the losses, in dB over that of one view of REFERENCE_BYTES."""
-    coded = max(1, plan.needed * (plan.payload - HEADER_BYTES)) * 65536 / pixels
-    shown = DOUBLING * math.log2(coded / REFERENCE_BYTES)
-    missing = -MISSING[0] - MISSING[1] * LOSSES[:, None]  # where too few arrived
-    arrived = np.arange(plan.packets + 1)
-    quality = np.where(
-        arrived >= plan.needed, np.maximum(shown + TOGETHER * _together(plan), missing), missing
-    )
-    expected = (_binomial(plan.packets, 1 - LOSSES) * quality).sum(1)
-    return float(weights @ expected / weights.sum())
-
-
-def _together(plan: Plan) -> NDArray[np.float64]:
-    """For each number of packets that arrive the chance that they are not all of one view."""
-    arrived = np.arange(plan.packets + 1)
-    if plan.views < VIEWS:
-        return np.zeros(arrived.size)
-    half = plan.packets // 2, plan.packets - plan.packets // 2
-    alike = [sum(math.comb(n, int(k)) for n in half) / math.comb(plan.packets, int(k)) for k in arrived]
-    return np.where(arrived >= VIEWS, 1 - np.array(alike), 0.0)
+    rows = []
+    for views, needed, symbols in shapes:
+        finer = _binomial(symbols, 1 - LOSSES)[:, needed:].sum(1) if symbols else np.zeros(len(LOSSES))
+        each = [1 - LOSSES**count for count in ((views + 1) // 2, views // 2)]
+        two = each[0] * each[1]
+        rows.append((finer, (1 - finer) * two, (1 - finer) * (each[0] + each[1] - 2 * two)))
+    return shapes, np.stack(rows, 1)
 
 
 def _binomial(count: int, chance: NDArray[np.float64]) -> NDArray[np.float64]:

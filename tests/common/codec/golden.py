@@ -27,6 +27,7 @@ UNITS = (
     (3000, np.eye(len(FLAT))[1].tolist(), (WIDTH, HEIGHT)),
     (3000, np.eye(len(FLAT))[3].tolist(), (WIDTH, HEIGHT)),
     (3000, np.eye(len(FLAT))[7].tolist(), (WIDTH, HEIGHT)),
+    (8000, FLAT, (WIDTH, HEIGHT)),
     (420, FLAT, (352, 288)),
     (420, FLAT, (352, 288)),
     (900, FLAT, (48, 80)),

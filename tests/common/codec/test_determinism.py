@@ -33,6 +33,7 @@ def test_golden_bitstream_has_all_kinds_of_units() -> None:
     headers = [[CodecHeader.parse(payload) for payload in payloads] for _, payloads, _ in UNITS]
     kinds = {(min(2, unit[0].needed), unit[0].needed < len(unit)) for unit in headers}
     assert kinds == {(1, False), (1, True), (2, False), (2, True)}
+    assert any(len({header.needed for header in unit}) == 2 for unit in headers)  # views and a finer one
     assert {header.shrink for unit in headers for header in unit} >= {1, 2}
     assert len({header.mirror for unit in headers for header in unit}) == 4
     assert len({(unit[0].width, unit[0].height) for unit in headers}) == 3

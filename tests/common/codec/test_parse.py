@@ -81,6 +81,12 @@ def test_too_few_symbols_are_no_view_but_tell_of_the_stream() -> None:
     assert (header.width, header.height, header.needed) == (WIDTH, HEIGHT, NEEDED)
 
 
+def test_the_finer_view_is_shown_alone_where_it_is_there() -> None:
+    finer = [int(view.header.needed) for view in parse(ONE, TWO, *SYMBOLS[:NEEDED])]
+    assert finer == [NEEDED]
+    assert [view.header.needed for view in parse(ONE, *SYMBOLS[: NEEDED - 1])] == [1]
+
+
 def test_a_symbol_that_came_twice_counts_once() -> None:
     assert parse(SYMBOLS[0], SYMBOLS[0], SYMBOLS[1]) == []
 
@@ -92,8 +98,6 @@ def test_a_symbol_that_came_twice_counts_once() -> None:
         {"width": 256},
         {"height": 48},
         {"fps": 30.0},
-        {"shrink": 2},
-        {"needed": 2},
     ],
 )
 def test_packets_that_disagree_are_refused(change: dict[str, int]) -> None:
@@ -102,7 +106,7 @@ def test_packets_that_disagree_are_refused(change: dict[str, int]) -> None:
         parse_unit(Received(0, (ONE, other)))
 
 
-@pytest.mark.parametrize("change", [{"quality": 3}, {"mirror": Mirror(True)}])
+@pytest.mark.parametrize("change", [{"quality": 3}, {"mirror": Mirror(True)}, {"shrink": 2}, {"needed": 5}])
 def test_symbols_of_different_views_are_refused(change: dict[str, int]) -> None:
     header = replace(CodecHeader.parse(SYMBOLS[1]), **change)  # type: ignore[arg-type]
     with pytest.raises(CodecError, match="disagree"):
@@ -111,7 +115,7 @@ def test_symbols_of_different_views_are_refused(change: dict[str, int]) -> None:
 
 def test_symbols_of_different_lengths_are_refused() -> None:
     for other in (SYMBOLS[1][:-1], SYMBOLS[1] + b"\0", SYMBOLS[1][:HEADER_BYTES]):
-        with pytest.raises(CodecError, match="length"):
+        with pytest.raises(CodecError, match="disagree"):
             parse_unit(Received(0, (SYMBOLS[0], other, SYMBOLS[2])))
 
 

@@ -31,7 +31,15 @@ def only(loss: float) -> NDArray[np.float64]:
 
 def expected(allowed: Budget, weights: NDArray[np.float64], pixels: int = PIXELS) -> float:
     """What the chosen plan promises."""
-    return plan._expected(choose(allowed, pixels, weights), pixels, weights)
+    chosen = choose(allowed, pixels, weights)
+    shapes, _ = plan._chances(chosen.packets)
+    worth = plan._expected(chosen.packets, chosen.payload, pixels, weights)
+    return float(worth[shapes.index((chosen.views, chosen.needed, chosen.symbols))])
+
+
+def least(chosen: Plan) -> int:
+    """Packets without which nothing is shown."""
+    return 1 if chosen.views else chosen.needed
 
 
 @settings(max_examples=150, deadline=None)
@@ -45,17 +53,18 @@ def expected(allowed: Budget, weights: NDArray[np.float64], pixels: int = PIXELS
 def test_packets_fit(wire: float, overhead: int, most: int, pixels: int, weights: list[float]) -> None:
     """But for a single packet, which may be all that there is room for, or more than that."""
     chosen = choose(Budget(wire, overhead, most), pixels, np.array(weights))
-    assert 1 <= chosen.needed <= chosen.packets <= MOST_PACKETS
+    assert 1 <= chosen.packets <= MOST_PACKETS
+    assert 2 <= chosen.needed <= chosen.symbols if chosen.symbols else chosen.needed == 1
     assert 1 <= chosen.payload <= most
     if chosen.packets > 1:
         assert chosen.packets * (chosen.payload + overhead) <= wire
-        assert chosen.needed * chosen.payload >= plan.LEAST_BYTES
+        assert least(chosen) * chosen.payload >= plan.LEAST_BYTES
 
 
 @pytest.mark.parametrize("kbps", RATES)
 def test_the_more_is_lost_the_more_packets_for_what_is_needed(kbps: float) -> None:
     chosen = [choose(budget(kbps), PIXELS, only(loss)) for loss in LOSSES]
-    times = [one.packets / one.needed for one in chosen]
+    times = [one.packets / least(one) for one in chosen]
     assert times == sorted(times)
     assert times[-1] >= 2
 
@@ -64,7 +73,7 @@ def test_the_more_is_lost_the_more_packets_for_what_is_needed(kbps: float) -> No
 @pytest.mark.parametrize("pixels", [128 * 96, PIXELS, 640 * 368, 1280 * 720])
 def test_where_nothing_is_lost_nothing_is_sent_twice(kbps: float, pixels: int) -> None:
     chosen = choose(budget(kbps), pixels, only(0.0))
-    assert chosen.needed == chosen.packets
+    assert least(chosen) == chosen.packets
     assert chosen.packets <= max(1, np.ceil(budget(kbps).wire_bytes / (1171 + 57)))
 
 
@@ -72,8 +81,8 @@ def test_where_nothing_is_lost_nothing_is_sent_twice(kbps: float, pixels: int) -
 def test_where_most_is_lost_any_packet_shows_the_unit(kbps: float) -> None:
     for loss in (0.7, 0.8, 0.9):
         chosen = choose(budget(kbps), PIXELS, only(loss))
-        assert chosen.needed == 1
-        assert chosen.packets >= 2
+        assert chosen.symbols == 0
+        assert chosen.views >= 2
 
 
 def test_large_pictures_at_low_rates_are_not_meant_to_be_lost() -> None:
@@ -82,7 +91,7 @@ def test_large_pictures_at_low_rates_are_not_meant_to_be_lost() -> None:
         for kbps in (12.0, 30.0, 60.0):
             for loss in LOSSES[1:]:
                 chosen = choose(budget(kbps), pixels, only(loss))
-                arrives = plan._binomial(chosen.packets, np.array([1 - loss]))[0, chosen.needed :].sum()
+                arrives = plan._binomial(chosen.packets, np.array([1 - loss]))[0, least(chosen) :].sum()
                 assert arrives > (1 - loss) ** 2 - 1e-9, (pixels, kbps, loss, chosen)
 
 
@@ -90,11 +99,7 @@ def test_large_pictures_at_low_rates_are_not_meant_to_be_lost() -> None:
 @given(st.floats(100, 20_000), st.floats(1.0, 3.0), st.sampled_from(LOSSES.tolist()))
 def test_more_bytes_are_never_worth_less(wire: float, times: float, loss: float) -> None:
     little, much = (
-        max(
-            plan._expected(one, PIXELS, only(loss))
-            for one in plan._options(Budget(bytes_, 57, 1171), PIXELS)
-            if one.packets > 1 or bytes_ >= 150  # below the header's bytes one packet is the floor
-        )
+        expected(Budget(bytes_, 57, 1171), only(loss))
         for bytes_ in (max(150.0, wire), max(150.0, wire) * times)
     )
     assert much >= little - 1e-9
@@ -111,19 +116,33 @@ def test_less_loss_is_worth_more() -> None:
     assert worth == sorted(worth, reverse=True)
 
 
-def test_two_views_differ_and_symbols_are_of_one() -> None:
-    assert [Plan(1, packets, 500).views for packets in (1, 2, 3, 16)] == [1, 2, 2, 2]
-    assert [Plan(2, packets, 500).views for packets in (2, 3, 16)] == [1, 1, 1]
+def test_two_views_differ_and_symbols_are_of_one_more() -> None:
+    assert Plan(1, 1, 0, 500).parts == [(1, 1)]
+    assert Plan(3, 1, 0, 500).parts == [(1, 1), (1, 2)]
+    assert Plan(0, 2, 5, 500).parts == [(2, 5)]
+    assert Plan(4, 3, 6, 500).parts == [(1, 2), (1, 2), (3, 6)]
 
 
 @pytest.mark.parametrize("packets", [2, 3, 5, 8])
-def test_the_chance_of_different_views_is_counted_right(packets: int) -> None:
-    """Against all ways in which packets can arrive; they carry the views in turn."""
-    together = plan._together(Plan(1, packets, 500))
-    ways = [[i % VIEWS for i in range(packets) if mask >> i & 1] for mask in range(2**packets)]
-    for count in range(packets + 1):
-        seen = [len(set(views)) > 1 for views in ways if len(views) == count]
-        assert together[count] == pytest.approx(np.mean(seen))
+def test_the_chances_of_views_and_symbols_are_counted_right(packets: int) -> None:
+    """Against all ways in which packets can arrive."""
+    shapes, chances = plan._chances(packets)
+    for (views, needed, symbols), found in zip(shapes, chances.transpose(1, 0, 2), strict=True):
+        expected = np.zeros((3, len(LOSSES)))
+        for mask in range(2**packets):
+            got = [i for i in range(packets) if mask >> i & 1]
+            kinds = len({i % VIEWS for i in got if i < views})
+            finer = symbols > 0 and sum(i >= views for i in got) >= needed
+            row = 0 if finer else 3 - kinds  # two that differ, one, none
+            if row < 3:
+                expected[row] += (1 - LOSSES) ** len(got) * LOSSES ** (packets - len(got))
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_much_rate_and_an_unknown_loss_give_views_and_a_finer_one() -> None:
+    chosen = choose(budget(250.0), PIXELS, FLAT)
+    assert chosen.views >= 2
+    assert chosen.symbols > chosen.needed >= 2
 
 
 def test_the_chances_of_arrivals_are_a_distribution() -> None:

@@ -176,7 +176,7 @@ def test_after_a_cut_nothing_of_the_old_scene_stays(encoder: UnitEncoder) -> Non
     seen, new = (
         mean_psnr(other_pictures(), decoder.decode(received).pictures) for decoder in (through, fresh)
     )
-    assert seen > new - 1.0
+    assert seen > new - 2.0
 
 
 @pytest.mark.parametrize("size", [(16, 16), (48, 80), (80, 48), (352, 288), (640, 368)])
