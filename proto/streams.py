@@ -15,7 +15,7 @@ from proto.wire import MAX_STREAM, Reason, WireError
 class DeliveryClass(Enum):
     """What the loss of a packet costs decides how a stream travels."""
 
-    TOLERANT = "tolerant"  # interleaved; any subset of packets decodes; nothing is sent twice
+    TOLERANT = "tolerant"  # no packet needs a certain other one; late ones are not sent again
     PROTECTED = "protected"  # erasure code inside the time budget
     RELIABLE = "reliable"  # repeated until acknowledged, or announced again and again on one-way links
 

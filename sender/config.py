@@ -27,8 +27,8 @@ MIN_DATAGRAM = OVERHEAD_BYTES + 71
 """A hundred bytes: less would be mostly headers."""
 
 DESCRIPTION = """\
-Sends live video over links that lose most of their packets. Any subset of the packets shows a picture at the
-receiver; nothing is sent twice and no return path is needed.
+Sends live video over links that lose most of their packets. A packet shows the picture by itself, or together with a
+few others, whichever they are; no return path is needed.
 """
 
 EPILOG = """\

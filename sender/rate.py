@@ -42,8 +42,8 @@ class RateController:
     def admit(self, packet_bytes: Sequence[int]) -> int:
         """How many of a unit's packets to send, given their sizes on the wire; at least one.
 
-        All, but for rates below the codec's floor: then as many as fit. Any subset decodes, and interleaving makes it
-        another part of the picture in each unit, so what is left out comes with a later one."""
+        All, but for rates below the codec's floor: then as many as fit. Those that show the picture by themselves come
+        first."""
         room = self.budget().wire_bytes
         if sum(packet_bytes) <= MISFIT * room:
             return len(packet_bytes)

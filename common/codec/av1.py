@@ -7,6 +7,7 @@ frame a picture. dav1d decodes it to the same samples on every machine, as the A
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Sequence
@@ -42,10 +43,14 @@ def encode(pictures: Sequence[Picture], level: float, preset: int) -> bytes:
     encoder.thread_count = 1
     encoder.options = _options(level, preset, len(pictures))
     coded: list[bytes] = []
-    for index, picture in enumerate(pictures):
-        coded += [bytes(packet) for packet in encoder.encode(to_video_frame(picture, pts=index))]
-    coded += [bytes(packet) for packet in encoder.encode(None)]
-    _stay_ordinary()
+    try:
+        for index, picture in enumerate(pictures):
+            coded += [bytes(packet) for packet in encoder.encode(to_video_frame(picture, pts=index))]
+            if index == 0:
+                _stay_ordinary()
+        coded += [bytes(packet) for packet in encoder.encode(None)]
+    finally:
+        _stay_ordinary()
     return b"".join(unit.removeprefix(TEMPORAL_DELIMITER) for unit in coded)
 
 
@@ -61,9 +66,13 @@ def _options(level: float, preset: int, count: int) -> dict[str, str]:
 
 
 def _stay_ordinary() -> None:
-    """Run by root, SVT-AV1 makes its caller a real-time thread, which would starve all others."""
-    if hasattr(os, "sched_setscheduler") and os.geteuid() == 0:
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    """Run by root, SVT-AV1 makes its threads and its caller real-time ones, which would starve all others."""
+    if not hasattr(os, "sched_setscheduler") or os.geteuid() != 0:
+        return
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            if os.sched_getscheduler(int(thread)) == os.SCHED_FIFO:
+                os.sched_setscheduler(int(thread), os.SCHED_OTHER, os.sched_param(0))
 
 
 def decode(data: bytes, width: int, height: int, count: int) -> list[Picture]:
@@ -102,7 +111,7 @@ def temporal_units(data: bytes, count: int) -> list[bytes]:
         if kind == OBU_FRAME:
             units.append(data[begin:position])
             begin = position
-        elif kind != OBU_SEQUENCE_HEADER or begin > 0:
+        elif kind != OBU_SEQUENCE_HEADER or begin > 0 or position != _skip_obu(data, 0)[1]:
             raise CodecError(f"coded pictures: an OBU of kind {kind} at byte {begin}")
     if len(units) != count or any(data[begin:]):
         raise CodecError(f"coded pictures: {len(units)} frames where {count} should be")

@@ -33,13 +33,11 @@ class ResilientDecoder:
     def decode(self, received: Segments | None) -> DecodedUnit:
         """See UnitDecoder.decode. Before anything arrived there is no geometry: CodecError."""
         begun = time.perf_counter()
-        parsed = parse_unit(received) if received else None
+        parsed = parse_unit(received, self._model.model_id) if received else None
         if parsed is None and self._header is None:
             raise CodecError("unit: nothing has arrived yet, so its geometry is unknown")
         header, views = parsed or (self._header, [])
         assert header is not None
-        if header.model != self._model.model_id:
-            raise CodecError(f"model: {header.model} is not known here")
         self._begin(header)
         decoded = time.perf_counter()
         shown = [put(view.coded, view.header) for view in views]
@@ -49,6 +47,8 @@ class ResilientDecoder:
         self._missed = 0 if views else self._missed + 1
         self._seen = self._seen or bool(views)
         trust = self._trust()
+        if trust == IMAGINED:
+            self._before = self._last
         planes = self._fuse(draft) if trust != IMAGINED else _bytes(draft)
         done = time.perf_counter()
         stages = {"parse": decoded - begun, "recover": composed - decoded, "decode": done - composed}

@@ -16,7 +16,7 @@ from common.codec.effort import Effort
 from common.codec.fit import Fit, Fitted
 from common.codec.header import FRAMES, HEADER_BYTES, QUALITIES, SHRINKS, CodecHeader, Mirror
 from common.codec.view import coded_size, take
-from common.video import Picture
+from common.video import Picture, from_planes, planes
 
 START_LEVEL = 50.0
 MIRRORS = (Mirror(), Mirror(True, False, True), Mirror(False, True, False), Mirror(True, True, True))
@@ -54,9 +54,9 @@ class _Layer:
         """Half the sides; the same bytes then code them finer."""
         self.shrink, self.level = self.shrink * 2, self.level - SMALLER
 
-    def adapt(self, level: float) -> None:
+    def adapt(self, level: float, can_shrink: bool) -> None:
         """Code the next unit smaller or larger where that looks better than at `level`."""
-        if level > TOO_COARSE.get(self.shrink, math.inf):
+        if can_shrink and level > TOO_COARSE.get(self.shrink, math.inf):
             self.smaller()
         elif level < FINE_ENOUGH.get(self.shrink, -math.inf):
             self.shrink, self.level = self.shrink // 2, self.level + SMALLER
@@ -122,7 +122,7 @@ class ResilientEncoder:
         for finer, layer in self._layers.items():
             levels = [view.fitted.level for view in views if (view.header.needed > 1) == finer]
             if levels:
-                layer.adapt(levels[-1])
+                layer.adapt(levels[-1], self._can_shrink(layer))
         return views
 
     def _preset(self, split_up: plan.Plan) -> int:
@@ -144,11 +144,28 @@ class ResilientEncoder:
             header = replace(header, shrink=layer.shrink)
             fit = Fit(take(pictures, header), preset)
             fitted = fit.search(share, most, layer.level)
-            if fitted:
+            if fitted and (len(fitted.data) <= share or not self._can_shrink(layer)):
                 break
-            if layer.shrink == SHRINKS[-1]:
+            if self._can_shrink(layer):
+                layer.smaller()
+            elif pictures[0] is pictures[-1]:
                 raise ValueError("max_payload: its bytes are too few for this size of video")
-            layer.smaller()
+            else:
+                pictures = [
+                    _flat(pictures[0])
+                ] * FRAMES  # rather that than nothing: no level makes noise small
         layer.level = fit.expected(share)
         quality = round((1 - fitted.level / QUALITY_SPAN) * (QUALITIES - 1))
         return _View(replace(header, quality=quality), fitted, packets)
+
+    def _can_shrink(self, layer: _Layer) -> bool:
+        """Whether pictures of half the sides would be smaller ones."""
+        sizes = (
+            coded_size(replace(self._header, shrink=shrink)) for shrink in (layer.shrink, layer.shrink * 2)
+        )
+        return layer.shrink < SHRINKS[-1] and len(set(sizes)) == 2
+
+
+def _flat(picture: Picture) -> Picture:
+    """Of the mean colour of a picture."""
+    return from_planes(*(np.full_like(plane, round(float(plane.mean()))) for plane in planes(picture)))

@@ -20,14 +20,17 @@ class View:
     coded: list[Picture]
 
 
-def parse_unit(received: Segments) -> tuple[CodecHeader, list[View]] | None:
+def parse_unit(received: Segments, model: int | None = None) -> tuple[CodecHeader, list[View]] | None:
     """What arrived of a unit: a header of it, and the views that are shown, the finer one alone if it is there; nothing
-    where no segment did. Raises CodecError where a packet is damaged or they disagree."""
+    where no segment did. Raises CodecError where a packet is damaged, or of another `model` if one is given, or where
+    they disagree."""
     payloads = [payload for payload in received.segments if payload is not None]
     if not payloads:
         return None
     packets = [(CodecHeader.parse(payload), payload[HEADER_BYTES:]) for payload in payloads]
     first = packets[0][0]
+    if model is not None and first.model != model:
+        raise CodecError(f"model: {first.model} is not known here")
     if not all(header.same_stream(first) for header, _ in packets):
         raise CodecError("unit: its packets disagree about the stream")
     finer = _finer([(header, body) for header, body in packets if header.needed > 1])

@@ -32,6 +32,7 @@ MISSING = (
     9.0,
     5.0,
 )  # how far below a view of REFERENCE_BYTES the last picture is at loss 0, and how much more at loss 1
+WORSE = 6.0  # how much nothing is worse than any view, however coarse
 REFERENCE_BYTES = 943.0  # of a view of 256x256
 
 
@@ -87,7 +88,7 @@ def _expected(packets: int, payload: int, pixels: int, weights: NDArray[np.float
     coded = max(1, payload - HEADER_BYTES) * 65536 / pixels
     view = DOUBLING * math.log2(coded / REFERENCE_BYTES)
     gain = DOUBLING * np.log2([[k] for _, k, _ in shapes])
-    missing = -MISSING[0] - MISSING[1] * LOSSES  # where too few arrived
+    missing = np.minimum(-MISSING[0] - MISSING[1] * LOSSES, view - WORSE)  # where too few arrived
     quality = finer * np.maximum(view + gain, missing) + (1 - finer - two - one) * missing
     quality += two * np.maximum(view + TOGETHER, missing) + one * np.maximum(view, missing)
     return np.asarray(quality @ weights / weights.sum())

@@ -1,1 +1,1 @@
-"""Training, table fitting and export of the shipped models (extra [train]); never imported by a daemon."""
+"""Training and export of the shipped models (extra [train]); never imported by a daemon."""

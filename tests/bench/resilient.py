@@ -1,4 +1,4 @@
-"""The `resilient` profile as a contestant: real encoder, rate control, packetizer, interleaver and reassembler."""
+"""The `resilient` profile as a contestant: real encoder, rate control, packetizer and reassembler."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_a_run_leaves_videos_and_a_summary(tmp_path: Path) -> None:
     assert 58 <= summary["frames_sent"] <= 62
     assert summary["frozen_seconds"] == 0
     assert summary["wire_kbps"] == pytest.approx(60, rel=0.15)
-    assert 0.1 < summary["loss_observed"] < 0.5
+    assert 0.05 < summary["loss_observed"] < 0.6  # some thirty packets
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p95"] < 2000
     assert summary["psnr_db"] > 10
     assert 0 < summary["ms_ssim"] < 1

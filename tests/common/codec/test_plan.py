@@ -199,3 +199,9 @@ def test_an_encoder_may_be_told_what_to_believe() -> None:
     assert LOSSES[told.argmax()] == 0.3
     assert told.sum() == pytest.approx(1, abs=1e-4)
     assert np.allclose(LossBelief(0.2 * FLAT).weights, FLAT)
+
+
+@pytest.mark.parametrize("pixels", [16 * 16, PIXELS, 640 * 480, 848 * 480, 1280 * 720])
+@pytest.mark.parametrize("kbps", [30.0, 60.0, 120.0, 250.0, 500.0])
+def test_of_an_unknown_link_a_single_packet_may_be_all_that_arrives(pixels: int, kbps: float) -> None:
+    assert choose(budget(kbps), pixels, FLAT).views >= 1
