@@ -37,13 +37,22 @@ class Pacer:
         if not datagrams:
             return
         if len(self._units) >= MAX_UNITS:
-            self.dropped += len(self._units.popleft().datagrams)
+            self._drop_oldest()
         if not self._units:
             self._free = min(self._free, now + duration)
         interval = self._spread * duration / len(datagrams)
         start = max(now, self._free)
         self._units.append(_Unit(deque(datagrams), start, interval))
         self._free = start + interval * len(datagrams)
+
+    def _drop_oldest(self) -> None:
+        oldest = self._units.popleft()
+        self.dropped += len(oldest.datagrams)
+        # What waits behind it takes its place: without this, units that come too fast push each other ever later.
+        early = self._units[0].due - oldest.due
+        for unit in self._units:
+            unit.due -= early
+        self._free -= early
 
     def take(self, now: float) -> list[bytes]:
         """The datagrams that are due at `now`, in order; the caller must send them at once."""

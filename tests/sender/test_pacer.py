@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sender.pacer import Pacer
@@ -47,6 +47,14 @@ def test_a_third_unit_drops_what_is_left_of_the_oldest() -> None:
     assert pacer.take(11.0) == [b"d", b"e"]
 
 
+def test_units_that_come_too_fast_do_not_push_each_other_later() -> None:
+    pacer = Pacer(1.0)
+    for number in range(50):
+        pacer.submit([bytes([number])], 0.25, 10.0)
+    assert pacer.take(10.0) == [bytes([48])]
+    assert pacer.take(10.25) == [bytes([49])]
+
+
 def test_a_hold_up_is_caught_up_in_order() -> None:
     pacer = Pacer(0.75)
     pacer.submit([b"a", b"b", b"c"], 0.4, 10.0)
@@ -71,6 +79,7 @@ units = st.lists(st.tuples(st.floats(0, 0.6), st.integers(0, 20)), max_size=40)
 
 
 @given(units, st.floats(0, 1))
+@example([(0.0, 1)] * 6, 1.0)
 def test_every_packet_leaves_in_order_or_is_counted(units: list[tuple[float, int]], spread: float) -> None:
     """Whatever the arrival times: sent + dropped + waiting = submitted, order kept, the queue bounded."""
     duration = 0.25
