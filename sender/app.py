@@ -50,7 +50,7 @@ def make_encoder(config: SenderConfig) -> UnitEncoder:
             config.size.width,
             config.size.height,
             config.fps,
-            Effort(codec.effort, adaptive=True),
+            Effort(codec.effort, codec.threads, adaptive=True),
         )
     except ValueError as error:
         raise ConfigError(f"codec: {error}") from None

@@ -82,8 +82,9 @@ class CodecSection(Section):
 
     profile: str = option("resilient", "profile: which streams carry the video", alias="--profile")
     effort: float = option(
-        0.36, "share of one core's time that coding may take: more looks better", ge=0.05, le=0.9
+        0.36, "share of the time from unit to unit that coding may take: more looks better", ge=0.05, le=0.9
     )
+    threads: int = option(2, "threads that code views of a unit side by side", ge=1, le=4)
 
 
 class RateSection(Section):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from common.codec.av1 import PRESETS
 
-SHARE = 0.36  # of one core's time that coding may take
-RUNS = 1.55  # of the coder for each view, on average
+SHARE = 0.36  # of the time that coding may take
+THREADS = 2  # that code views side by side
+RUNS = 1.7  # of the coder for each view, on average
 # Seconds for each picture and for each of its luma samples, on one core of a server of 2023; by preset.
 COST = {
     4: (5.3e-3, 128e-9),
-    5: (2.3e-3, 90e-9),
     6: (1.5e-3, 65e-9),
     7: (1.2e-3, 49e-9),
     8: (1.2e-3, 24e-9),
@@ -24,7 +26,9 @@ class Effort:
     """Chooses the preset. A machine is taken to be as fast as COST says, or, `adaptive`, as it shows itself to be; what
     is chosen then depends on the time of day, so benchmarks do without. Called by one thread."""
 
-    def __init__(self, share: float = SHARE, adaptive: bool = False) -> None:
+    def __init__(self, share: float = SHARE, threads: int = THREADS, adaptive: bool = False) -> None:
+        """`share`: of the time from unit to unit; `threads`: how many views may be coded at a time."""
+        self.threads = threads
         self._share, self._adaptive = share, adaptive
         self._times = 1.0  # COST that this machine needs
         self._expected = 0.0
@@ -34,7 +38,8 @@ class Effort:
         fastest."""
         for number in PRESETS:
             once, each = COST[number]
-            self._expected = RUNS * views * (once + each * pixels)  # seconds a picture
+            rounds = math.ceil(views / self.threads)
+            self._expected = RUNS * rounds * (once + each * pixels)  # seconds a picture
             if self._times * self._expected <= self._share / fps:
                 return number
         return PRESETS[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +37,7 @@ class _View:
     header: CodecHeader
     fitted: Fitted
     packets: int
+    expected: float  # the level at which the next one should fill its share
 
     def payloads(self) -> list[bytes]:
         """One a packet."""
@@ -43,23 +45,20 @@ class _View:
         return [bytes(replace(self.header, index=index)) + symbol for index, symbol in enumerate(cut)]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Layer:
-    """How coarse and how small the views of a kind were coded last."""
+    """How coarse and how small the views of a kind are to be coded."""
 
     level: float = START_LEVEL
     shrink: int = 1
 
-    def smaller(self) -> None:
+    def smaller(self) -> _Layer:
         """Half the sides; the same bytes then code them finer."""
-        self.shrink, self.level = self.shrink * 2, self.level - SMALLER
+        return _Layer(self.level - SMALLER, self.shrink * 2)
 
-    def adapt(self, level: float, can_shrink: bool) -> None:
-        """Code the next unit smaller or larger where that looks better than at `level`."""
-        if can_shrink and level > TOO_COARSE.get(self.shrink, math.inf):
-            self.smaller()
-        elif level < FINE_ENOUGH.get(self.shrink, -math.inf):
-            self.shrink, self.level = self.shrink // 2, self.level + SMALLER
+    def larger(self) -> _Layer:
+        """Twice the sides."""
+        return _Layer(self.level + SMALLER, self.shrink // 2)
 
 
 class ResilientEncoder:
@@ -69,6 +68,9 @@ class ResilientEncoder:
         self, model_id: int, width: int, height: int, fps: float, effort: Effort | None = None
     ) -> None:
         self._effort = effort or Effort()
+        self._side_by_side = (
+            ThreadPoolExecutor(self._effort.threads, "views").map if self._effort.threads > 1 else map
+        )
         self._header = CodecHeader(model_id, width, height, round(4 * fps) / 4)
         self._belief = plan.LossBelief()
         self._packets: dict[int, int] = {}  # of the units that were sent last
@@ -106,24 +108,36 @@ class ResilientEncoder:
         return EncodedUnit(payloads, views[-1].header.quality, wire, {"encode": time.perf_counter() - begun})
 
     def _views(self, pictures: Sequence[Picture], split_up: plan.Plan, budget: Budget) -> list[_View]:
-        """The views of a unit. What one leaves of its share, the others have."""
+        """The views of a unit, coded side by side; all packets have equal shares."""
         preset = self._preset(split_up)
-        rest = split_up.packets
-        left = budget.wire_bytes - rest * (budget.packet_overhead + HEADER_BYTES)
-        views: list[_View] = []
-        for needed, packets in split_up.parts:
-            share = needed * min(left / rest, float(budget.max_payload - HEADER_BYTES))
-            view = self._view(
-                pictures, needed, packets, share, needed * (budget.max_payload - HEADER_BYTES), preset
-            )
-            rest -= packets
-            left -= packets * math.ceil(len(view.fitted.data) / needed)
-            views.append(view)
-        for finer, layer in self._layers.items():
-            levels = [view.fitted.level for view in views if (view.header.needed > 1) == finer]
-            if levels:
-                layer.adapt(levels[-1], self._can_shrink(layer))
+        most = budget.max_payload - HEADER_BYTES
+        share = min(budget.wire_bytes / split_up.packets - budget.packet_overhead - HEADER_BYTES, float(most))
+
+        def code(part: tuple[int, int, Mirror]) -> _View:
+            needed, packets, mirror = part
+            header = replace(self._header, mirror=mirror, needed=needed)
+            return self._view(pictures, header, packets, needed * share, needed * most, preset)
+
+        views = list(self._side_by_side(code, [(*part, self._next_mirror()) for part in split_up.parts]))
+        for finer in self._layers:
+            coded = [view for view in views if (view.header.needed > 1) == finer]
+            if coded:
+                self._layers[finer] = self._learn(coded)
         return views
+
+    def _learn(self, coded: Sequence[_View]) -> _Layer:
+        """What the views of a kind teach: the level that fills their share, at the size that looks best there."""
+        shrink = max(view.header.shrink for view in coded)
+        coded = [view for view in coded if view.header.shrink == shrink]
+        layer = _Layer(sum(view.expected for view in coded) / len(coded), shrink)
+        level = coded[-1].fitted.level
+        if self._can_shrink(layer) and level > TOO_COARSE.get(shrink, math.inf):
+            return layer.smaller()
+        return layer.larger() if level < FINE_ENOUGH.get(shrink, -math.inf) else layer
+
+    def _next_mirror(self) -> Mirror:
+        self._viewed += 1
+        return MIRRORS[(self._viewed - 1) % len(MIRRORS)]
 
     def _preset(self, split_up: plan.Plan) -> int:
         """For all views of a unit together."""
@@ -134,12 +148,18 @@ class ResilientEncoder:
         return self._effort.preset(round(sum(sizes) / len(sizes)), len(sizes), self._header.fps)
 
     def _view(
-        self, pictures: Sequence[Picture], needed: int, packets: int, share: float, most: int, preset: int
+        self,
+        pictures: Sequence[Picture],
+        header: CodecHeader,
+        packets: int,
+        share: float,
+        most: int,
+        preset: int,
     ) -> _View:
-        """One view, of smaller pictures where it has no room. ValueError where the smallest have none."""
-        layer = self._layers[needed > 1]
-        header = replace(self._header, mirror=MIRRORS[self._viewed % len(MIRRORS)], needed=needed)
-        self._viewed += 1
+        """One view, of smaller pictures where it has no room. ValueError where the smallest have none.
+
+        Changes nothing: several threads may code views of a unit."""
+        layer = self._layers[header.needed > 1]
         while True:
             header = replace(header, shrink=layer.shrink)
             fit = Fit(take(pictures, header), preset)
@@ -147,16 +167,13 @@ class ResilientEncoder:
             if fitted and (len(fitted.data) <= share or not self._can_shrink(layer)):
                 break
             if self._can_shrink(layer):
-                layer.smaller()
+                layer = layer.smaller()
             elif pictures[0] is pictures[-1]:
                 raise ValueError("max_payload: its bytes are too few for this size of video")
-            else:
-                pictures = [
-                    _flat(pictures[0])
-                ] * FRAMES  # rather that than nothing: no level makes noise small
-        layer.level = fit.expected(share)
+            else:  # rather that than nothing: no level makes noise small
+                pictures = [_flat(pictures[0])] * FRAMES
         quality = round((1 - fitted.level / QUALITY_SPAN) * (QUALITIES - 1))
-        return _View(replace(header, quality=quality), fitted, packets)
+        return _View(replace(header, quality=quality), fitted, packets, fit.expected(share))
 
     def _can_shrink(self, layer: _Layer) -> bool:
         """Whether pictures of half the sides would be smaller ones."""

@@ -22,6 +22,7 @@ import av
 import numpy as np
 
 from common.codec.base import Budget
+from common.codec.effort import Effort
 from common.codec.registry import PROFILES, create_decoder, create_encoder
 from common.runtime.base import BACKENDS
 from common.values import Size
@@ -124,7 +125,9 @@ class Ours:
     def __init__(self, entry: Entry, size: Size, fps: float) -> None:
         self._entry = entry
         self._set_threads()
-        self._encoder = create_encoder(entry.name, size.width, size.height, fps)
+        self._encoder = create_encoder(
+            entry.name, size.width, size.height, fps, Effort(threads=entry.threads)
+        )
         self._decoder = create_decoder(entry.name, entry.backend, entry.threads)
         seconds = self._encoder.frames_per_unit / fps
         overhead = OVERHEAD_BYTES + IP_UDP_BYTES
