@@ -5,7 +5,7 @@ from __future__ import annotations
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES
 
 PACKET_COST = IP_UDP_BYTES + OVERHEAD_BYTES  # bytes on the wire that are not payload
-_SLACK = 1e-6  # bytes; a wait until the level is 0 must be enough
+_SLACK = 1e-3  # bytes; a wait until the level is 0 must be enough, whatever floats round
 
 
 class Budget:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proto.budget import Budget
-from proto.reliable_packet import Announcement, check_length
+from proto.reliable_packet import Announcement, check_length, longest_message
 from proto.wire import seq16_delta
 
 MAX_KEYS = 64  # announced at a time
@@ -38,19 +38,20 @@ class Carousel:
     for every key once a second, all of them slow down together; `behind` tells.
     """
 
-    def __init__(self, rate: float) -> None:
-        """`rate`: wire bytes a second that the announcements may take."""
+    def __init__(self, rate: float, payload_limit: int) -> None:
+        """`rate`: wire bytes a second that the announcements may take. `payload_limit`: as of SenderSession."""
         self.budget = Budget(rate)
+        self.max_message_bytes = longest_message(payload_limit, Announcement.HEADER.size)
         self.transmissions = 0
         self._versions: dict[int, int] = {}  # the next one of each key; stays when a key is withdrawn
         self._entries: dict[int, _Entry] = {}
 
     def announce(self, key: int, message: bytes, now: float) -> None:
-        """Let `message` (at most 1024 bytes) stand for `key` (0..255). The message that stands already changes nothing.
+        """Let `message` (at most `max_message_bytes`) stand for `key` (0..255); if it stands already, nothing changes.
 
         Raises CarouselFull for a 65th key, ValueError for a bad key or length.
         """
-        check_length(message)
+        check_length(message, self.max_message_bytes)
         if not 0 <= key <= 0xFF:
             raise ValueError(f"key: must be 0..255 (got {key})")
         standing = self._entries.get(key)

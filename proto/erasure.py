@@ -2,10 +2,10 @@
 
 Systematic Reed-Solomon over GF(2^8) as zfec computes it (Rizzo, "Effective erasure codes for reliable computer
 communication protocols", 1997): maximum-distance separable, so exactly `needed` symbols suffice, always. RaptorQ
-(RFC 6330) was measured beside it (tests/bench/protection.py, k = 1 .. 60 symbols of 1136 bytes): from exactly k symbols
-it fails in about 1 of 200 windows, from k + 1 in 1 of 10^4 or fewer, which is more than the residual loss that a stream
-may be set to, and it gives no more than 255 symbols anything. It is slower up to 20 symbols and at 60 some 5 times
-faster; but there zfec takes 2 ms a window, which is some seconds of video at the rates of this project.
+(RFC 6330) was measured beside it by tests/bench/protection.py, k = 1 .. 60 symbols of 1136 bytes. From exactly k
+symbols it fails in 0.4 to 0.7 % of the windows of 8 symbols and more, which is above the residual loss that a stream
+may ask for, so that it needs one more packet; its strength, more than 255 symbols, is of no use here. To code k parity
+symbols it takes longer up to k = 8 and less above: 0.16 against 1.3 ms at k = 60, which is 1 % of a window's time.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from proto.wire import MAX_COUNT
 MAX_SOURCE = 128  # source symbols of a window: seven bits on the wire, and leaves as many for parity
 MAX_WINDOW_SECONDS = 1.0  # an offset within a window is one byte of 4 ms
 
+_ROUNDING = 1.0 + 1e-9  # 0.1 ** 3 is to meet a target of 0.001
+
 Chances = npt.NDArray[np.float64]
 
 
@@ -85,7 +87,7 @@ class Policy:
             raise ValueError(f"needed: must be 1..{MAX_SOURCE} (got {needed})")
         chances = failures(needed, self.losses)
         most = int(min(needed * (1.0 + self.max_overhead) + 1e-9, MAX_COUNT))
-        enough = np.flatnonzero(chances[: most - needed + 1] <= self.target)
+        enough = np.flatnonzero(chances[: most - needed + 1] <= self.target * _ROUNDING)
         parity = int(enough[0]) if enough.size else most - needed
         return Choice(needed, needed + parity, float(chances[parity]))
 

@@ -82,6 +82,11 @@ class _Window:
         """How many units it is known to have."""
         return max(self.units, default=-1) + 1
 
+    @property
+    def parity_free(self) -> bool:
+        """Whether all of its units came by themselves."""
+        return self.whole and not self.repaired
+
     def check(self, symbol: Source | Parity, room: int) -> None:
         """Raises WireError (conflict) for what contradicts the symbols before, or needs more than `room` units."""
         if isinstance(symbol, Parity):
@@ -193,7 +198,7 @@ class Recover:
             return []
         window.add(symbol)
         out = self._deliver(window)
-        self.tally.spare += isinstance(symbol, Parity) and window.whole and not window.repaired
+        self.tally.spare += isinstance(symbol, Parity) and window.parity_free
         return out
 
     def expire(self, now: float) -> None:

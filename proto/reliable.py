@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proto.budget import Budget
-from proto.reliable_packet import MAX_HELD, SPAN, Acknowledgement, Message, check_length
+from proto.reliable_packet import MAX_HELD, SPAN, Acknowledgement, Messages, check_length, longest_message
 from proto.rtt import RttEstimator
 from proto.wire import Reason, WireError, unwrap16
 
+BUNDLE_BYTES = 200  # of payload; small messages share a packet up to here: more would hold up what comes next
+_HEADERS = Messages.HEADER.size + Messages.ENTRY.size
 _MAX_RTT = 30.0  # s; longer readings are of stamps that have wrapped
 
 
@@ -41,16 +43,22 @@ class ReliableSender:
     `acknowledge`.
     """
 
-    def __init__(self, rate: float, limit: int = SPAN) -> None:
-        """`rate`: wire bytes a second that this stream may take. `limit`: messages not acknowledged, 1..64."""
+    def __init__(self, rate: float, payload_limit: int, limit: int = SPAN) -> None:
+        """`rate`: wire bytes a second that this stream may take. `payload_limit`: as of SenderSession.
+
+        `limit`: messages not acknowledged, 1..64. Raises ValueError.
+        """
         if not 1 <= limit <= SPAN:
             raise ValueError(f"limit: must be 1..{SPAN} (got {limit})")
         self.budget = Budget(rate)
         self.rtt = RttEstimator()
-        self.transmissions = 0
+        self.max_message_bytes = longest_message(payload_limit, _HEADERS)
+        self.packets = 0
+        self.transmissions = 0  # of messages, of which a packet may carry several
         self.repeats = 0  # of these, not the first of their message
         self.acknowledged = 0  # messages
         self._limit = limit
+        self._bundle_bytes = min(payload_limit, BUNDLE_BYTES) - Messages.HEADER.size
         self._base = 0  # the oldest id that is not acknowledged
         self._next = 0
         self._waiting: dict[int, _Waiting] = {}
@@ -60,12 +68,12 @@ class ReliableSender:
         return len(self._waiting)
 
     def send(self, message: bytes, now: float) -> int:
-        """Take a message of at most 1024 bytes; returns its id (counted from 0, never wrapped).
+        """Take a message of at most `max_message_bytes`; returns its id (counted from 0, never wrapped).
 
         Raises SenderFull while `limit` ids from the oldest unacknowledged one on are in use, ValueError for one too
         long.
         """
-        check_length(message)
+        check_length(message, self.max_message_bytes)
         if self._next - self._base >= self._limit:
             raise SenderFull(f"message {self._base} is not acknowledged, {self._limit} at a time")
         number = self._next
@@ -74,21 +82,35 @@ class ReliableSender:
         return number
 
     def poll(self, now: float) -> list[bytes]:
-        """The payloads to be sent now: what is due, the longest due first, as far as the rate allows."""
-        rto = self.rtt.rto
-        due = sorted((entry.due(rto), number) for number, entry in self._waiting.items())
+        """The payloads to be sent now: what is due, as far as the rate allows."""
         out = []
-        for at, number in due:
-            entry = self._waiting[number]
-            message = Message(number & 0xFFFF, number - self._base, _stamp(now), entry.content)
-            payload = bytes(message)
-            if at > now or not self.budget.spend(len(payload), now):
+        for numbers in self._packed(now):
+            contents = tuple(
+                (number - self._base, self._waiting[number].content) for number in sorted(numbers)
+            )
+            payload = bytes(Messages(self._base & 0xFFFF, _stamp(now), contents))
+            if not self.budget.spend(len(payload), now):
                 break
-            self.transmissions += 1
-            self.repeats += entry.sent is not None
-            entry.sent = now
             out.append(payload)
+            self.packets += 1
+            self.transmissions += len(numbers)
+            for entry in (self._waiting[number] for number in numbers):
+                self.repeats += entry.sent is not None
+                entry.sent = now
         return out
+
+    def _packed(self, now: float) -> list[list[int]]:
+        """The ids that are due, a list for each packet: those never sent first, then the longest due."""
+        rto, packets, room = self.rtt.rto, list[list[int]](), 0
+        waiting = ((entry.sent is not None, entry.due(rto), n) for n, entry in self._waiting.items())
+        for _, _, number in sorted(item for item in waiting if item[1] <= now):
+            size = Messages.ENTRY.size + len(self._waiting[number].content)
+            if size > room:
+                packets.append([])
+                room = max(self._bundle_bytes, size)
+            packets[-1].append(number)
+            room -= size
+        return packets
 
     def next_time(self, now: float) -> float | None:
         """When `poll` may next return something; None while nothing waits or the rate is 0."""
@@ -137,7 +159,7 @@ class ReliableReceiver:
     """
 
     def __init__(self) -> None:
-        self.received = 0  # payloads taken in, duplicates included
+        self.received = 0  # messages taken in, duplicates included
         self.delivered = 0  # messages
         self.duplicates = 0
         self.skipped = (
@@ -149,20 +171,22 @@ class ReliableReceiver:
         self._arrived = 0.0
 
     def receive(self, payload: bytes, now: float) -> list[bytes]:
-        """Take a message; the messages that can be delivered now, in the order in which they were sent.
+        """Take a payload; the messages that can be delivered now, in the order in which they were sent.
 
         Raises WireError: short, malformed, oversized.
         """
-        message = Message.parse(payload)
-        number = message.id if self._expected is None else unwrap16(message.id, self._expected)
-        self.received += 1
-        self._stamp, self._arrived = message.stamp, now
-        out = self._advance(number - message.behind)
-        if number < self._next or number in self._early:
-            self.duplicates += 1
-        else:
-            self._early[number] = message.content
-            out += self._ready()
+        given = Messages.parse(payload)
+        base = given.base if self._expected is None else unwrap16(given.base, self._expected)
+        self.received += len(given.contents)
+        self._stamp, self._arrived = given.stamp, now
+        out = self._advance(base)
+        for ahead, content in given.contents:
+            number = base + ahead
+            if number < self._next or number in self._early:
+                self.duplicates += 1
+            else:
+                self._early[number] = content
+        out += self._ready()
         self.delivered += len(out)
         return out
 

@@ -1,4 +1,4 @@
-"""Payloads of reliable streams: message, acknowledgement, announcement (README.md, section 10)."""
+"""Payloads of reliable streams: messages, acknowledgement, announcement (README.md, section 10)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from proto.wire import Reason, WireError
 
-MESSAGE, ACKNOWLEDGEMENT, ANNOUNCEMENT = 0, 1, 2  # byte 0 of a payload
+MESSAGES, ACKNOWLEDGEMENT, ANNOUNCEMENT = 0, 1, 2  # byte 0 of a payload
 MAX_MESSAGE_BYTES = 1024
 SPAN = (
     64  # ids from the oldest message that is not acknowledged; also the bits of an acknowledgement, plus one
@@ -18,36 +18,49 @@ _BITS = SPAN - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """One transmission of one message."""
+class Messages:
+    """One or more messages of a stream, whole: small ones share the headers of a packet."""
 
-    id: int  # modulo 2**16; the first is 0
-    behind: int  # 0..63: id - behind is the oldest id that is not acknowledged
-    stamp: int  # when it was sent, sender's ms modulo 2**16
-    content: bytes
+    base: int  # the oldest id that is not acknowledged, modulo 2**16; the first id of all is 0
+    stamp: int  # when this was sent, sender's ms modulo 2**16
+    contents: tuple[tuple[int, bytes], ...]  # (id - base, message), ids rising
 
-    HEADER: ClassVar[Struct] = Struct(">BHBH")
+    HEADER: ClassVar[Struct] = Struct(">BHH")
+    ENTRY: ClassVar[Struct] = Struct(">BH")  # before each message: id - base, length
 
     @classmethod
-    def parse(cls, payload: bytes) -> Message:
+    def parse(cls, payload: bytes) -> Messages:
         """Raises only WireError (short, malformed, oversized)."""
-        _expect(payload, MESSAGE, cls.HEADER.size)
-        _, number, behind, stamp = cls.HEADER.unpack_from(payload)
-        message = cls(number, behind, stamp, payload[cls.HEADER.size :])
-        message.check()
-        return message
+        _expect(payload, MESSAGES, cls.HEADER.size)
+        _, base, stamp = cls.HEADER.unpack_from(payload)
+        contents, at = [], cls.HEADER.size
+        while at < len(payload):
+            if at + cls.ENTRY.size > len(payload):
+                raise WireError(Reason.SHORT, "messages: the last one has no header")
+            ahead, length = cls.ENTRY.unpack_from(payload, at)
+            at += cls.ENTRY.size
+            if at + length > len(payload):
+                raise WireError(Reason.SHORT, f"message: {len(payload) - at} bytes, {length} needed")
+            contents.append((ahead, payload[at : at + length]))
+            at += length
+        messages = cls(base, stamp, tuple(contents))
+        messages.check()
+        return messages
 
     def __bytes__(self) -> bytes:
         """Raises WireError where `parse` would refuse the result."""
         self.check()
-        return self.HEADER.pack(MESSAGE, self.id, self.behind, self.stamp) + self.content
+        entries = (self.ENTRY.pack(ahead, len(content)) + content for ahead, content in self.contents)
+        return self.HEADER.pack(MESSAGES, self.base, self.stamp) + b"".join(entries)
 
     def check(self) -> None:
         """Raises WireError (malformed, oversized) unless every field keeps its range."""
-        _check_words(self.id, self.stamp)
-        if not 0 <= self.behind < SPAN:
-            raise WireError(Reason.MALFORMED, f"behind: must be 0..{SPAN - 1} (got {self.behind})")
-        _check_content(self.content)
+        _check_words(self.base, self.stamp)
+        ids = [ahead for ahead, _ in self.contents]
+        if not ids or ids != sorted(set(ids)) or not 0 <= ids[0] <= ids[-1] < SPAN:
+            raise WireError(Reason.MALFORMED, f"ids: must rise within {SPAN} (got {ids})")
+        for _, content in self.contents:
+            _check_content(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +130,7 @@ class Announcement:
 
 
 def kind(payload: bytes) -> int:
-    """MESSAGE, ACKNOWLEDGEMENT or ANNOUNCEMENT. Raises only WireError (short, malformed)."""
+    """MESSAGES, ACKNOWLEDGEMENT or ANNOUNCEMENT. Raises only WireError (short, malformed)."""
     if not payload:
         raise WireError(Reason.SHORT, "reliable payload: empty")
     if payload[0] > ANNOUNCEMENT:
@@ -125,10 +138,17 @@ def kind(payload: bytes) -> int:
     return payload[0]
 
 
-def check_length(content: bytes) -> None:
+def longest_message(payload_limit: int, header_bytes: int) -> int:
+    """The most bytes of a message that has to fit into one payload. Raises ValueError for none."""
+    if payload_limit <= header_bytes:
+        raise ValueError(f"payload_limit: must be above {header_bytes} bytes (got {payload_limit})")
+    return min(payload_limit - header_bytes, MAX_MESSAGE_BYTES)
+
+
+def check_length(content: bytes, limit: int) -> None:
     """Raises ValueError for a message that is too large to be sent."""
-    if len(content) > MAX_MESSAGE_BYTES:
-        raise ValueError(f"message: at most {MAX_MESSAGE_BYTES} bytes (got {len(content)})")
+    if len(content) > limit:
+        raise ValueError(f"message: at most {limit} bytes (got {len(content)})")
 
 
 def _expect(payload: bytes, wanted: int, header: int) -> None:

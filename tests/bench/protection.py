@@ -35,7 +35,7 @@ COUNTS = (1, 2, 3, 5, 8, 12, 20, 30, 45, 60)
 SYMBOL_BYTES = 1136  # RaptorQ wants a multiple of 8
 LINKS = ((0.05, None), (0.2, None), (0.2, 5.0), (0.5, None), (0.5, 5.0))
 LOSSES = (0.0, 0.2, 0.5, 0.8, 0.9)
-SHARE = 1000.0  # wire bytes a second, 8 kbps
+SHARE = 4000.0  # wire bytes a second, 32 kbps
 
 Coder = tuple[Callable[[bytes, int], Any], Callable[[Any, Sequence[int], int], bytes | None]]
 
@@ -157,7 +157,10 @@ def two_way_times(
 ) -> tuple[list[float], float]:
     """Seconds from `send` to delivery of each message, and transmissions a message."""
     link = TwoWayLink(
-        ReliableSender(rate), ReliableReceiver(), fate(1, loss, delay_s), fate(2, loss, delay_s)
+        ReliableSender(rate, MAX_DATAGRAM - OVERHEAD_BYTES),
+        ReliableReceiver(),
+        fate(1, loss, delay_s),
+        fate(2, loss, delay_s),
     )
     for number in range(messages):
         link.submit(number.to_bytes(4) * 25, number * 0.5)
@@ -168,7 +171,11 @@ def two_way_times(
 
 def one_way_times(loss: float, versions: int, rate: float = SHARE) -> list[float]:
     """Seconds from `announce` to the first arrival of each version (delay of the link not counted)."""
-    carousel, receiver, chance = Carousel(rate), CarouselReceiver(), random.Random(3)
+    carousel, receiver, chance = (
+        Carousel(rate, MAX_DATAGRAM - OVERHEAD_BYTES),
+        CarouselReceiver(),
+        random.Random(3),
+    )
     times, now = [], 0.0
     for version in range(versions):
         # To the microsecond, so that no version begins just before the one before it has ended.

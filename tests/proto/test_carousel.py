@@ -23,6 +23,7 @@ from proto.reliable_packet import Announcement
 from proto.wire import Reason, WireError
 
 RATE = 5000.0
+LIMIT = 1171  # bytes of payload
 
 
 def run(carousel: Carousel, start: float, end: float) -> list[tuple[float, bytes]]:
@@ -37,7 +38,7 @@ def run(carousel: Carousel, start: float, end: float) -> list[tuple[float, bytes
 
 
 def test_fast_while_new_then_once_a_second() -> None:
-    carousel = Carousel(RATE)
+    carousel = Carousel(RATE, LIMIT)
     carousel.announce(1, b"parameters", 10.0)
     times = [at - 10.0 for at, _ in run(carousel, 10.0, 40.0)]
     gaps = [after - before for before, after in itertools.pairwise(times)]
@@ -50,7 +51,7 @@ def test_fast_while_new_then_once_a_second() -> None:
 
 
 def test_the_newest_version_stands_and_is_fast_again() -> None:
-    carousel, receiver = Carousel(RATE), CarouselReceiver()
+    carousel, receiver = Carousel(RATE, LIMIT), CarouselReceiver()
     carousel.announce(1, b"old", 0.0)
     assert receiver.receive(carousel.poll(0.0)[0], 0.0) == (1, b"old")
     run(carousel, 0.0, 20.0)
@@ -61,7 +62,7 @@ def test_the_newest_version_stands_and_is_fast_again() -> None:
 
 
 def test_what_stands_already_is_no_new_version() -> None:
-    carousel = Carousel(RATE)
+    carousel = Carousel(RATE, LIMIT)
     carousel.announce(1, b"same", 0.0)
     first = carousel.poll(0.0)
     carousel.announce(1, b"same", 0.01)
@@ -70,7 +71,7 @@ def test_what_stands_already_is_no_new_version() -> None:
 
 
 def test_the_rate_bounds_the_announcements_and_every_key_has_its_turn() -> None:
-    carousel = Carousel(500.0)
+    carousel = Carousel(500.0, LIMIT)
     for key in range(20):
         carousel.announce(key, bytes(39), 0.0)
     sent = run(carousel, 0.0, 60.0)
@@ -82,7 +83,7 @@ def test_the_rate_bounds_the_announcements_and_every_key_has_its_turn() -> None:
 
 
 def test_a_withdrawn_key_falls_silent_and_its_versions_go_on() -> None:
-    carousel, receiver = Carousel(RATE), CarouselReceiver()
+    carousel, receiver = Carousel(RATE, LIMIT), CarouselReceiver()
     carousel.announce(7, b"one", 0.0)
     receiver.receive(carousel.poll(0.0)[0], 0.0)
     carousel.withdraw(7)
@@ -101,7 +102,12 @@ def test_a_withdrawn_key_falls_silent_and_its_versions_go_on() -> None:
 def test_each_version_at_most_once_in_order_and_the_last_one_in_the_end(
     changes: list[tuple[int, bytes, float]], loss: float, chance: random.Random
 ) -> None:
-    carousel, receiver, sent, now = Carousel(RATE), CarouselReceiver(), list[tuple[float, bytes]](), 0.0
+    carousel, receiver, sent, now = (
+        Carousel(RATE, LIMIT),
+        CarouselReceiver(),
+        list[tuple[float, bytes]](),
+        0.0,
+    )
     versions: dict[int, list[bytes]] = {}
     for key, message, pause in changes:
         carousel.announce(key, message, now)
@@ -129,7 +135,7 @@ def test_each_version_at_most_once_in_order_and_the_last_one_in_the_end(
 
 
 def test_versions_wrap_and_survive_silence() -> None:
-    carousel, receiver = Carousel(1e9), CarouselReceiver()
+    carousel, receiver = Carousel(1e9, LIMIT), CarouselReceiver()
     for version in range(70_000):
         carousel.announce(0, version.to_bytes(3), version * 0.001)
         payload = carousel.poll(version * 0.001)[0]
@@ -142,7 +148,7 @@ def test_versions_wrap_and_survive_silence() -> None:
 
 
 def test_one_key_too_many_is_refused() -> None:
-    carousel = Carousel(RATE)
+    carousel = Carousel(RATE, LIMIT)
     for key in range(MAX_KEYS):
         carousel.announce(key, b"", 0.0)
     with pytest.raises(CarouselFull):
@@ -153,11 +159,15 @@ def test_one_key_too_many_is_refused() -> None:
 
 
 def test_bad_keys_and_lengths_are_named() -> None:
-    carousel = Carousel(RATE)
+    carousel = Carousel(RATE, LIMIT)
     with pytest.raises(ValueError, match="key"):
         carousel.announce(256, b"", 0.0)
     with pytest.raises(ValueError, match="at most 1024"):
         carousel.announce(0, bytes(1025), 0.0)
+    with pytest.raises(ValueError, match="at most 20"):
+        Carousel(RATE, 24).announce(0, bytes(21), 0.0)
+    with pytest.raises(ValueError, match="payload_limit"):
+        Carousel(RATE, 4)
 
 
 @given(st.binary(max_size=20))

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from proto.budget import PACKET_COST
 from proto.reliable import ReliableReceiver, ReliableSender, SenderFull
-from proto.reliable_packet import SPAN, Acknowledgement, Message
+from proto.reliable_packet import SPAN, Acknowledgement, Messages
 from proto.wire import Reason, WireError
 from tests.proto.two_way import Fate, TwoWayLink
 
 RATE = 20_000.0  # wire bytes a second
+LIMIT = 1171  # bytes of payload
+LARGE = 150  # bytes of a message that shares no packet with another such
 
 
 def fate(chance: random.Random, loss: float, delay: float, spread: float = 0.0, double: float = 0.0) -> Fate:
@@ -49,7 +51,7 @@ def test_once_and_in_order_over_any_link(
     chance: random.Random,
 ) -> None:
     link = TwoWayLink(
-        ReliableSender(RATE),
+        ReliableSender(RATE, LIMIT),
         ReliableReceiver(),
         fate(chance, loss, 0.05, spread, double),
         fate(chance, loss_back, 0.05, spread, double),
@@ -66,12 +68,12 @@ def test_once_and_in_order_over_any_link(
 
 
 def test_ids_wrap() -> None:
-    """140 000 messages in bunches, of which the first try of every third message and of every second answer is lost."""
-    sender, receiver, out = ReliableSender(1e9), ReliableReceiver(), 0
+    """140 000 messages in bunches, of which the first try of every third packet and every second answer is lost."""
+    sender, receiver, out = ReliableSender(1e9, LIMIT), ReliableReceiver(), 0
     for bunch in range(2500):
         now = bunch * 0.1
         for number in range(56):
-            assert sender.send(number.to_bytes(2), now) == bunch * 56 + number
+            assert sender.send(number.to_bytes(20), now) == bunch * 56 + number
         for number, payload in enumerate(sender.poll(now)):
             out += len(receiver.receive(payload, now)) if number % 3 else 0
         if bunch % 2:
@@ -87,10 +89,39 @@ def test_ids_wrap() -> None:
     assert out == receiver.delivered == 140_000
 
 
+def test_small_messages_share_a_packet_and_large_ones_do_not() -> None:
+    sender, receiver = ReliableSender(RATE, LIMIT), ReliableReceiver()
+    sizes = [0, 1024, 60, 60, 60, 60, 195]
+    for size in sizes:
+        sender.send(bytes(size), 0.0)
+    payloads = sender.poll(0.0)
+    shared = [[ahead for ahead, _ in Messages.parse(payload).contents] for payload in payloads]
+    assert shared == [[0], [1], [2, 3, 4], [5], [6]]
+    assert (sender.packets, sender.transmissions) == (5, 7)
+    assert [len(m) for payload in payloads for m in receiver.receive(payload, 0.0)] == sizes
+    small = ReliableSender(RATE, 30)
+    for _ in range(4):
+        small.send(bytes(9), 0.0)
+    assert [len(payload) for payload in small.poll(0.0)] == [29, 29]
+    with pytest.raises(ValueError, match="at most 22"):
+        small.send(bytes(23), 0.0)
+
+
+def test_a_new_message_goes_ahead_of_repeats() -> None:
+    sender = ReliableSender(RATE, LIMIT)
+    for number in range(5):
+        sender.send(bytes([number]) * 190, 0.0)
+    assert len(sender.poll(0.0)) == 5
+    sender.budget.set_rate(1000.0, 1.0)
+    sender.send(b"new", 5.0)
+    first = Messages.parse(sender.poll(5.0)[0])
+    assert first.contents[-1] == (5, b"new")
+
+
 def test_a_full_sender_refuses_and_loses_nothing() -> None:
-    sender, receiver = ReliableSender(RATE, limit=3), ReliableReceiver()
+    sender, receiver = ReliableSender(RATE, LIMIT, limit=3), ReliableReceiver()
     for number in range(3):
-        sender.send(bytes([number]), 0.0)
+        sender.send(bytes([number]) * LARGE, 0.0)
     with pytest.raises(SenderFull, match="3 at a time"):
         sender.send(b"more", 0.0)
     payloads = sender.poll(0.0)
@@ -98,16 +129,16 @@ def test_a_full_sender_refuses_and_loses_nothing() -> None:
     assert acked(sender, receiver, 0.1) == [2]  # but the oldest is not, and ids must stay within the span
     with pytest.raises(SenderFull):
         sender.send(b"more", 0.1)
-    assert receiver.receive(payloads[0], 0.15) == [b"\0"]
+    assert receiver.receive(payloads[0], 0.15) == [b"\0" * LARGE]
     assert acked(sender, receiver, 0.2) == [0]
     assert sender.send(b"more", 0.2) == 3
-    assert receiver.receive(payloads[1], 0.3) == [b"\1", b"\2"]
+    assert receiver.receive(payloads[1], 0.3) == [b"\1" * LARGE, b"\2" * LARGE]
 
 
 def test_only_what_is_missing_is_repeated_and_after_the_interval() -> None:
-    sender, receiver = ReliableSender(RATE), ReliableReceiver()
+    sender, receiver = ReliableSender(RATE, LIMIT), ReliableReceiver()
     for number in range(3):
-        sender.send(bytes([number]), 0.0)
+        sender.send(bytes([number]) * LARGE, 0.0)
     first = sender.poll(0.0)
     assert sender.next_time(0.0) == pytest.approx(0.2)
     receiver.receive(first[1], 0.04)
@@ -117,20 +148,20 @@ def test_only_what_is_missing_is_repeated_and_after_the_interval() -> None:
     assert sender.rtt.smoothed == pytest.approx(0.08)
     assert sender.rtt.rto == pytest.approx(0.24)
     assert sender.poll(0.2) == []
-    again = [Message.parse(payload) for payload in sender.poll(0.24)]
-    assert [(message.id, message.behind, message.stamp) for message in again] == [(0, 0, 240), (2, 2, 240)]
+    again = [Messages.parse(payload) for payload in sender.poll(0.24)]
+    assert [(m.base, m.contents[0][0], m.stamp) for m in again] == [(0, 0, 240), (0, 2, 240)]
     assert (sender.transmissions, sender.repeats, sender.oldest_age(0.3)) == (5, 2, 0.3)
 
 
 def test_the_rate_bounds_the_repeats_and_every_message_has_its_turn() -> None:
-    sender = ReliableSender(1000.0)
+    sender = ReliableSender(1000.0, LIMIT)
     for number in range(20):
-        sender.send(bytes([number]) * 20, 0.0)
+        sender.send(bytes([number]) * LARGE, 0.0)
     now, sent = 0.0, list[int]()
     while now < 10.0:
-        sent += [Message.parse(payload).id for payload in sender.poll(now)]
+        sent += [Messages.parse(payload).contents[0][0] for payload in sender.poll(now)]
         now += 0.01
-    size = 26 + PACKET_COST
+    size = 8 + LARGE + PACKET_COST
     assert (len(sent) - 1) * size <= 1000.0 * 10.25
     assert len(sent) * size >= 0.95 * 1000.0 * 10.0
     counts = [sent.count(number) for number in range(20)]
@@ -138,7 +169,7 @@ def test_the_rate_bounds_the_repeats_and_every_message_has_its_turn() -> None:
 
 
 def test_the_round_trip_time_is_known_though_answers_are_held_and_stamps_wrap() -> None:
-    sender, receiver = ReliableSender(RATE), ReliableReceiver()
+    sender, receiver = ReliableSender(RATE, LIMIT), ReliableReceiver()
     for now in (0.0, 65.5, 200.0):
         sender.send(b"x", now)
         receiver.receive(sender.poll(now)[0], now + 0.03)
@@ -154,10 +185,10 @@ def test_the_round_trip_time_is_known_though_answers_are_held_and_stamps_wrap() 
 
 
 def test_answers_in_the_wrong_order_and_of_messages_never_sent() -> None:
-    sender, receiver = ReliableSender(RATE), ReliableReceiver()
+    sender, receiver = ReliableSender(RATE, LIMIT), ReliableReceiver()
     assert receiver.acknowledgement(0.0) is None
-    sender.send(b"a", 0.0)
-    sender.send(b"b", 0.0)
+    sender.send(b"a" * LARGE, 0.0)
+    sender.send(b"b" * LARGE, 0.0)
     payloads, answers = sender.poll(0.0), []
     for payload in payloads:
         receiver.receive(payload, 0.0)
@@ -178,18 +209,18 @@ def test_answers_in_the_wrong_order_and_of_messages_never_sent() -> None:
 
 
 def test_a_restarted_receiver_goes_on_where_the_sender_is() -> None:
-    sender, first, second = ReliableSender(RATE), ReliableReceiver(), ReliableReceiver()
+    sender, first, second = ReliableSender(RATE, LIMIT), ReliableReceiver(), ReliableReceiver()
     for number in range(10):
-        sender.send(bytes([number]), 0.0)
+        sender.send(bytes([number]) * LARGE, 0.0)
     payloads = sender.poll(0.0)
     assert len(first.receive(payloads[0], 0.0)) == 1
     acked(sender, first, 0.0)
-    assert second.receive(sender.poll(0.5)[2], 1.0) == []  # id 3; it was told that 1 is the oldest
+    assert second.receive(sender.poll(0.5)[2], 1.0) == []  # id 3; it is told that 1 is the oldest
     for payload in payloads[1:3]:
         first.receive(payload, 1.0)
     acked(sender, first, 1.0)  # a late answer of the first: 1 and 2 will not come again
-    delivered = [message for payload in sender.poll(2.0) for message in second.receive(payload, 2.0)]
-    assert delivered == [bytes([number]) for number in range(3, 10)]
+    delivered = [message[0] for payload in sender.poll(2.0) for message in second.receive(payload, 2.0)]
+    assert delivered == [3, 4, 5, 6, 7, 8, 9]
     assert second.skipped == 2
     acked(sender, second, 2.0)
     assert len(sender) == 0
@@ -199,16 +230,15 @@ def test_a_restarted_receiver_goes_on_where_the_sender_is() -> None:
 @given(
     st.lists(
         st.builds(
-            Message,
+            Messages,
             st.integers(0, 300) | st.integers(65000, 65535),
-            st.integers(0, 63),
             st.just(0),
-            st.binary(max_size=3),
+            st.integers(0, 63).map(lambda ahead: ((ahead, b"x"),)),
         ),
         max_size=60,
     )
 )
-def test_authentic_nonsense_stays_bounded(messages: list[Message]) -> None:
+def test_authentic_nonsense_stays_bounded(messages: list[Messages]) -> None:
     receiver = ReliableReceiver()
     for message in messages:
         receiver.receive(bytes(message), 0.0)
@@ -219,7 +249,7 @@ def test_authentic_nonsense_stays_bounded(messages: list[Message]) -> None:
 
 @given(st.binary(max_size=20))
 def test_hostile_bytes_raise_only_wire_error(payload: bytes) -> None:
-    sender = ReliableSender(RATE)
+    sender = ReliableSender(RATE, LIMIT)
     sender.send(b"x", 0.0)
     for take in (ReliableReceiver().receive, sender.acknowledge):
         try:
@@ -236,7 +266,7 @@ def test_hostile_bytes_raise_only_wire_error(payload: bytes) -> None:
 
 def test_at_80_percent_loss_both_ways_a_message_takes_seconds_at_most() -> None:
     link = TwoWayLink(
-        ReliableSender(RATE),
+        ReliableSender(RATE, LIMIT),
         ReliableReceiver(),
         fate(random.Random(1), 0.8, 0.05),
         fate(random.Random(2), 0.8, 0.05),
@@ -253,11 +283,11 @@ def test_at_80_percent_loss_both_ways_a_message_takes_seconds_at_most() -> None:
 @pytest.mark.parametrize("limit", [0, SPAN + 1])
 def test_bad_limits_are_named(limit: int) -> None:
     with pytest.raises(ValueError, match="limit"):
-        ReliableSender(RATE, limit)
+        ReliableSender(RATE, LIMIT, limit)
 
 
 def test_a_message_too_long_is_refused() -> None:
-    sender = ReliableSender(RATE)
+    sender = ReliableSender(RATE, LIMIT)
     with pytest.raises(ValueError, match="at most 1024"):
         sender.send(bytes(1025), 0.0)
     assert sender.send(bytes(1024), 0.0) == 0

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from proto.reliable import ReliableReceiver, ReliableSender
+from proto.reliable import ReliableReceiver, ReliableSender, SenderFull
 from proto.wire import WireError
+
+RETRY_SECONDS = 0.1
 
 Fate = Callable[[float], list[float]]  # sending time -> arrival times: none, one or several
 
@@ -34,8 +36,15 @@ class TwoWayLink:
         heapq.heappush(self._events, (time, next(self._numbers), action))
 
     def submit(self, message: bytes, time: float) -> None:
-        """Send a message at a time."""
-        self.at(time, lambda: (self.sender.send(message, self.now), None)[1])
+        """Send a message at a time, or as soon after it as the sender is no longer full."""
+
+        def send() -> None:
+            try:
+                self.sender.send(message, self.now)
+            except SenderFull:
+                self.submit(message, self.now + RETRY_SECONDS)
+
+        self.at(time, send)
 
     def run(self, until: float) -> None:
         """Let time pass."""
