@@ -28,7 +28,8 @@ from proto.carousel import Carousel, CarouselReceiver
 from proto.protection import Losses, Policy
 from proto.reliable import ReliableReceiver, ReliableSender
 from proto.wire import MAX_DATAGRAM, OVERHEAD_BYTES
-from tests.channel import Channel, Impairments
+from tests.bench.link.impairments import Impairments
+from tests.bench.link.model import Link
 from tests.proto.two_way import Fate, TwoWayLink
 
 COUNTS = (1, 2, 3, 5, 8, 12, 20, 30, 45, 60)
@@ -120,7 +121,7 @@ def codes(rounds: int, trials: int) -> list[str]:
 
 def simulated(losses: Losses, needed: int, count: int, windows: int) -> float:
     """Share of windows of which fewer than `needed` of `count` successive packets pass a link."""
-    channel = Channel(Impairments(loss=losses.rate, burst=losses.burst), seed=needed)
+    channel = Link(Impairments(loss=losses.rate, burst=losses.burst), seed=needed)
     failed = 0
     for _ in range(windows):
         failed += sum(bool(channel.transfer(b"", 0.0)) for _ in range(count)) < needed

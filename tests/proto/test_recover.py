@@ -14,7 +14,8 @@ from proto.protected import LENGTH_BYTES, Parity, Protector, Source
 from proto.protection import Losses, Policy
 from proto.recover import MAX_WINDOWS, Recover, RecoveredUnit
 from proto.wire import Reason, WireError
-from tests.channel import Channel, Impairments
+from tests.bench.link.impairments import Impairments
+from tests.bench.link.model import Link
 
 STREAM = 3
 EPOCH = 1_800_000_000.0
@@ -276,7 +277,7 @@ def test_the_residual_loss_is_what_the_policy_promised() -> None:
     losses = Losses(0.2, 3.0)
     policy = Policy(losses, target=0.02, max_overhead=8.0, window_s=0.1)
     sender, receiver = Protector(STREAM, 60, policy), Recover(1.0)
-    channel = Channel(Impairments(loss=losses.rate, burst=losses.burst), seed=5)
+    channel = Link(Impairments(loss=losses.rate, burst=losses.burst), seed=5)
     for number in range(6000):
         out = sender.push(b"\0" * 80, EPOCH + number * FRAME, FRAME, number * FRAME)
         for item in out.source + out.parity:
