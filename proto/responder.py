@@ -26,6 +26,7 @@ from proto.noise import HandshakeState, NoiseError
 from proto.wire import Reason, WireError
 
 MAX_PENDING = 16  # answers that no packet has confirmed yet
+OPEN_INITIATIONS = 2  # of one sender: the newest, and the one before that it may still have an answer to
 PENDING_SECONDS = 10.0  # how long each is kept
 REMEMBERED_ORIGINS = 64  # whose newest initiation is known, against replays of older ones
 WORKED_PER_SECOND = 20.0  # new initiations; each costs some 150 us
@@ -126,6 +127,9 @@ class Responder:
         self._newest.move_to_end(origin)
         if len(self._newest) > REMEMBERED_ORIGINS:
             self._newest.popitem(last=False)
+        mine = [session for session, other in self.pending.items() if other.origin == origin]
+        for session in mine[: 1 - OPEN_INITIATIONS]:
+            self._drop(session)
         if len(self.pending) >= MAX_PENDING:
             self._drop(next(iter(self.pending)))
         self.pending[entry.keys.session] = entry

@@ -43,7 +43,8 @@ class Rules:
     silence: float = 1.5  # s without a word from the receiver, after which its keys are not relied on
     rekey_packets: int = 2**30  # packets that one key seals
     rekey_seconds: float = 3600.0
-    handshake_share: float = 0.25  # of the rate, for a handshake beside media, in its first 3 s
+    first_share: float = 0.5  # of the rate, for the first handshake beside media, in its first 3 s
+    handshake_share: float = 0.25  # for later ones
 
 
 @dataclass(slots=True)
@@ -230,9 +231,11 @@ class SenderSession:
         old = keys is not None and (
             keys.sealer.sealed >= rules.rekey_packets or now - keys.since >= rules.rekey_seconds
         )
-        alone = self.mode is Mode.TWO_WAY and keys is None
+        share = rules.handshake_share
+        if keys is None:
+            share = 1.0 if self.mode is Mode.TWO_WAY else rules.first_share
         self._initiator.number = self._number
-        self._initiator.rate = self.rate * (1.0 if alone else rules.handshake_share)
+        self._initiator.rate = self.rate * share
         self._initiator.slow_rate = self.rate * SHARE
         if old or not self._live:
             self._initiator.start(now)
