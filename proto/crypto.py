@@ -66,15 +66,17 @@ class Opened(NamedTuple):
 def load_key(path: str | Path) -> bytes:
     """The pre-shared key in a file: at least 64 hexadecimal digits, or else at least 32 raw bytes.
 
-    Raises KeyFileError, also for a file that others than its owner may read, write or run.
+    Raises KeyFileError, also for a file that others may use: one of ours must be ours alone (0600 or less), one that
+    was handed to us by another owner, as systemd's credentials are, may be readable by our group.
     """
     try:
         with open(path, "rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            status = os.fstat(file.fileno())
             content = file.read(MAX_KEY_FILE_BYTES + 1)
     except OSError as error:
         raise KeyFileError(f"key file {path}: {error.strerror}; `sender --new-key FILE` makes one") from None
-    if mode & 0o077:
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & (0o077 if status.st_uid == os.geteuid() else 0o037):
         raise KeyFileError(f"key file {path}: open to others (mode {mode:04o}); run: chmod 600 {path}")
     if len(content) > MAX_KEY_FILE_BYTES:
         raise KeyFileError(f"key file {path}: more than {MAX_KEY_FILE_BYTES} bytes, so not a key")

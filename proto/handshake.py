@@ -198,7 +198,7 @@ class Initiator:
         return due
 
     def receive(self, datagram: bytes) -> TwoWayKeys:
-        """The keys that an answer gives; then stops. Raises only WireError, and changes nothing then."""
+        """The keys that an answer gives; then stops. Raises only WireError, and goes on trying then."""
         envelope = unpack(self._keys, datagram)
         expected = Kind.RESPONSE if self._identity is None else Kind.PINNED_RESPONSE
         if envelope.kind != expected:

@@ -101,10 +101,10 @@ class World:
                     self.sender.receive(datagram, self.now)
             case "forge", int(place):
                 if self.seen:
-                    datagram = bytearray(self.seen[place % len(self.seen)])
-                    datagram[1 + place % (len(datagram) - 1)] ^= 1 << place % 8
-                    assert isinstance(self.receiver.receive(bytes(datagram), self.now), Dropped)
-                    assert isinstance(self.sender.receive(bytes(datagram), self.now), Dropped)
+                    changed = bytearray(self.seen[place % len(self.seen)])
+                    changed[1 + place % (len(changed) - 1)] ^= 1 << place % 8
+                    assert isinstance(self.receiver.receive(bytes(changed), self.now), Dropped)
+                    assert isinstance(self.sender.receive(bytes(changed), self.now), Dropped)
             case "noise", bytes(data):
                 for first in (b"", b"\x7f\x01", b"\x7f\x02", b"\x41" + self.sender.session):
                     assert isinstance(self.receiver.receive(first + data, self.now), Dropped)

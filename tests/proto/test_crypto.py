@@ -179,6 +179,22 @@ def test_a_key_file_that_others_may_use_is_refused(tmp_path: Path, mode: int) ->
     assert len(crypto.load_key(path)) == 32
 
 
+@pytest.mark.parametrize(("mode", "good"), [(0o440, True), (0o400, True), (0o460, False), (0o444, False)])
+def test_a_key_file_of_another_owner_may_be_readable_by_the_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, good: bool
+) -> None:
+    """What systemd's LoadCredential hands to a service: root's file, with an ACL that shows as the group's."""
+    path = tmp_path / "link.key"
+    crypto.new_key_file(path)
+    path.chmod(mode)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    if good:
+        assert len(crypto.load_key(path)) == 32
+    else:
+        with pytest.raises(KeyFileError, match="open to others"):
+            crypto.load_key(path)
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o777])
 def test_a_new_key_file_is_private_and_loads(tmp_path: Path, umask: int) -> None:
     path = tmp_path / "link.key"

@@ -174,7 +174,7 @@ def test_work_and_answers_are_limited_by_the_second() -> None:
         other = Initiator(KEYS, number.to_bytes(6, "big"), 7500.0)
         other.start(0.0)
         strangers += other.poll(0.0)
-    outcomes = []
+    outcomes: list[Reason | None] = []
     for datagram in strangers:
         try:
             two.receive(datagram, 0.0)

@@ -64,7 +64,7 @@ def pair(pattern: str, psk: bytes = PSK, pinned: bytes = B) -> tuple[HandshakeSt
 
 @pytest.mark.parametrize("pattern", ["NNpsk0", "IKpsk2"])
 def test_two_sides_agree_and_every_run_has_its_own_keys(pattern: str) -> None:
-    keys = set()
+    keys: set[bytes] = set()
     for _ in range(3):
         one, two = pair(pattern)
         assert two.read_message(one.write_message(b"hello")) == b"hello"

@@ -29,6 +29,11 @@ def up(link: Duplex) -> None:
     link.advance(0.5)
 
 
+def usable(link: Duplex) -> tuple[bool, bool]:
+    """Whether the sender seals, and whether under the keys of a handshake."""
+    return link.sender.ready, link.sender.two_way
+
+
 def one_sender(link: Duplex) -> None:
     """Whatever became of the keys: one run of one sender, its units in order, none twice."""
     assert {event.origin for event in link.arrivals()} == {link.sender.origin}
@@ -79,12 +84,12 @@ def test_beside_media_a_handshake_at_80_percent_loss_is_done_within_two_seconds(
 def test_a_two_way_session_sends_no_media_before_it_has_keys() -> None:
     link = pair(strict(), loss=1.0, unit_seconds=0.1)
     link.advance(3.0)
-    assert not link.sender.ready
+    assert usable(link) == (False, False)
     assert link.sender.withheld == 30
     assert link.sender.seal(CONTROL.id, b"\x09") is None
     link.loss = 0.0
     link.advance(3.0)
-    assert link.sender.ready
+    assert usable(link) == (True, True)
     assert {event.session for event in link.arrivals()} == {link.sender.session}
     assert link.sender.session != link.sender.origin
     one_sender(link)
@@ -170,15 +175,15 @@ def test_a_silent_receiver_is_not_relied_on_and_taken_up_again() -> None:
     up(link)
     link.back_loss = 1.0
     link.advance(1.2)
-    assert link.sender.two_way
+    assert usable(link) == (True, True)
     link.advance(0.6)
-    assert not link.sender.two_way
+    assert usable(link) == (True, False)
     link.events.clear()
     link.advance(3.0)
     assert {event.session for event in link.arrivals()} == {link.sender.origin}
     link.back_loss = 0.0
     link.advance(1.0)
-    assert link.sender.two_way
+    assert usable(link) == (True, True)
     assert link.receiver.takeovers == 1
     assert link.receiver.tallies[LATENTS.id].lost == 0
 
