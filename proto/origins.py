@@ -44,6 +44,7 @@ class Origin:
     last_seen: float  # of its last usable one
     streams: dict[int, Reassembler] = field(default_factory=dict)
     number: int = 0  # newest session without handshake
+    ahead: dict[bytes, int] = field(default_factory=dict)  # the numbers of those that may come, by their ids
     renewed: float = 0.0  # when that took the place of another
     announcement: Announcement | None = None  # the last one
     announced_at: float | None = None
@@ -86,6 +87,7 @@ class Origins:
         if len(self._known) >= self._limit:
             raise WireError(Reason.SESSION_LIMIT, f"{len(self._known)} senders are live")
         found = self._known[origin] = Origin(origin, started=now, last_seen=now)
+        self._look_ahead(found)
         return found
 
     def forget(self, now: float) -> list[Origin]:
@@ -102,9 +104,9 @@ class Origins:
     def trace(self, session: bytes) -> tuple[bytes, int]:
         """Origin and number of a session without handshake that is new here: a known sender's next, or a sender's."""
         for origin in self._known.values():
-            for number in range(origin.number + 1, origin.number + 1 + SUCCESSORS):
-                if self._keys.session(origin.id, number) == session:
-                    return origin.id, number
+            number = origin.ahead.get(session)
+            if number is not None:
+                return origin.id, number
         return session, 0
 
     def adopt(self, origin: bytes, number: int) -> tuple[bytes, Origin | None] | None:
@@ -122,14 +124,21 @@ class Origins:
         self._known = {known.id: known for known in self if known is not stranger and known is not other}
         stranger.id, stranger.number = origin, max(stranger.number, number)
         self._known[origin] = stranger
+        self._look_ahead(stranger)
         return first, other
 
     def renew(self, origin: Origin, number: int, now: float) -> None:
         """A packet of session `number` has come. Raises WireError (replayed) if its keys are out of date."""
         if number > origin.number:
             origin.number, origin.renewed = number, now
+            self._look_ahead(origin)
         elif number < origin.number and now - origin.renewed >= OVERLAP_SECONDS:
             raise WireError(Reason.REPLAYED, f"session {number} of this sender was succeeded long ago")
+
+    def _look_ahead(self, origin: Origin) -> None:
+        """Work the coming ids out once, so that recordings of many sessions cost no more than other packets."""
+        coming = range(origin.number + 1, min(origin.number + SUCCESSORS, 2**32 - 1) + 1)
+        origin.ahead = {self._keys.session(origin.id, number): number for number in coming}
 
     def reassembler(self, origin: Origin, stream: int) -> Reassembler:
         """The origin's reassembler of a stream, made if need be."""
