@@ -173,7 +173,7 @@ class ReceiverEndpoint:
             return Message(opened.session, origin.id, spec.id, opened.body)
         unit = self._origins.reassembler(origin, spec.id).push(segment, now)
         took_over = self._origins.settle(origin, now)
-        origin.last_seen = now
+        origin.last_seen = origin.last_segment = now
         return Arrival(opened.session, origin.id, spec.id, unit, origin is self.active, took_over)
 
     def _enter(self, opened: Opened, announcement: Announcement | None, now: float) -> Origin:

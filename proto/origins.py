@@ -42,6 +42,7 @@ class Origin:
     id: bytes  # its first session, as far as known
     started: float  # receiver's monotonic time (s) of its first packet
     last_seen: float  # of its last usable one
+    last_segment: float = 0.0  # of its last usable segment: what is announced, but not sent, is not shown
     streams: dict[int, Reassembler] = field(default_factory=dict)
     number: int = 0  # newest session without handshake
     ahead: dict[bytes, int] = field(default_factory=dict)  # the numbers of those that may come, by their ids
@@ -150,7 +151,7 @@ class Origins:
     def settle(self, origin: Origin, now: float) -> bool:
         """Make `origin` the active one if there is none, or the active one has fallen silent; tells whether it did."""
         active = self.active
-        if active is origin or (active is not None and now - active.last_seen < TAKEOVER_SECONDS):
+        if active is origin or (active is not None and now - active.last_segment < TAKEOVER_SECONDS):
             return False
         self.active = origin
         self.takeovers += 1

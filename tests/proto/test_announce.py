@@ -151,6 +151,16 @@ def test_a_late_joiner_at_80_percent_loss_has_segments_at_once_and_is_told_soon(
     assert sorted(told)[296] < 15.0
 
 
+def test_a_sender_that_only_announces_makes_room_for_one_that_sends() -> None:
+    endpoint, stalled, other = ReceiverEndpoint(PSK), SenderSession(PSK), SenderSession(PSK)
+    endpoint.receive(stalled.packets(1, 0, EPOCH, [b"a"])[0], 0.0)
+    for tick in range(1, 15):
+        for datagram in stalled.poll(tick * 0.1, EPOCH):
+            endpoint.receive(datagram, tick * 0.1)
+    event = endpoint.receive(other.packets(1, 0, EPOCH, [b"a"])[0], 1.5)
+    assert isinstance(event, Arrival) and event.took_over
+
+
 def test_many_receivers_take_the_same_datagrams() -> None:
     sender = SenderSession(PSK)
     receivers = [ReceiverEndpoint(PSK, mode=mode) for mode in (Mode.ONE_WAY, Mode.AUTO, Mode.ONE_WAY)]

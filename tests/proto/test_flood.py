@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from proto.session import ReceiverEndpoint, SenderSession
+from proto.packet import Segment
+from proto.session import Dropped, ReceiverEndpoint, SenderSession
 from proto.wire import Mode, Reason
 from tests.proto.duplex import pair
 from tests.proto.link import PSK
@@ -56,6 +57,24 @@ def test_a_forged_packet_is_cheap_and_changes_nothing(kind: str) -> None:
     assert (len(opener), endpoint.sessions, endpoint.reply_to, len(endpoint._responder.pending)) == before
     link.advance(1.0)
     assert link.receiver.takeovers == 1
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_plaintext_is_refused(known: bool) -> None:
+    """A packet whose body is in the clear, whatever stands where the tag should be, and Noise without a check."""
+    link = pair(SenderSession(PSK, mode=Mode.AUTO), unit_seconds=0.1)
+    link.advance(1.0)
+    session = link.sender.session if known else b"plain!"
+    body = bytes(Segment(1, 0, 0, 1, 0, b"in the clear"))
+    before = link.receiver.tallies[1].received
+    for stream in (0, 1, 3):
+        for tail in (b"", bytes(12), b"\xff" * 12):
+            plain = bytes((0x40 | stream,)) + session + (999).to_bytes(4, "big") + body + tail
+            assert link.receiver.receive(plain, link.now) == Dropped(Reason.FORGED)
+            assert link.sender.receive(plain, link.now) == Dropped(Reason.FORGED)
+    request = bytes((0x7F, 1)) + bytes(84)
+    assert link.receiver.receive(request, link.now) == Dropped(Reason.FORGED)
+    assert link.receiver.tallies[1].received == before
 
 
 def test_ten_thousand_spoofed_sources_leave_no_memory_behind() -> None:
