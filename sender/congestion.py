@@ -152,6 +152,7 @@ class CongestionControl:
             return
         if self._dead_since is None:
             self._dead_since = self._decayed_at = now
+            self._set(self._before_test if self.losses.testing else self.kbps)
             self._before_fallback = self.kbps
             self._drained_at = None
             self.losses.cancel()

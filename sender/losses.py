@@ -19,7 +19,7 @@ BURST_PACKETS = 500.0  # over which the mean length of runs of losses is taken
 RAW_PACKETS = 100.0
 HOLE_S, HOLE_PACKETS = 0.5, 8.0  # without any arrival for so long, and so many times the usual: an outage
 SURE, EXCESS = 3.0, 0.05  # standard deviations, and loss, above the usual
-BACK_OFF_S, MOST_BACK_OFF_S = 10.0, 80.0  # between tests that find nothing
+BACK_OFF_S, MOST_BACK_OFF_S = 15.0, 120.0  # between tests that find nothing
 DEEPEST = 0.35  # of the rate, in a test
 MARGIN = 0.75  # of what the path would keep up with: units leave in bursts
 TEST_S, USUAL_TEST_S, LONGEST_TEST_S = 1.0, 6.0, 10.0  # that a test takes: at least, as planned, and at most
@@ -82,6 +82,9 @@ class LossWatch:
         spacing = update.sent_seconds / update.expected / max(0.05, 1 - (lost if self._raw is None else self._raw))
         self._raw = lost if self._raw is None else self._raw
         self._raw += (lost - self._raw) * min(1.0, update.expected / RAW_PACKETS)
+        kept = math.exp(-update.expected / BURST_PACKETS)
+        self._lost = kept * self._lost + update.expected - update.received
+        self._runs = max(1.0, kept * self._runs + update.runs)
         if update.hole > max(HOLE_S, HOLE_PACKETS * spacing):
             self.forget()
             return
@@ -89,9 +92,6 @@ class LossWatch:
         if update.sent_seconds > 0:
             pace = update.expected / update.sent_seconds
             self._pace += (pace - self._pace) * min(1.0, update.sent_seconds)
-        kept = math.exp(-update.expected / BURST_PACKETS)
-        self._lost = kept * self._lost + update.expected - update.received
-        self._runs = max(1.0, kept * self._runs + update.runs)
         while self._recent[0][0] < now - WINDOW_S and self._sum(1)[0] >= FEWEST:
             self._recent.popleft()
         if self._test is not None:
@@ -164,7 +164,7 @@ class LossWatch:
         if enough and evidence < 0:
             self._back_off, self._next_test = BACK_OFF_S, now
             return Verdict(test.ceiling)
-        self.usual = test.loss
+        self.usual = max(self.usual, test.loss)
         self._next_test = now + self._back_off
         self._back_off = min(MOST_BACK_OFF_S, 2 * self._back_off)
         return Verdict(None)
