@@ -28,12 +28,15 @@ CLOCK_OFFSET = 4000.0  # of the receiver's clock
 class Link:
     """tests.channel as this needs it: deliveries of a packet, what waits in the queue, and changes on the way."""
 
-    def __init__(self, link: Impairments, seed: int) -> None:
+    def __init__(self, link: Impairments, seed: int, late_loss: float = 0.0) -> None:
+        """`late_loss`: of what has passed the bottleneck; `link` loses before it."""
         self._channel = Channel(link, seed)
+        self._late_loss, self._random = late_loss, random.Random(seed)
 
-    def transfer(self, data: bytes, now: float) -> list[tuple[float, bytes]]:
-        """(time, datagram) pairs."""
-        return self._channel.transfer(data, now)
+    def transfer(self, data: bytes, now: float) -> tuple[bool, list[tuple[float, bytes]]]:
+        """Whether the bottleneck carried the datagram, and (time, datagram) pairs of its deliveries."""
+        out = self._channel.transfer(data, now)
+        return bool(out), [] if self._random.random() < self._late_loss else out
 
     def queued(self, now: float) -> float:
         """Seconds that a packet which enters now would wait."""
@@ -43,11 +46,6 @@ class Link:
     def overflow(self) -> int:
         """Packets that the queue had no room for."""
         return self._channel.counts.overflow
-
-    @property
-    def passed(self) -> int:
-        """Packets that the bottleneck has let through."""
-        return self._channel.counts.forwarded
 
     def change(self, **impairments: float) -> None:
         """The link is another one from now on."""
@@ -60,8 +58,8 @@ class Trace:
 
     target: list[tuple[float, float]] = field(default_factory=list)  # kbit/s
     sent: list[tuple[float, int]] = field(default_factory=list)  # wire bytes
-    passed: list[tuple[float, int]] = field(default_factory=list)  # wire bytes of what arrived
-    queued: list[tuple[float, float]] = field(default_factory=list)  # s, of packets that arrived
+    carried: list[tuple[float, int]] = field(default_factory=list)  # wire bytes that the bottleneck sent, at entry
+    queued: list[tuple[float, float]] = field(default_factory=list)  # s, of these packets
     states: list[tuple[float, str]] = field(default_factory=list)
     reports: list[tuple[float, int]] = field(default_factory=list)  # wire bytes
     units: dict[int, int] = field(default_factory=dict)  # how often each was told of
@@ -155,13 +153,15 @@ class Flow:
         self.feedback.sent(self._session, counter, size, now)
         self.trace.sent.append((now, size))
         queued = self._forward.queued(now)
-        for at, data in self._forward.transfer(datagram, now):
+        carried, deliveries = self._forward.transfer(datagram, now)
+        if carried:
+            self.trace.carried.append((now, size))
             self.trace.queued.append((now, queued))
+        for at, data in deliveries:
             world.at(at, lambda data=data: self._receive(counter, data))  # type: ignore[misc]
 
     def _receive(self, counter: int, data: bytes) -> None:
         now, unit = self._world.now, int.from_bytes(data[:4], "big")
-        self.trace.passed.append((now, len(data) + IP_UDP_BYTES))
         self._heard = True
         mask = self._arrived.get(unit)
         if mask is not None:
@@ -184,7 +184,7 @@ class Flow:
         if self._reporter.due(now):
             payload = self._reporter.build(now)
             self.trace.reports.append((world.now, len(payload) + PACKET_OVERHEAD))
-            for at, data in self._back.transfer(payload, world.now):
+            for at, data in self._back.transfer(payload, world.now)[1]:
                 world.at(at, lambda data=data: self._report(data))  # type: ignore[misc]
         world.at(world.now + 0.01, self._receive_tick)
 
