@@ -24,7 +24,7 @@ from sender.feedback import Update
 from sender.losses import LossWatch
 from sender.queueing import QueueDelay
 
-STANDING_S = 0.025  # a queue that stands above this is over-use; more where packets are lost, see _threshold
+STANDING_S, STANDING_KBPS = 0.025, 200.0  # a queue that stands above this, at this rate, is over-use; see _threshold
 CHANCE = 4.0  # times that loss, a packet's time is added
 LONG_PACKET_S, OWN = 0.05, 0.6  # packets that take longer add so much of it
 SURGE_S = 0.15  # a queue that the newest packets all met is over-use at once
@@ -101,6 +101,7 @@ class CongestionControl:
         self._dead_since: float | None = None
         self._before_fallback = 0.0
         self._before_test = 0.0
+        self._regaining = False  # what a time without feedback has cost
 
     @property
     def state(self) -> State:
@@ -168,7 +169,8 @@ class CongestionControl:
         sizes = [sample.wire_bytes for sample in update.samples]
         packet = 0.008 * (sum(sizes) / len(sizes)) / self.kbps if sizes else 0.0
         chance = CHANCE * self.losses.usual * min(packet, 0.25)
-        return STANDING_S + OWN * max(0.0, packet - LONG_PACKET_S) + chance
+        share = min(2.0, max(0.6, math.sqrt(STANDING_KBPS / self.kbps)))  # larger flows yield first
+        return STANDING_S * share + OWN * max(0.0, packet - LONG_PACKET_S) + chance
 
     def _cut(self, standing: float, threshold: float, rtt: float, now: float) -> None:
         """Over-use: to the capacity, and below it until the queue is gone."""
@@ -184,6 +186,7 @@ class CongestionControl:
         self._flat += 1
         self.cuts += 1
         self._ever_cut = True
+        self._regaining = False
         self._cut_at = self._lowered_at = now
         self._grown_at = None
         if self.losses.testing:
@@ -253,7 +256,8 @@ class CongestionControl:
             growth = GROWTH if self._ever_cut else START_GROWTH
             self._set(self.kbps * math.exp(growth * passed))
         elif self.kbps < NEAR * self.capacity:
-            self._set(self.kbps * math.exp(GROWTH * passed))
+            growth = START_GROWTH if self._regaining else GROWTH
+            self._set(self.kbps * math.exp(growth * passed))
         else:
             self._set(self.kbps + NEAR_GROWTH * math.sqrt(self.kbps) * passed)
 
@@ -263,5 +267,5 @@ class CongestionControl:
         self.losses.forget()
         self._grown_at = None
         if self.kbps < 0.9 * self._before_fallback:
-            self.capacity, self._ever_cut = self._before_fallback / NEAR, True
+            self.capacity, self._ever_cut, self._regaining = self._before_fallback, True, True
             self._lowered_at = now - HOLD_S + REVIVE_HOLD_S
