@@ -25,6 +25,7 @@ MARGIN = 0.75  # of what the path would keep up with: units leave in bursts
 TEST_S, USUAL_TEST_S, LONGEST_TEST_S = 1.0, 6.0, 7.0  # that a test takes: at least, as planned, and at most
 TEST_PACKETS = 12  # that it needs at least
 TELL = 3.0  # standard deviations by which losses would differ in USUAL_TEST_S, or no test is made
+DOUBT, FIRST_DOUBT = 1.0, 2.0  # standard deviations by which the link may lose less than it has; in the first test
 EVIDENCE = 4.0  # logarithm of how much likelier one reason must be than the other
 LEAST_LOSS = 0.02  # that either reason may explain
 
@@ -145,7 +146,8 @@ class LossWatch:
         if packets > USUAL_TEST_S * self._pace * rate / kbps:
             return None  # it could not be told
         seen = max(FEWEST, self._sum()[0])
-        link = max(overflow + LEAST_LOSS, loss - math.sqrt(variance / seen))  # it may have seemed more than it is
+        doubt = FIRST_DOUBT if self._next_test == -math.inf else DOUBT  # it may have seemed more than it is
+        link = max(overflow + LEAST_LOSS, loss - doubt * math.sqrt(variance / seen))
         self._test = _Test(now, kbps, rate, ceiling, loss, link, overflow)
         return rate
 
