@@ -34,6 +34,7 @@ BY_CHANCE = 0.2  # usual loss from which on a queue may stand by chance
 DRAIN_S, MOST_DRAIN = 0.7, 0.65  # time to drain a queue in; share of the capacity given up for it at most
 DEEPEST_CUT = 0.25  # of the rate, at a time
 SETTLED = 0.8  # of the capacity measured before: one that is not smaller is the same
+SETTLE_S = 0.3  # and two round trips, until reports tell of the rate now
 HOLD_S = 3.0  # after a decrease, before the next increase
 START_GROWTH, GROWTH = 0.28, 0.15  # a second: before the first over-use, and far from the last one
 NEAR_GROWTH = 0.35  # times the square root of the rate, kbit/s a second
@@ -91,6 +92,7 @@ class CongestionControl:
         self._cut_at = -math.inf  # what left before says nothing of the rate now
         self._lowered_at = -math.inf
         self._drained_at: float | None = None
+        self._settled_at = -math.inf  # until then losses may be those of a queue that was full
         self._after_drain = 0.0
         self._before_cuts = limits.start
         self._flat = 0
@@ -120,7 +122,7 @@ class CongestionControl:
         """A report came."""
         since, self._updated_at = now - self._updated_at, now
         self.queue.add(update.samples, self.kbps)
-        self.losses.add(update, now, self._cut_at + 2 * rtt + 0.3)
+        self.losses.add(update, now, max(self._cut_at, self._settled_at) + 2 * rtt + SETTLE_S)
         if self._limits.fixed:
             return
         if self._dead_since is not None:
@@ -189,8 +191,7 @@ class CongestionControl:
         self._regaining = False
         self._cut_at = self._lowered_at = now
         self._grown_at = None
-        if self.losses.testing:
-            self.losses.cancel()
+        self.losses.cancel()
         if self._flat > FLAT_CUTS and standing > 0.8 * self._flat_standing:
             self._give_up(standing)
             return
@@ -198,7 +199,7 @@ class CongestionControl:
         drain = min(MOST_DRAIN, max(0.0, (standing - threshold / 2) / DRAIN_S))
         self._after_drain = KEEP * capacity
         self._set((KEEP - drain) * capacity)
-        self._drained_at = now + rtt + standing / max(0.1, 1 - self.kbps / capacity)
+        self._drained_at = self._settled_at = now + rtt + standing / max(0.1, 1 - self.kbps / capacity)
 
     def _measured(self) -> float | None:
         """The capacity (kbit/s of sending) as the last packets tell it; None if they do not."""

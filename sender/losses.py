@@ -75,8 +75,8 @@ class LossWatch:
         return self._test is not None
 
     def add(self, update: Update, now: float, settled: float) -> None:
-        """A report came. What was sent up to the time `settled` (s) went with another rate than what a test looks at:
-        give the time at which the last report's packets of the rate before had all arrived."""
+        """A report came. Those up to the time `settled` (s) tell of another rate than the present one, or of a queue that
+        was full, and say nothing about the link."""
         if not update.expected:
             return
         lost = 1 - update.received / update.expected
@@ -89,6 +89,8 @@ class LossWatch:
         if update.hole > max(HOLE_S, HOLE_PACKETS * spacing):
             self.forget()
             return
+        if now <= settled:
+            return
         self._recent.append((now, update))
         if update.sent_seconds > 0:
             pace = update.expected / update.sent_seconds
@@ -96,9 +98,8 @@ class LossWatch:
         while self._recent[0][0] < now - WINDOW_S and self._sum(1)[0] >= FEWEST:
             self._recent.popleft()
         if self._test is not None:
-            if now > settled:
-                self._test.expected += update.expected
-                self._test.received += update.received
+            self._test.expected += update.expected
+            self._test.received += update.received
             return
         self.usual += (lost - self.usual) * min(1.0, update.expected / USUAL_PACKETS)
         if self._unusual() < 0.0:

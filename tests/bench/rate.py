@@ -145,9 +145,10 @@ def _bottleneck(flows: Sequence[Flow], forward: Link) -> Sequence[Check]:
 
 def _drop(flows: Sequence[Flow], forward: Link) -> Sequence[Check]:
     trace = flows[0].trace
-    high = [at - 30 for at, queued in trace.queued if 30 <= at < 40 and queued > 0.1]
+    high = [at - 30 for at, queued in trace.queued if at >= 30 and queued > 0.1]
+    calm = next(a for a, b in zip(high, [*high[1:], 99.0], strict=True) if b - a > 2) if high else 0.0
     return [
-        Check("queue below 100 ms again after, s", max(high, default=0.0), most=2.0),
+        Check("queue below 100 ms again, for 2 s at least, after, s", calm, most=2.0),
         Check("p95 queueing 32-60 s, ms", queueing(trace, 32, 60), most=120),
         Check("use of the capacity, 34-60 s", carried(trace, 34, 60) / 60, least=0.75),
     ]
