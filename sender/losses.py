@@ -15,6 +15,7 @@ from sender.feedback import Update
 
 WINDOW_S, FEWEST = 2.5, 20.0  # of packets that are compared with the usual loss
 USUAL_PACKETS = 1000.0  # over which the usual loss is smoothed; it falls at once
+NEW_PACKETS = 60.0  # what a usual loss counts that a test has just found
 BURST_PACKETS = 500.0  # over which the mean length of runs of losses is taken
 RAW_PACKETS = 100.0
 HOLE_S, HOLE_PACKETS = 0.5, 8.0  # without any arrival for so long, and so many times the usual: an outage
@@ -63,6 +64,7 @@ class LossWatch:
         self.usual = 0.0  # loss that our rate does not cause
         self._raw: float | None = None  # loss over RAW_PACKETS, outages included
         self._recent: deque[tuple[float, Update]] = deque(maxlen=64)
+        self._known = USUAL_PACKETS
         self._lost = self._runs = 5.0  # packets lost, in so many runs
         self._back_off = BACK_OFF_S
         self._next_test = -math.inf
@@ -101,7 +103,8 @@ class LossWatch:
             self._test.expected += update.expected
             self._test.received += update.received
             return
-        self.usual += (lost - self.usual) * min(1.0, update.expected / USUAL_PACKETS)
+        self._known = min(USUAL_PACKETS, self._known + update.expected)
+        self.usual += (lost - self.usual) * min(1.0, update.expected / self._known)
         if self._unusual() < 0.0:
             self.usual += (self.loss - self.usual) / 2
 
@@ -128,7 +131,7 @@ class LossWatch:
             return 0.0
         excess = 1 - received / expected - self.usual
         spread = max(self.usual, 0.01)
-        deviation = math.sqrt(spread * (1 - spread) * self._clumping(spread) / expected)
+        deviation = math.sqrt(spread * (1 - spread) * self._clumping() / expected)
         return excess if abs(excess) > max(EXCESS, SURE * deviation) else 0.0
 
     def suspect(self, kbps: float, least: float, now: float) -> float | None:
@@ -142,7 +145,7 @@ class LossWatch:
         if rate >= 0.97 * kbps:
             return None
         overflow = 1 - (1 - self.usual) * min(1.0, ceiling / rate)  # what is lost then, if it is us
-        variance = loss * (1 - loss) * self._clumping(loss)
+        variance = loss * (1 - loss) * self._clumping()
         packets = max(TEST_PACKETS, TELL * TELL * variance / max(1e-6, loss - overflow) ** 2)
         if packets > USUAL_TEST_S * self._pace * rate / kbps:
             return None  # it could not be told
@@ -157,7 +160,7 @@ class LossWatch:
         test = self._test
         if test is None:
             return None
-        evidence = test.evidence() / self._clumping(test.loss)
+        evidence = test.evidence() / self._clumping()
         passed = now - test.began
         enough = test.expected >= TEST_PACKETS and abs(evidence) >= EVIDENCE
         if passed < TEST_S or (not enough and passed < LONGEST_TEST_S):
@@ -168,6 +171,7 @@ class LossWatch:
             self._back_off, self._next_test = BACK_OFF_S, now
             return Verdict(test.ceiling)
         self.usual = max(self.usual, test.loss)
+        self._known = NEW_PACKETS
         self._next_test = now + self._back_off
         self._back_off = min(MOST_BACK_OFF_S, 2 * self._back_off)
         return Verdict(None)
@@ -177,9 +181,9 @@ class LossWatch:
         self._test = None
         self._recent.clear()
 
-    def _clumping(self, loss: float) -> float:
-        """Variance of the losses of a two-state chain over that of independent ones."""
-        return max(1.0, 2 * self._lost / self._runs * (1 - loss) - 1)
+    def _clumping(self) -> float:
+        """Variance of the losses of a two-state chain over that of independent ones, from its loss and its bursts."""
+        return max(1.0, 2 * self._lost / self._runs * (1 - (self._raw or 0.0)) - 1)
 
     def _sum(self, skip: int = 0) -> tuple[int, int]:
         updates = [update for _, update in list(self._recent)[skip:]]
