@@ -24,7 +24,10 @@ from sender.feedback import Update
 from sender.losses import LossWatch
 from sender.queueing import QueueDelay
 
-STANDING_S, STANDING_KBPS = 0.025, 200.0  # a queue that stands above this, at this rate, is over-use; see _threshold
+STANDING_S, STANDING_KBPS = (
+    0.025,
+    200.0,
+)  # a queue that stands above this, at this rate, is over-use; see _threshold
 CHANCE = 4.0  # times that loss, a packet's time is added
 LONG_PACKET_S, OWN = 0.05, 0.6  # packets that take longer add so much of it
 SURGE_S = 0.15  # a queue that the newest packets all met is over-use at once
@@ -78,7 +81,7 @@ class RateLimits:
 
 
 class CongestionControl:
-    """`kbps` is the target on the wire. The event loop owns it: `update` with each report, `tick` some times a second."""
+    """`kbps` is the target on the wire. The event loop owns it: `update` with each report, `tick` ten times a second."""
 
     def __init__(self, limits: RateLimits) -> None:
         self.kbps = limits.start
@@ -167,7 +170,8 @@ class CongestionControl:
         self.kbps = min(self._limits.cap, max(self._limits.minimum, kbps))
 
     def _threshold(self, update: Update) -> float:
-        """Seconds that a queue may stand. Where packets are lost at random, what is left fills queues at random. And on a thin link a packet's own time may be taken for a queue."""
+        """Seconds that a queue may stand. Where packets are lost at random, what is left fills queues at random; and on a
+        thin link a packet's own time may be taken for a queue."""
         sizes = [sample.wire_bytes for sample in update.samples]
         packet = 0.008 * (sum(sizes) / len(sizes)) / self.kbps if sizes else 0.0
         chance = CHANCE * self.losses.usual * min(packet, 0.25)

@@ -119,7 +119,9 @@ class Feedback:
         if self._last_at is None or self.last is None:
             return False
         usual = min(MOST_INTERVAL_S, max(0.1, self.last.interval_ms / 1000))
-        lost = max(self._report_loss, self.loss(self._last_at))  # the way back may be no better than the way there
+        lost = max(
+            self._report_loss, self.loss(self._last_at)
+        )  # the way back may be no better than the way there
         patience = min(MOST_DEAD_S, DEAD_INTERVALS * usual / max(0.1, 1 - lost))
         return now - self._last_at > max(DEAD_S, patience)
 

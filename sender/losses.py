@@ -26,7 +26,10 @@ MARGIN = 0.75  # of what the path would keep up with: units leave in bursts
 TEST_S, USUAL_TEST_S, LONGEST_TEST_S = 1.0, 6.0, 7.0  # that a test takes: at least, as planned, and at most
 TEST_PACKETS = 12  # that it needs at least
 TELL = 3.0  # standard deviations by which losses would differ in USUAL_TEST_S, or no test is made
-DOUBT, FIRST_DOUBT = 1.0, 2.0  # standard deviations by which the link may lose less than it has; in the first test
+DOUBT, FIRST_DOUBT = (
+    1.0,
+    2.0,
+)  # standard deviations by which the link may lose less than it has; in the first test
 EVIDENCE = 4.0  # logarithm of how much likelier one reason must be than the other
 LEAST_LOSS = 0.02  # that either reason may explain
 
@@ -77,12 +80,14 @@ class LossWatch:
         return self._test is not None
 
     def add(self, update: Update, now: float, settled: float) -> None:
-        """A report came. Those up to the time `settled` (s) tell of another rate than the present one, or of a queue that
-        was full, and say nothing about the link."""
+        """A report came. Those up to the time `settled` (s) tell of another rate than the present one, or of a queue
+        that was full, and say nothing about the link."""
         if not update.expected:
             return
         lost = 1 - update.received / update.expected
-        spacing = update.sent_seconds / update.expected / max(0.05, 1 - (lost if self._raw is None else self._raw))
+        spacing = (
+            update.sent_seconds / update.expected / max(0.05, 1 - (lost if self._raw is None else self._raw))
+        )
         self._raw = lost if self._raw is None else self._raw
         self._raw += (lost - self._raw) * min(1.0, update.expected / RAW_PACKETS)
         kept = math.exp(-update.expected / BURST_PACKETS)

@@ -1,4 +1,4 @@
-"""Target, what the bottleneck carried, its capacity and its queue over time: a picture for each scenario of rate.py."""
+"""Target, what the bottleneck carried, its capacity and its queue over time: a picture for each scenario."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from tests.bench.plots import BLUE, DPI, GREY, INK, ORANGE
-from tests.bench.rate import Run, Scenario
+from tests.bench.rate_scenarios import Run, Scenario
 from tests.bench.rate_sim import Trace
 
 BIN_S = 1.0
@@ -24,7 +24,9 @@ def draw(scenario: Scenario, run: Run, path: Path) -> None:
             name = f" {number + 1}" if len(run.traces) > 1 else ""
             rates.plot(*zip(*trace.target, strict=True), color=colours[0], lw=1.5, label=f"target{name}")
             carried = _binned(trace, scenario.seconds)
-            rates.step(*zip(*carried, strict=True), where="post", color=colours[1], lw=1, label=f"carried{name}")
+            rates.step(
+                *zip(*carried, strict=True), where="post", color=colours[1], lw=1, label=f"carried{name}"
+            )
             times, waits = zip(*trace.queued, strict=True)
             queue.plot(times, [1000 * wait for wait in waits], ".", color=colours[0], ms=2)
         ends = [*(at for at, _ in run.capacity[1:]), scenario.seconds]

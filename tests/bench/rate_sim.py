@@ -58,7 +58,9 @@ class Trace:
 
     target: list[tuple[float, float]] = field(default_factory=list)  # kbit/s
     sent: list[tuple[float, int]] = field(default_factory=list)  # wire bytes
-    carried: list[tuple[float, int]] = field(default_factory=list)  # wire bytes that the bottleneck sent, at entry
+    carried: list[tuple[float, int]] = field(
+        default_factory=list
+    )  # wire bytes that the bottleneck sent, at entry
     queued: list[tuple[float, float]] = field(default_factory=list)  # s, of these packets
     states: list[tuple[float, str]] = field(default_factory=list)
     reports: list[tuple[float, int]] = field(default_factory=list)  # wire bytes
@@ -130,7 +132,8 @@ class Flow:
             self._arrived[number] = [False] * admitted
             world.at(world.now + 0.6, lambda: self._close(number))
             datagrams = [
-                number.to_bytes(4, "big") + bytes((i,)) + bytes(size - IP_UDP_BYTES - 5) for i in range(admitted)
+                number.to_bytes(4, "big") + bytes((i,)) + bytes(size - IP_UDP_BYTES - 5)
+                for i in range(admitted)
             ]
             self._pacer.submit(datagrams, UNIT_S, world.now)
             self._pump()

@@ -14,7 +14,9 @@ from receiver.reports import ACTIVE_S, SHORTEST_S, SILENT_S, LossRuns, Reporter,
 A, B = b"sessA1", b"sessB2"
 
 
-def feed(reporter: Reporter, loss: float, seconds: float, begin: float = 0.0, *, session: bytes = A) -> list[float]:
+def feed(
+    reporter: Reporter, loss: float, seconds: float, begin: float = 0.0, *, session: bytes = A
+) -> list[float]:
     """200 kbit/s of 1000 bytes from `begin`; returns when reports were sent."""
     rng, out = random.Random(7), []
     for counter in range(int(seconds * 25)):
@@ -41,7 +43,12 @@ def test_a_report_tells_what_arrived_and_when() -> None:
     assert (report.clock_ms, report.age_ms) == (5300, 50)
     assert [(e.step, e.milliseconds) for e in report.earlier] == [(3, 150), (1, 250)]
     assert [(u.unit, u.arrived) for u in report.units] == [(4, ()), (3, (True, False, True, True))]
-    assert (report.state, report.shown, report.due, report.playout_delay_ms) == (PlayoutState.PLAYING, 8, 9, 350)
+    assert (report.state, report.shown, report.due, report.playout_delay_ms) == (
+        PlayoutState.PLAYING,
+        8,
+        9,
+        350,
+    )
 
 
 def test_nothing_is_reported_before_the_first_packet_and_after_silence() -> None:

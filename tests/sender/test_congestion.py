@@ -8,14 +8,18 @@ from sender.congestion import CongestionControl, RateLimits, State
 from sender.feedback import Sample, Update
 from sender.losses import LossWatch
 from sender.queueing import QueueDelay
-from tests.bench.rate import SCENARIOS, Scenario, mean_target, target
+from tests.bench.rate_scenarios import SCENARIOS, Scenario, mean_target, target
 
 BY_KEY = {scenario.key: scenario for scenario in SCENARIOS}
 
 
 def said(scenario: Scenario, seed: int = 1) -> list[str]:
     """The checks that failed."""
-    return [f"{check.name}: {check.value:.3g}, {check.limit}" for check in scenario.run(seed).checks if not check.passed]
+    return [
+        f"{check.name}: {check.value:.3g}, {check.limit}"
+        for check in scenario.run(seed).checks
+        if not check.passed
+    ]
 
 
 @pytest.mark.parametrize("key", [scenario.key for scenario in SCENARIOS])
@@ -43,17 +47,21 @@ def test_random_loss_that_sets_in_costs_the_rate_for_a_test_alone() -> None:
     assert min(target(trace, 25, 30)) == pytest.approx(200)
 
 
-def update(sent_at: float, delay: float, *, kbps: float = 100.0, expected: int = 4, received: int = 4) -> Update:
+def update(
+    sent_at: float, delay: float, *, kbps: float = 100.0, expected: int = 4, received: int = 4
+) -> Update:
     """Four packets of 500 bytes a report, 40 ms apart, that each took `delay`."""
     samples = tuple(
         Sample(sent_at + i * 0.04, sent_at + i * 0.04 + delay, 500, round(kbps * 125 * (sent_at + i * 0.04)))
         for i in range(received)
     )
-    return Update(samples, expected, received, 0, expected * 0.04, round(expected * 0.04 * kbps * 125), 0.04, ())
+    return Update(
+        samples, expected, received, 0, expected * 0.04, round(expected * 0.04 * kbps * 125), 0.04, ()
+    )
 
 
-def control(start: float = 100.0, **other: float) -> CongestionControl:
-    return CongestionControl(RateLimits(start, **other))
+def control(start: float = 100.0, cap: float = 1000.0, safe: float = 30.0) -> CongestionControl:
+    return CongestionControl(RateLimits(start, cap=cap, safe=safe))
 
 
 def test_loss_alone_changes_nothing_once_it_is_known() -> None:
@@ -122,7 +130,9 @@ def test_a_fixed_rate_is_fixed() -> None:
     assert ours.kbps == 80 and ours.state is State.FIXED
 
 
-@pytest.mark.parametrize("limits", [(5.0, 8.0, 1000.0, 30.0), (60.0, 8.0, 50.0, 30.0), (60.0, 8.0, 1000.0, 2.0)])
+@pytest.mark.parametrize(
+    "limits", [(5.0, 8.0, 1000.0, 30.0), (60.0, 8.0, 50.0, 30.0), (60.0, 8.0, 1000.0, 2.0)]
+)
 def test_limits_are_checked(limits: tuple[float, float, float, float]) -> None:
     with pytest.raises(ValueError, match="rate"):
         RateLimits(*limits)
@@ -132,7 +142,13 @@ def test_queue_is_what_stands() -> None:
     queue = QueueDelay()
     queue.add(update(0.0, 0.05).samples, 100.0)
     assert queue.standing(-1.0) == pytest.approx(0.0)
-    queue.add([Sample(1 + i * 0.04, 1 + i * 0.04 + 0.05 + wait, 500, 0) for i, wait in enumerate([0.3, 0.04, 0.2, 0.1])], 100.0)
+    queue.add(
+        [
+            Sample(1 + i * 0.04, 1 + i * 0.04 + 0.05 + wait, 500, 0)
+            for i, wait in enumerate([0.3, 0.04, 0.2, 0.1])
+        ],
+        100.0,
+    )
     assert queue.standing(0.9) == pytest.approx(0.04)
     assert queue.newest(0.9) == pytest.approx(0.1)
     assert queue.standing(1.05) is None  # two packets tell nothing
@@ -152,7 +168,9 @@ def test_capacity_does_not_mind_random_loss() -> None:
     assert queue.capacity(-1.0) == pytest.approx(100.0)
 
 
-def overflow(watch: LossWatch, kbps: float, capacity: float, own: float, begin: float, seconds: float) -> float:
+def overflow(
+    watch: LossWatch, kbps: float, capacity: float, own: float, begin: float, seconds: float
+) -> float:
     """A shallow queue, losses spread evenly; returns the time."""
     now, owed = begin, 0.0
     while now < begin + seconds:

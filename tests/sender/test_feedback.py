@@ -123,7 +123,8 @@ def test_memory_is_bounded() -> None:
 
 @given(
     st.lists(
-        st.tuples(*[st.integers(0, 0xFFFF)] * 2, *[st.integers(0, 0xFFFFFFFF)] * 3, st.integers(0, 60)), max_size=30
+        st.tuples(*[st.integers(0, 0xFFFF)] * 2, *[st.integers(0, 0xFFFFFFFF)] * 3, st.integers(0, 60)),
+        max_size=30,
     )
 )
 def test_no_report_breaks_it(reports: list[tuple[int, int, int, int, int, int]]) -> None:
