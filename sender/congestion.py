@@ -81,7 +81,7 @@ class RateLimits:
 
 
 class CongestionControl:
-    """`kbps` is the target on the wire. The event loop owns it: `update` with each report, `tick` ten times a second."""
+    """`kbps` is the target on the wire. The event loop owns it: `update` at each report, `tick` ten times a second."""
 
     def __init__(self, limits: RateLimits) -> None:
         self.kbps = limits.start
@@ -170,8 +170,8 @@ class CongestionControl:
         self.kbps = min(self._limits.cap, max(self._limits.minimum, kbps))
 
     def _threshold(self, update: Update) -> float:
-        """Seconds that a queue may stand. Where packets are lost at random, what is left fills queues at random; and on a
-        thin link a packet's own time may be taken for a queue."""
+        """Seconds that a queue may stand. Where packets are lost at random, what is left fills queues at random; and on
+        a thin link a packet's own time may be taken for a queue."""
         sizes = [sample.wire_bytes for sample in update.samples]
         packet = 0.008 * (sum(sizes) / len(sizes)) / self.kbps if sizes else 0.0
         chance = CHANCE * self.losses.usual * min(packet, 0.25)
