@@ -1,8 +1,8 @@
 """The rate control on links that change, lose and queue, in virtual time: what it reaches, and what it must.
 
-`python -m tests.bench.rate [--seeds 20] [--only a b] [--out DIR]` prints a table, writes it as JSON, and a plot for each
-scenario (first seed). Exit code 1 if a check fails. All rates are wire rates, 28 bytes of IP and UDP a packet included;
-the queueing delay of a packet is how long it waits before the bottleneck begins to send it.
+`python -m tests.bench.rate [--seeds 20] [--only a b] [--out DIR]` prints a table, writes it as JSON, and a plot of
+each scenario (first seed). Exit code 1 if a check fails. All rates are wire rates, 28 bytes of IP and UDP a packet
+included; the queueing delay of a packet is how long it waits before the bottleneck begins to send it.
 """
 
 from __future__ import annotations
