@@ -105,7 +105,8 @@ class ResilientEncoder:
         self._packets[unit] = len(payloads)
         self._packets.pop(unit - REPORTED_UNITS, None)
         wire = sum(map(len, payloads)) + len(payloads) * budget.packet_overhead
-        return EncodedUnit(payloads, views[-1].header.quality, wire, {"encode": time.perf_counter() - begun})
+        stages = {"encode": time.perf_counter() - begun}
+        return EncodedUnit(payloads, views[-1].header.quality, wire, stages, split_up.steps)
 
     def _views(self, pictures: Sequence[Picture], split_up: plan.Plan, budget: Budget) -> list[_View]:
         """The views of a unit. Those of one packet are coded side by side; a finer one gets what they leave."""
