@@ -1,6 +1,6 @@
 """Reliable streams without a way back: what stands is announced again and again, faster while it is new.
 
-Pure: `now` (s, monotonic) is passed in. README.md section 10 is the spec.
+Pure: `now` (s, monotonic) is passed in. README.md section 11 is the spec.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 
 from proto.announce import KIND_ALIVE, KIND_ANNOUNCEMENT, Announcement
 from proto.crypto import CounterExhausted, Opened, Opener, Sealer
@@ -51,6 +52,8 @@ class ReceiverEndpoint:
         self.wire_bytes = 0  # of these, 28 bytes of IP and UDP included
         self.tallies: defaultdict[int, Tally] = defaultdict(Tally)  # by stream, over all origins
         self.handshakes = 0  # confirmed
+        self.heard: Callable[[bytes, int, int, float], None] | None = None
+        """Told of every fresh packet of the sender on show, late ones too: session, counter, wire bytes, now."""
         self._opener = Opener(keys)
         self._origins = Origins(keys, max_units, max_sessions, self.tallies)
         self._responder = Responder(keys, identity=identity)
@@ -164,6 +167,8 @@ class ReceiverEndpoint:
         announcement = _announcement(opened) if spec is CONTROL else None
         origin = self._enter(opened, announcement, now)
         self._move(origin, opened, address, len(datagram) + IP_UDP_BYTES)
+        if self.heard is not None and origin is self._listener():
+            self.heard(opened.session, opened.counter, len(datagram) + IP_UDP_BYTES, now)
         if announcement is not None:
             origin.last_seen = now
             origin.announcement, origin.announced_at = announcement, now

@@ -39,6 +39,10 @@ class Segment:
         self.check()
         return self.HEADER.pack(self.unit, self.index, self.count, self.timestamp) + self.payload
 
+    def __len__(self) -> int:
+        """Bytes of the datagram that carries it."""
+        return OVERHEAD_BYTES + len(self.payload)
+
     def check(self) -> None:
         """Raises WireError (malformed, oversized) unless every field keeps its range."""
         if not 0 <= self.index < self.count <= MAX_COUNT:

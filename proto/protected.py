@@ -3,7 +3,7 @@
 A window is a row of units that share one erasure code (proto.erasure), bounded in media time, not in packets: at few
 packets a second a block of so many packets would last longer than anyone may wait. Every packet tells by itself what
 it is; units of different lengths need no padding on the wire, as only the coded symbols are padded (the scheme of
-RFC 6865 section 5). README.md section 9 is the spec.
+RFC 6865 section 5). README.md section 10 is the spec.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Pure and clock-free: `now` (s, monotonic) is passed in. README.md section 5 is t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from proto.packet import Segment
@@ -77,6 +78,9 @@ class Reassembler:
         if max_units < 1:
             raise ValueError(f"max_units: must be >= 1 (got {max_units})")
         self.tally = Tally() if tally is None else tally
+        self.closed: Callable[[int, tuple[bool, ...]], None] | None = None
+        """Told of every unit when it is closed, in rising order, and which of its segments arrived (none at all: empty).
+        After a long silence only of the last `max_units`."""
         self._max_units = max_units
         self._open: dict[int, _Open] = {}
         self._floor: int | None = None  # the lowest unit that is not closed; None before the first segment
@@ -179,11 +183,14 @@ class Reassembler:
         """Close every unit below `floor` and count what is missing of it."""
         if self._floor is None or floor <= self._floor:
             return
-        closed = sorted(unit for unit in self._open if unit < floor)
-        for unit in closed:
-            entry = self._open.pop(unit)
+        closed = {unit: self._open.pop(unit) for unit in sorted(self._open) if unit < floor}
+        for entry in closed.values():
             self.tally.lost += entry.missing
             self._typical_count = len(entry.segments)
+        if self.closed is not None:
+            for unit in range(max(self._floor, floor - self._max_units), floor):
+                arrived = closed[unit].segments if unit in closed else ()
+                self.closed(unit, tuple(segment is not None for segment in arrived))
         missed = floor - self._floor - len(closed)
         self.tally.units_closed += len(closed)
         self.tally.units_missed += missed

@@ -1,6 +1,6 @@
 """Protected streams, receiving side: segments in, each unit out as soon as it is whole.
 
-Pure and clock-free: `now` (s, monotonic) is passed in. README.md section 9 is the spec.
+Pure and clock-free: `now` (s, monotonic) is passed in. README.md section 10 is the spec.
 """
 
 from __future__ import annotations

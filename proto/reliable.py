@@ -2,7 +2,7 @@
 
 Selective repeat. Each transmission carries a time stamp that the acknowledgement returns, so the round-trip time is
 known though most of both are lost (RFC 7323 section 4; Karn's rule would leave no samples). Pure: `now` (s, monotonic)
-is passed in. README.md section 10 is the spec.
+is passed in. README.md section 11 is the spec.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Payloads of reliable streams: messages, acknowledgement, announcement (README.md, section 10)."""
+"""Payloads of reliable streams: messages, acknowledgement, announcement (README.md, section 11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The receiver's report: what arrived, when, and what was shown. README.md, section on reports, is the spec.
+"""The receiver's report: what arrived, when, and what was shown. README.md section 12 is the spec.
 
 All counts only grow (modulo their size), and units and arrivals are told several times, so that the loss of any report
 costs nothing but time. A report says when packets arrived, as RFC 8888 does, and not how long they took: the sender

@@ -16,6 +16,7 @@ from proto.events import Announced, Answer, Arrival, Dropped, Established, Messa
 from proto.handshake import Identity, Initiator
 from proto.keys import KeySchedule
 from proto.origins import OVERLAP_SECONDS
+from proto.packet import Segment
 from proto.packetizer import segments
 from proto.streams import CONTROL, Direction, lookup
 from proto.wire import HANDSHAKE_BYTE, MAX_DATAGRAM, Mode, Reason, WireError, max_payload
@@ -134,11 +135,18 @@ class SenderSession:
         if not spec.segmented:
             raise ValueError(f"stream {stream} ({spec.name}) carries no segments")
         cut = segments(stream, unit, timestamp, payloads, self._payload_limit)
-        sealer = self._sealer(len(cut))  # a unit never straddles two sessions
-        if sealer is None:
+        if (
+            self._sealer(len(cut)) is None
+        ):  # which makes room: a unit sent at once never straddles two sessions
             self.withheld += 1
             return []
-        return [sealer.seal(stream, bytes(segment)) for segment in cut]
+        return [datagram for segment in cut if (datagram := self.seal_segment(segment)) is not None]
+
+    def seal_segment(self, segment: Segment) -> bytes | None:
+        """A datagram with one segment; None while a two-way session has no keys. To be sent before the next one is
+        sealed, so that packets leave in the order of their counters."""
+        sealer = self._sealer(1)
+        return None if sealer is None else sealer.seal(segment.stream, bytes(segment))
 
     def seal(self, stream: int, body: bytes) -> bytes | None:
         """A datagram with a message of a stream without segments; None while a two-way session has no keys."""

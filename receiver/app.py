@@ -16,24 +16,34 @@ from common.codec.weights import WeightsError
 from common.config import ConfigError
 from common.log import Log, setup
 from common.metrics import MetricsServer
+from common.multicast import is_group
 from common.runtime.base import BackendError
 from common.service import EX_UNAVAILABLE, ServiceError, ready
 from proto.crypto import KeyFileError, load_key
+from proto.report import PlayoutState
 from proto.session import ReceiverEndpoint
 from proto.streams import LATENTS
+from proto.wire import Mode
 from receiver.config import ReceiverConfig
 from receiver.decode import DecodeWorker, Outcome
 from receiver.framelog import FrameLog
 from receiver.metrics import ReceiverMetrics
-from receiver.play.base import Shown, Sink, SinkError
+from receiver.play.base import Shown, SignalState, Sink, SinkError
 from receiver.player import Player
 from receiver.program import Describe
 from receiver.receive import Receive, open_socket
+from receiver.replies import Replies
 
 DEFAULT_PROFILE = "resilient"
 """Loaded before the first packet, so that the first unit is not late."""
 
 SINK_CHECK_S = 0.2
+
+PLAYOUT_STATES = {
+    SignalState.WAITING: PlayoutState.WAITING,
+    SignalState.LIVE: PlayoutState.PLAYING,
+    SignalState.LOST: PlayoutState.LOST,
+}
 
 log = Log("app")
 
@@ -52,7 +62,8 @@ class App:
         self.port = 0
         """The UDP port in use, once `main` listens."""
         self.metrics_port = 0
-        self.endpoint = ReceiverEndpoint(_key(config.key_file))
+        mode = Mode.ONE_WAY if is_group(config.listen.host) else config.session.mode
+        self.endpoint = ReceiverEndpoint(_key(config.key_file), mode=mode)
         self._create = create or self._decoder
         self._worker = DecodeWorker(self._create, self._outcome)
         delay = config.playout.delay_ms
@@ -65,8 +76,11 @@ class App:
             lost_after=config.signal.lost_after,
             wall=WallClock(),
         )
+        self.replies = Replies(self.endpoint, self._playing)
         self.sinks: list[Sink] = [self._sink(name) for name in config.play]
-        self._metrics = ReceiverMetrics(self.registry, self.endpoint, self.player, self._worker, self.sinks)
+        self._metrics = ReceiverMetrics(
+            self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies
+        )
         self.player.on_unit = self._metrics.unit
         self._frame_log: FrameLog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,10 +102,10 @@ class App:
                 server = MetricsServer(self.registry, self.config.metrics.listen, self.health)
                 self.metrics_port = (await server.start()).port
                 stack.push_async_callback(server.close)
-            socket = open_socket(self.config.listen)
+            socket = open_socket(self.config.listen, self.config.interface)
             self.port = socket.getsockname()[1]
             transport, _ = await loop.create_datagram_endpoint(
-                lambda: Receive(self.endpoint, self.player.arrived), sock=socket
+                lambda: Receive(self.endpoint, self.replies, self.player.arrived), sock=socket
             )
             stack.callback(transport.close)
             log.info("listening", address=str(self.config.listen), port=self.port)
@@ -124,6 +138,10 @@ class App:
             "frozen_seconds": player.frozen_seconds,
             "packets_lost": self.endpoint.tallies[LATENTS.id].lost,
         }
+
+    def _playing(self) -> tuple[PlayoutState, float]:
+        """What reports say of playback."""
+        return PLAYOUT_STATES[self.player.state], self.player.delay
 
     def _decoder(self, profile: str) -> UnitDecoder:
         return codecs.create_decoder(profile, self.config.decode.backend, self.config.decode.threads)

@@ -11,6 +11,7 @@ from pydantic import field_validator
 
 from common.config import LogSection, MetricsSection, Section, load, option
 from common.values import Address, AddressField
+from proto.wire import Mode
 
 ENV_PREFIX = "SEMCAST_RECEIVER_"
 
@@ -73,6 +74,17 @@ class SignalSection(Section):
     lost_after: float = option(2.0, "silence after which the viewer is told", unit="s", ge=0.2, le=60)
 
 
+class SessionSection(Section):
+    """Keys, and whether there is a way back."""
+
+    mode: Mode = option(
+        Mode.AUTO,
+        "`auto`: answer senders that ask, and report to them; `two-way`: show only what comes under keys agreed with the "
+        "sender (forward secrecy); `one-way`: never send anything",
+        metavar="auto|two-way|one-way",
+    )
+
+
 class DecodeSection(Section):
     """The decoder."""
 
@@ -84,7 +96,12 @@ class ReceiverConfig(Section):
     """Everything that can be set."""
 
     listen: AddressField = option(
-        Address("", 5004), "UDP address to receive at; no host means every interface", metavar="[HOST]:PORT"
+        Address("", 5004),
+        "UDP address to receive at; no host means every interface; a multicast group is joined",
+        metavar="[HOST]:PORT",
+    )
+    interface: str = option(
+        "", "network interface to join a multicast group on, such as eth0; the system's choice without"
     )
     key_file: Path = option(..., "the key shared with the sender (made by `sender --new-key FILE`)")
     play: tuple[str, ...] = option(
@@ -93,6 +110,7 @@ class ReceiverConfig(Section):
         metavar="SINK",
     )
     frame_log: Path | None = option(None, "write one JSON line for every picture shown")
+    session: SessionSection = SessionSection()
     playout: PlayoutSection = PlayoutSection()
     signal: SignalSection = SignalSection()
     decode: DecodeSection = DecodeSection()

@@ -15,6 +15,7 @@ from proto.streams import LATENTS
 from receiver.decode import DecodeWorker
 from receiver.play.base import Shown, SignalState, Sink
 from receiver.player import Player
+from receiver.replies import Replies
 
 PREFIX = "semcast_receiver_"
 
@@ -29,6 +30,7 @@ class ReceiverMetrics:
         player: Player,
         worker: DecodeWorker,
         sinks: Sequence[Sink],
+        replies: Replies,
     ) -> None:
         exporter = Exporter(registry, PREFIX)
         self._stages = exporter.histogram(
@@ -40,6 +42,10 @@ class ReceiverMetrics:
             LATENCY_BUCKETS,
         )
         _link(exporter, endpoint, player)
+        exporter.counter("reports_total", "Reports sent to the sender.", lambda: replies.sent)
+        exporter.counter(
+            "handshakes_total", "Handshakes that a sender has confirmed.", lambda: endpoint.handshakes
+        )
         _pictures(exporter, player, worker, sinks)
 
     def unit(self, unit: DecodedUnit, seconds: float) -> None:

@@ -127,11 +127,9 @@ class Reporter:
         self._last_at = -math.inf
         self._hurry = False
 
-    def packet(
-        self, session: bytes, counter: int, wire_bytes: int, now: float, media_time: float | None = None
-    ) -> None:
-        """A packet of the sender's authenticated. `wire_bytes`: IP and UDP headers included; `media_time` (s,
-        unwrapped): the timestamp of its unit. Counts start again with a new session; the former is then over."""
+    def packet(self, session: bytes, counter: int, wire_bytes: int, now: float) -> None:
+        """A packet of the sender's authenticated. `wire_bytes`: IP and UDP headers included. Counts start again with a
+        new session; the former is then over."""
         if session == self._former:
             return
         if session != self._session:
@@ -148,7 +146,10 @@ class Reporter:
             self._rates.append((now, self._newest, self._packets, self._bytes))
             while now - self._rates[0][0] > RATE_WINDOW_S:
                 self._rates.popleft()
-        if media_time is not None and self._transit.add(media_time, now):
+
+    def media(self, media_time: float, now: float) -> None:
+        """A packet of the unit captured at `media_time` (s, unwrapped) was taken in."""
+        if self._transit.add(media_time, now):
             self._active_until = now + ACTIVE_S
 
     def unit_closed(

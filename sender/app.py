@@ -9,6 +9,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry
 
 from common import service
+from common.clock import monotonic
 from common.codec.base import UnitEncoder
 from common.codec.effort import Effort
 from common.codec.registry import create_encoder
@@ -17,14 +18,20 @@ from common.config import ConfigError
 from common.handoff import DropOldest
 from common.log import Log
 from common.metrics import MetricsServer
+from common.multicast import is_group
 from common.video import Frame
+from proto.announce import StreamInUse
 from proto.crypto import KeyFileError, load_key
+from proto.packet import Segment
 from proto.session import SenderSession
-from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES
+from proto.streams import LATENTS
+from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, Mode
 from sender.capture import create_source
 from sender.capture.base import CaptureOptions, Source
 from sender.config import SenderConfig
-from sender.encode import EncodeStage, SealedUnit, UnitRecord
+from sender.congestion import RateLimits
+from sender.control import Control
+from sender.encode import CodedUnit, EncodeStage, UnitRecord
 from sender.metrics import SenderMetrics
 from sender.pacer import Pacer
 from sender.rate import RateController
@@ -61,12 +68,43 @@ def make_encoder(config: SenderConfig) -> UnitEncoder:
 async def run(config: SenderConfig, make_encoder: MakeEncoder = make_encoder) -> None:
     """Send until the source has ended or the task is cancelled."""
     try:
-        session = SenderSession(load_key(config.key_file), config.packet.max_bytes)
+        session = SenderSession(
+            load_key(config.key_file),
+            config.packet.max_bytes,
+            mode=session_mode(config),
+            name=config.session.name,
+        )
     except KeyFileError as error:
         raise ConfigError(f"key_file: {error}") from None
+    session.streams = (StreamInUse(LATENTS.id, LATENTS.delivery, config.codec.profile),)
     source = create_source(config.source, capture_options(config))
     encoder = await asyncio.to_thread(make_encoder, config)
     await Sender(config, session, source, encoder).run()
+
+
+def session_mode(config: SenderConfig) -> Mode:
+    """The mode asked for; a multicast group has no way back. Raises ConfigError where these contradict."""
+    mode = config.session.mode
+    if not is_group(config.to.host):
+        return mode
+    if mode is Mode.TWO_WAY:
+        raise ConfigError(
+            "session.mode: two-way needs one receiver, and `to` is a multicast group; use one-way"
+        )
+    return Mode.ONE_WAY
+
+
+def rate_limits(config: SenderConfig) -> RateLimits:
+    """What the configuration allows the congestion control."""
+    rate = config.rate
+    least = min(rate.min_kbps, rate.kbps)
+    return RateLimits(
+        start=rate.kbps,
+        minimum=least,
+        cap=rate.kbps,
+        safe=max(least, min(rate.safe_kbps, rate.kbps)),
+        fixed=not rate.adapt or session_mode(config) is Mode.ONE_WAY,
+    )
 
 
 def capture_options(config: SenderConfig) -> CaptureOptions:
@@ -87,9 +125,8 @@ class Sender:
         self._source = source
         self._stop = threading.Event()
         self._frames: DropOldest[Frame] = DropOldest()
-        self._pacer = Pacer(config.pacing.spread)
-        self._transmit = Transmitter(config.to, self._pacer)
-        self._metrics = SenderMetrics(registry, config.rate.kbps)
+        self._pacer: Pacer[Segment] = Pacer(config.pacing.spread)
+        self._metrics = SenderMetrics(registry)
         source.prepared = lambda seconds: self._metrics.stage_seconds("capture", seconds)
         rate = RateController(
             config.rate.kbps,
@@ -97,17 +134,26 @@ class Sender:
             packet_overhead=OVERHEAD_BYTES + IP_UDP_BYTES,
             max_payload=session.payload_limit,
         )
+        self._control = Control(session, rate_limits(config), rate, self._pacer)
+        self._transmit = Transmitter(
+            config.to,
+            self._pacer,
+            self._control,
+            hops=config.multicast.hops,
+            interface=config.multicast.interface,
+        )
         self._encode = EncodeStage(
             self._frames,
             encoder,
-            session,
+            self._control,
             rate,
             config.fps,
+            session.payload_limit,
             self._deliver,
             stage_seconds=self._metrics.stage_seconds,
             records=_records(config),
         )
-        self._metrics.export(source, self._frames, self._encode, self._pacer, self._transmit)
+        self._metrics.export(source, self._frames, self._encode, self._pacer, self._transmit, self._control)
         self._capturing = Worker("capture", self._capture)
         self._encoding = Worker("encode", self._encode.run)
         self._server = (
@@ -164,7 +210,7 @@ class Sender:
         finally:
             self._frames.close()
 
-    def _deliver(self, unit: SealedUnit) -> None:
+    def _deliver(self, unit: CodedUnit) -> None:
         """Called by the encoding thread."""
         self._loop.call_soon_threadsafe(self._transmit.submit, unit)
 
@@ -178,6 +224,10 @@ class Sender:
         log.info(
             event,
             kbps=round(self._transmit.rate() / 1000, 1),
+            target=round(self._control.kbps, 1),
+            loss=round(self._control.feedback.loss(monotonic()), 3)
+            if self._control.session.two_way
+            else None,
             packets=self._transmit.packets,
             units=self._encode.units,
             quality=self._encode.quality,

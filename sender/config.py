@@ -20,7 +20,7 @@ from common.config import (
 )
 from common.values import Address, AddressField, Size, SizeField
 from proto.crypto import KeyFileError, new_key_file
-from proto.wire import DATAGRAM_LIMIT, MAX_DATAGRAM, OVERHEAD_BYTES
+from proto.wire import DATAGRAM_LIMIT, MAX_DATAGRAM, OVERHEAD_BYTES, Mode
 
 ENV_PREFIX = "SEMCAST_SENDER_"
 MIN_DATAGRAM = OVERHEAD_BYTES + 71
@@ -88,11 +88,39 @@ class CodecSection(Section):
 
 
 class RateSection(Section):
-    """How much is sent."""
+    """How much is sent. Where the receiver reports, the rate follows what the path carries, up to `kbps`."""
 
     kbps: float = option(
-        60.0, "target rate on the wire, IP and UDP headers included", unit="kbit/s", alias="--rate-kbps", ge=8
+        60.0,
+        "wire rate that is never passed, IP and UDP headers included; without reports it is what is sent",
+        unit="kbit/s",
+        alias="--rate-kbps",
+        ge=8,
     )
+    adapt: bool = option(True, "follow what the path carries where the receiver reports")
+    min_kbps: float = option(8.0, "never adapt below", unit="kbit/s", ge=8)
+    safe_kbps: float = option(
+        30.0, "where the rate goes when reports stop coming, until they are back", unit="kbit/s", ge=8
+    )
+
+
+class SessionSection(Section):
+    """Keys, and whether there is a way back."""
+
+    mode: Mode = option(
+        Mode.AUTO,
+        "`auto`: send at once, and use a way back where there is one; `two-way`: only under keys agreed with the "
+        "receiver (forward secrecy), nothing before; `one-way`: never listen (broadcast, multicast, radio)",
+        metavar="auto|two-way|one-way",
+    )
+    name: str = option("", "name that receivers are told, at most 32 bytes", max_length=32)
+
+
+class MulticastSection(Section):
+    """Where `to` is a multicast group (then the session is one-way)."""
+
+    hops: int = option(1, "network hops that packets may make; 1 stays in the local network", ge=1, le=255)
+    interface: str = option("", "network interface to send from, such as eth0; the system's choice without")
 
 
 class PacingSection(Section):
@@ -130,7 +158,9 @@ class SenderConfig(Section):
     """All settings of the sender."""
 
     source: str = option("synthetic", "where pictures come from, see below", metavar="SOURCE", min_length=1)
-    to: AddressField = option(..., "address of the receiver (or of a relay)", metavar="HOST:PORT")
+    to: AddressField = option(
+        ..., "address of the receiver, of a relay, or of a multicast group", metavar="HOST:PORT"
+    )
     key_file: Path = option(
         ..., "key that both ends share; `sender --new-key FILE` makes one", metavar="FILE"
     )
@@ -147,6 +177,8 @@ class SenderConfig(Section):
     capture: CaptureSection = CaptureSection()
     codec: CodecSection = CodecSection()
     rate: RateSection = RateSection()
+    session: SessionSection = SessionSection()
+    multicast: MulticastSection = MulticastSection()
     pacing: PacingSection = PacingSection()
     packet: PacketSection = PacketSection()
     log: LogSection = LogSection()

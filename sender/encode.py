@@ -1,4 +1,4 @@
-"""The encoding stage: collects frames into access units, encodes, seals, and hands the datagrams on."""
+"""The encoding stage: collects frames into access units, encodes them, and hands their segments on."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from common.clock import Clock, monotonic
 from common.codec.base import Budget, UnitEncoder
 from common.handoff import DropOldest
 from common.log import Log
 from common.video import Frame
-from proto.session import SenderSession
+from proto.packet import Segment
+from proto.packetizer import segments
 from proto.streams import LATENTS
-from proto.wire import IP_UDP_BYTES
+from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES
 
 log = Log("sender.encode")
 
@@ -49,18 +49,31 @@ class UnitRecord(Protocol):
         ...
 
 
+class Reports(Protocol):
+    """What the encoding stage asks of sender.control."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a unit that is encoded now could be sent."""
+        ...
+
+    def take_reports(self) -> Sequence[tuple[int, Sequence[bool] | None]]:
+        """What became of units, for UnitEncoder.report."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class SealedUnit:
-    """One access unit as datagrams."""
+class CodedUnit:
+    """One access unit as segments."""
 
     unit: int
-    datagrams: list[bytes]
+    segments: list[Segment]
     duration: float  # seconds of video in it
-    wire_bytes: int  # IP and UDP headers included
+    wire_bytes: int  # all headers included
 
 
 class EncodeStage:
-    """Owns encoder, session keys and unit numbers; `run` is the body of the encoding thread.
+    """Owns encoder and unit numbers; `run` is the body of the encoding thread.
 
     At most one unit under construction and the two frames of the hand-off wait here. When capture stalls, the
     unit under construction waits for the next frame. The counters are plain ints that any thread may read.
@@ -70,30 +83,32 @@ class EncodeStage:
         self,
         frames: DropOldest[Frame],
         encoder: UnitEncoder,
-        session: SenderSession,
+        control: Reports,
         rate: RateControl,
         fps: float,
-        deliver: Callable[[SealedUnit], None],
+        payload_limit: int,
+        deliver: Callable[[CodedUnit], None],
         *,
         stage_seconds: Callable[[str, float], None] = lambda stage, seconds: None,
         records: Sequence[UnitRecord] = (),
-        clock: Clock = monotonic,
     ) -> None:
-        """`deliver` takes each sealed unit, `stage_seconds` (stage, seconds); both in the encoding thread."""
+        """`deliver` takes each unit, `stage_seconds` (stage, seconds); both in the encoding thread."""
         self.units = 0
         self.frames_encoded = 0
         self.frames_incomplete = 0
+        self.frames_withheld = 0
+        """Frames that came while there were no keys to send them under."""
         self.packets_withheld = 0
         self.quality = 0
         self._frames = frames
         self._encoder = encoder
-        self._session = session
+        self._control = control
+        self._payload_limit = payload_limit
         self._rate = rate
         self._fps = fps
         self._deliver = deliver
         self._stage_seconds = stage_seconds
         self._records = list(records)
-        self._clock = clock
 
     @property
     def unit_duration(self) -> float:
@@ -118,22 +133,24 @@ class EncodeStage:
                 _close(record)
 
     def _encode(self, frames: list[Frame]) -> None:
+        if not self._control.ready:
+            self.frames_withheld += len(frames)
+            return
+        for told, arrived in self._control.take_reports():
+            self._encoder.report(told, arrived)
         unit = self.units
-        budget = self._rate.budget()
-        encoded = self._encoder.encode([frame.picture for frame in frames], unit, budget)
-        begun = self._clock()
+        encoded = self._encoder.encode([frame.picture for frame in frames], unit, self._rate.budget())
         # Counted back from the newest frame: a unit that waited through a stall belongs to the time after it.
         timestamp = frames[-1].captured_at - (len(frames) - 1) / self._fps
-        datagrams = self._session.packets(LATENTS.id, unit, timestamp, encoded.payloads)
-        sizes = [len(datagram) + IP_UDP_BYTES for datagram in datagrams]
+        sizes = [len(payload) + OVERHEAD_BYTES + IP_UDP_BYTES for payload in encoded.payloads]
         admitted = self._rate.admit(sizes, encoded.steps)
-        self.packets_withheld += len(datagrams) - admitted
-        datagrams, wire_bytes = datagrams[:admitted], sum(sizes[:admitted])
+        self.packets_withheld += len(sizes) - admitted
+        wire_bytes = sum(sizes[:admitted])
         self._rate.spent(wire_bytes)
-        self._deliver(SealedUnit(unit, datagrams, self.unit_duration, wire_bytes))
+        cut = segments(LATENTS.id, unit, timestamp, encoded.payloads[:admitted], self._payload_limit)
+        self._deliver(CodedUnit(unit, cut, self.unit_duration, wire_bytes))
         for stage, seconds in encoded.stages.items():
             self._stage_seconds(stage, seconds)
-        self._stage_seconds("seal", self._clock() - begun)
         self.units += 1
         self.frames_encoded += len(frames)
         self.quality = encoded.quality

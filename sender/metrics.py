@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 from prometheus_client import CollectorRegistry
 
 from common.clock import Clock, monotonic
 from common.handoff import DropOldest
 from common.metrics import Exporter
 from common.video import Frame
+from proto.packet import Segment
 from sender.capture.base import Source
+from sender.congestion import State
+from sender.control import Control
 from sender.encode import EncodeStage
 from sender.pacer import Pacer
 from sender.transmit import Transmitter
@@ -21,11 +26,8 @@ QUIET_SECONDS = 10.0
 class SenderMetrics:
     """Exports one sender's parts. `stage_seconds` may be called by any thread, the rest in the event loop."""
 
-    def __init__(self, registry: CollectorRegistry, target_kbps: float, clock: Clock = monotonic) -> None:
+    def __init__(self, registry: CollectorRegistry, clock: Clock = monotonic) -> None:
         self.exporter = Exporter(registry, PREFIX)
-        self.exporter.gauge(
-            "rate_target_bits_per_second", "Wire rate asked for, headers included", lambda: target_kbps * 1000
-        )
         self._stages = self.exporter.histogram(
             "stage_seconds", "Time that one step of a stage took", labels=["stage"]
         )
@@ -33,7 +35,7 @@ class SenderMetrics:
         self._started = clock()
 
     def stage_seconds(self, stage: str, seconds: float) -> None:
-        """A stage (capture, encode, seal) took so long for one frame or unit."""
+        """A stage (capture, encode) took so long for one frame or unit."""
         self._stages.labels(stage).observe(seconds)
 
     def export(
@@ -41,11 +43,13 @@ class SenderMetrics:
         source: Source,
         frames: DropOldest[Frame],
         encode: EncodeStage,
-        pacer: Pacer,
+        pacer: Pacer[Segment],
         transmit: Transmitter,
+        control: Control,
     ) -> None:
         """Register readers for everything the parts count."""
         counter, gauge = self.exporter.counter, self.exporter.gauge
+        self._conversation(control)
         counter("packets_total", "Datagrams sent", lambda: transmit.packets)
         counter(
             "bytes_total",
@@ -64,12 +68,14 @@ class SenderMetrics:
         counter("frames_encoded_total", "Frames handed to the encoder", lambda: encode.frames_encoded)
         self.exporter.counter_by(
             "frames_dropped_total",
-            "Frames not sent: queue (encoding is slow), late (capture is slow), incomplete (no whole unit)",
+            "Frames not sent: queue (encoding is slow), late (capture is slow), incomplete (no whole unit), "
+            "keys (a two-way session has none yet)",
             "reason",
             lambda: {
                 "queue": frames.dropped,
                 "late": source.stats.skipped,
                 "incomplete": encode.frames_incomplete,
+                "keys": encode.frames_withheld,
             },
         )
         counter(
@@ -84,6 +90,49 @@ class SenderMetrics:
         gauge("quality_index", "Quality chosen for the last unit, higher is better", lambda: encode.quality)
         gauge("queue_frames", "Frames that wait for the encoder", lambda: len(frames))
         gauge("queue_packets", "Datagrams that wait for their time", lambda: pacer.waiting)
+
+    def _conversation(self, control: Control) -> None:
+        """What the receiver tells, and what follows from it."""
+        counter, gauge = self.exporter.counter, self.exporter.gauge
+        feedback, session = control.feedback, control.session
+        gauge(
+            "rate_target_bits_per_second",
+            "Wire rate aimed at now, headers included",
+            lambda: control.kbps * 1000,
+        )
+        self.exporter.gauge_by(
+            "rate_state",
+            "1 for what the rate control is doing",
+            "state",
+            lambda: {str(state): float(state is control.congestion.state) for state in State},
+        )
+        gauge(
+            "two_way", "1 while packets go out under keys agreed with the receiver", lambda: session.two_way
+        )
+        counter("handshakes_total", "Handshakes done with a receiver", lambda: session.handshakes)
+        self.exporter.counter_by(
+            "replies_dropped_total",
+            "Datagrams from the receiver that were refused, by reason",
+            "reason",
+            lambda: {str(reason): count for reason, count in session.dropped.items()},
+        )
+        counter("reports_total", "Reports of the receiver taken in", lambda: feedback.reports)
+        counter("reports_malformed_total", "Reports that could not be read", lambda: control.malformed)
+        gauge(
+            "rtt_seconds",
+            "Round-trip time; NaN before a report",
+            lambda: math.nan if feedback.rtt is None else feedback.rtt,
+        )
+        gauge(
+            "reported_loss_ratio",
+            "Share of packets lost over the last 10 s, as reported",
+            lambda: feedback.loss(self._clock()),
+        )
+        gauge(
+            "reported_residual_loss_ratio",
+            "Share of units of which nothing could be shown over the last 10 s, as reported",
+            lambda: feedback.residual_loss(self._clock()),
+        )
 
     def health(self, source: Source, transmit: Transmitter) -> tuple[bool, dict[str, object]]:
         """Whether packets leave, and what a person would ask next."""

@@ -27,6 +27,7 @@ class RateController:
         self._packet_overhead, self._max_payload = packet_overhead, max_payload
         self._unit_duration = unit_duration
         self._debt = 0.0
+        self._charged = self._counted = 0  # bytes beside media: all, and those that a unit has paid for
         self.kbps = kbps
 
     @property
@@ -59,7 +60,13 @@ class RateController:
             return max(1, fitting)
         return max((step for step in steps if step <= fitting), default=steps[0])
 
+    def charge(self, wire_bytes: int) -> None:
+        """So much was sent beside media; the next units have less. One thread, which may be another one."""
+        self._charged += wire_bytes
+
     def spent(self, wire_bytes: int) -> None:
         """Account for a unit that was encoded with the last budget."""
-        debt = self._debt + wire_bytes - self.share
+        charged = self._charged
+        debt = self._debt + wire_bytes + charged - self._counted - self.share
+        self._counted = charged
         self._debt = max(-MAX_CREDIT * self.share, min(MAX_DEBT_UNITS * self.share, debt))

@@ -1,19 +1,23 @@
-"""The UDP shell: sends what the pacer releases, and keeps a socket open whatever the network does."""
+"""The UDP shell: sends what the pacer releases, hears what comes back, and keeps a socket open whatever happens."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import socket
+import time
 
 from common.clock import Clock, monotonic
 from common.log import Log, RateLimited
 from common.meter import RateMeter
+from common.multicast import is_group, send_options
 from common.service import EX_NOHOST, ServiceError
 from common.values import Address
+from proto.packet import Segment
 from proto.wire import IP_UDP_BYTES
 from sender.capture.timing import Backoff
-from sender.encode import SealedUnit
+from sender.control import Control
+from sender.encode import CodedUnit
 from sender.pacer import Pacer
 
 log = Log("sender.transmit")
@@ -29,7 +33,17 @@ class Transmitter:
     are plain ints: datagrams sent, their bytes on the wire, datagrams that could not be sent, errors.
     """
 
-    def __init__(self, to: Address, pacer: Pacer, clock: Clock = monotonic) -> None:
+    def __init__(
+        self,
+        to: Address,
+        pacer: Pacer[Segment],
+        control: Control,
+        *,
+        hops: int = 1,
+        interface: str = "",
+        clock: Clock = monotonic,
+    ) -> None:
+        """`hops`, `interface`: for a multicast group, see common.multicast."""
         self.packets = 0
         self.wire_bytes = 0
         self.unsent = 0
@@ -39,9 +53,12 @@ class Transmitter:
         self.meter = RateMeter()
         self._to = to
         self._pacer = pacer
+        self._control = control
+        self._hops, self._interface = hops, interface
         self._clock = clock
         self._transport: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._poll_timer: asyncio.TimerHandle | None = None
         self._broken = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -75,9 +92,10 @@ class Transmitter:
             self._close()
             self._trouble.flush()
 
-    def submit(self, unit: SealedUnit) -> None:
-        """Send the unit's datagrams, paced."""
-        self._pacer.submit(unit.datagrams, unit.duration, self._clock())
+    def submit(self, unit: CodedUnit) -> None:
+        """Send the unit's packets, paced."""
+        self._control.unit_sent(unit.unit, len(unit.segments))
+        self._pacer.submit(unit.segments, unit.duration, self._clock())
         self._idle.clear()
         self._send_due()
 
@@ -95,11 +113,32 @@ class Transmitter:
         self._transport, _ = await loop.create_datagram_endpoint(
             lambda: _Protocol(self), remote_addr=(self._to.host, self._to.port)
         )
+        if is_group(self._to.host):
+            send_options(self._transport.get_extra_info("socket"), self._hops, self._interface)
         (log.debug if self.reopened else log.info)(
             "sending", to=self._to
         )  # a flapping network reopens for ever
+        self._poll()
+
+    def received(self, datagram: bytes) -> None:
+        """A datagram came back; called by the socket's protocol."""
+        self._control.receive(datagram, self._clock())
+        self._poll()
+
+    def _poll(self) -> None:
+        """Send what the session wants to say, and come again when it next does."""
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+        now = self._clock()
+        for datagram in self._control.poll(now, time.time()):
+            self._send(datagram, now)
+        delay = max(self._control.next_time() - self._clock(), 0.0)
+        self._poll_timer = asyncio.get_running_loop().call_later(delay, self._poll)
 
     def _close(self) -> None:
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+            self._poll_timer = None
         if self._transport is not None:
             self._transport.close()
             self._transport = None
@@ -109,8 +148,12 @@ class Transmitter:
             self._timer.cancel()
             self._timer = None
         now = self._clock()
-        for datagram in self._pacer.take(now):
-            self._send(datagram, now)
+        for segment in self._pacer.take(now):
+            datagram = self._control.seal(segment, now)
+            if datagram is None:
+                self.unsent += 1
+            else:
+                self._send(datagram, now)
         due = self._pacer.next_time()
         if due is None:
             self._idle.set()
@@ -145,6 +188,9 @@ class Transmitter:
 class _Protocol(asyncio.DatagramProtocol):
     def __init__(self, owner: Transmitter) -> None:
         self._owner = owner
+
+    def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
+        self._owner.received(data)
 
     def error_received(self, exc: Exception) -> None:
         self._owner.failed(exc if isinstance(exc, OSError) else OSError(str(exc)))

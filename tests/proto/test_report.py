@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from proto.report import RUN_BINS, Earlier, PlayoutState, Report, UnitMask, mask_bytes
 from proto.wire import Reason, WireError
+from tests.proto.test_spec import vectors
 
 PLAIN = Report(7, 0xA1B2, PlayoutState.PLAYING, 1000, 480, 460_000, 123_456, 12, 200)
 FULL = Report(
@@ -143,3 +144,17 @@ def test_a_mask_needs_no_more_than_said() -> None:
             Report(0, 0, PlayoutState.WAITING, 0, 0, 0, 0, 0, 0, units=(UnitMask(5, (True,) * count),))
         )
         assert len(more) - len(bytes(PLAIN)) - 4 <= mask_bytes(count)
+
+
+def test_the_vector_of_the_specification() -> None:
+    given = vectors("report")
+    units = tuple(
+        UnitMask(unit, tuple(map(bool, mask)), bool(refused)) for unit, mask, refused in given["units"]
+    )
+    report = Report.parse(bytes.fromhex(given["payload"]))
+    assert bytes(report).hex() == given["payload"]
+    assert report.units == units
+    assert report.earlier == tuple(Earlier(*pair) for pair in given["earlier"])
+    assert list(report.runs) == given["runs"]
+    for name in given.keys() - {"payload", "units", "earlier", "runs"}:
+        assert getattr(report, name) == given[name], name

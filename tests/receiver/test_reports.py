@@ -22,7 +22,8 @@ def feed(
     for counter in range(int(seconds * 25)):
         now = begin + counter / 25
         if rng.random() >= loss:
-            reporter.packet(session, counter, 1000, now, counter // 6 * 0.24)
+            reporter.packet(session, counter, 1000, now)
+            reporter.media(counter // 6 * 0.24, now)
         if counter % 6 == 5:
             reporter.unit_closed(counter // 6, 6, [True] * 6, now)
         if reporter.due(now):
@@ -68,7 +69,8 @@ def test_reports_keep_their_distance_and_their_share(loss: float) -> None:
     for counter in range(25 * 60):
         now = counter / 25
         if rng.random() >= loss:
-            reporter.packet(A, counter, 1000, now, counter // 6 * 0.24)
+            reporter.packet(A, counter, 1000, now)
+            reporter.media(counter // 6 * 0.24, now)
         if reporter.due(now):
             assert now - last >= SHORTEST_S - 1e-9
             size, last = size + len(reporter.build(now)) + 57, now
@@ -88,12 +90,15 @@ def test_a_longer_transit_makes_reports_more_frequent() -> None:
     reporter = Reporter()
     feed(reporter, 0.0, 20.0)
     steady = reporter.interval
-    reporter.packet(A, 500, 1000, 20.0, 19.92)
-    reporter.packet(A, 501, 1000, 20.04, 19.93)
+    reporter.packet(A, 500, 1000, 20.0)
+    reporter.media(19.92, 20.0)
+    reporter.packet(A, 501, 1000, 20.04)
+    reporter.media(19.93, 20.04)
     reporter.build(20.05)
     assert reporter.interval < 0.7 * steady
     for counter in range(int(ACTIVE_S * 25) + 50):
-        reporter.packet(A, 502 + counter, 1000, 20.08 + counter / 25, 19.93)
+        reporter.packet(A, 502 + counter, 1000, 20.08 + counter / 25)
+        reporter.media(19.93, 20.08 + counter / 25)
     reporter.build(20.08 + ACTIVE_S + 2)
     assert reporter.interval == pytest.approx(steady, rel=0.3)
 
@@ -131,7 +136,8 @@ def test_whatever_arrives_can_be_told(packets: list[tuple[int, float, bool]]) ->
     reporter, now = Reporter(), 1e6
     for counter, pause, other in packets:
         now += pause
-        reporter.packet(B if other else A, counter, 1500, now, now - pause)
+        reporter.packet(B if other else A, counter, 1500, now)
+        reporter.media(now - pause, now)
         reporter.unit_closed(counter, 255, [counter % 3 == i % 3 for i in range(255)], now)
         payload = reporter.build(now)
         assert len(payload) <= 300

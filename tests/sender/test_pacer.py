@@ -9,7 +9,7 @@ from sender.pacer import Pacer
 
 def test_a_unit_is_spread_over_its_share() -> None:
     """Four packets over 0.75 of 0.4 s: one each 75 ms."""
-    pacer = Pacer(0.75)
+    pacer: Pacer[bytes] = Pacer(0.75)
     pacer.submit([b"a", b"b", b"c", b"d"], 0.4, 10.0)
     assert pacer.take(10.0) == [b"a"]
     assert pacer.next_time() == pytest.approx(10.075)
@@ -21,13 +21,13 @@ def test_a_unit_is_spread_over_its_share() -> None:
 
 
 def test_no_spread_sends_at_once() -> None:
-    pacer = Pacer(0.0)
+    pacer: Pacer[bytes] = Pacer(0.0)
     pacer.submit([b"a", b"b"], 0.4, 10.0)
     assert pacer.take(10.0) == [b"a", b"b"]
 
 
 def test_the_next_unit_waits_for_the_end_of_the_one_before() -> None:
-    pacer = Pacer(0.5)
+    pacer: Pacer[bytes] = Pacer(0.5)
     pacer.submit([b"a", b"b"], 0.4, 10.0)  # 10.0 and 10.1, its place ends at 10.2
     pacer.submit([b"c", b"d"], 0.4, 10.05)
     assert pacer.take(10.15) == [b"a", b"b"]
@@ -37,7 +37,7 @@ def test_the_next_unit_waits_for_the_end_of_the_one_before() -> None:
 
 
 def test_a_third_unit_drops_what_is_left_of_the_oldest() -> None:
-    pacer = Pacer(1.0)
+    pacer: Pacer[bytes] = Pacer(1.0)
     pacer.submit([b"a", b"b", b"c"], 0.3, 10.0)
     assert pacer.take(10.0) == [b"a"]
     pacer.submit([b"d"], 0.3, 10.0)
@@ -48,7 +48,7 @@ def test_a_third_unit_drops_what_is_left_of_the_oldest() -> None:
 
 
 def test_units_that_come_too_fast_do_not_push_each_other_later() -> None:
-    pacer = Pacer(1.0)
+    pacer: Pacer[bytes] = Pacer(1.0)
     for number in range(50):
         pacer.submit([bytes([number])], 0.25, 10.0)
     assert pacer.take(10.0) == [bytes([48])]
@@ -56,7 +56,7 @@ def test_units_that_come_too_fast_do_not_push_each_other_later() -> None:
 
 
 def test_a_hold_up_is_caught_up_in_order() -> None:
-    pacer = Pacer(0.75)
+    pacer: Pacer[bytes] = Pacer(0.75)
     pacer.submit([b"a", b"b", b"c"], 0.4, 10.0)
     assert pacer.take(99.0) == [b"a", b"b", b"c"]
     pacer.submit([b"d"], 0.4, 99.0)
@@ -65,7 +65,7 @@ def test_a_hold_up_is_caught_up_in_order() -> None:
 
 def test_a_slower_path_lets_less_leave_and_drops_the_rest() -> None:
     """Four packets of 100 bytes on the wire over 0.4 s, then 4 kbit/s: 0.2 s each, so two more fit."""
-    pacer = Pacer(1.0)
+    pacer: Pacer[bytes] = Pacer(1.0)
     pacer.submit([bytes(72)] * 4, 0.4, 10.0)
     assert len(pacer.take(10.0)) == 1
     pacer.slow(4.0, 10.05)
@@ -78,7 +78,7 @@ def test_a_slower_path_lets_less_leave_and_drops_the_rest() -> None:
 
 
 def test_a_faster_path_changes_nothing_that_waits() -> None:
-    pacer = Pacer(1.0)
+    pacer: Pacer[bytes] = Pacer(1.0)
     pacer.submit([bytes(72)] * 4, 0.4, 10.0)
     pacer.slow(1000.0, 10.0)
     assert pacer.dropped == 0
@@ -86,7 +86,7 @@ def test_a_faster_path_changes_nothing_that_waits() -> None:
 
 
 def test_an_empty_unit_is_nothing() -> None:
-    pacer = Pacer()
+    pacer: Pacer[bytes] = Pacer()
     pacer.submit([], 0.4, 10.0)
     assert pacer.next_time() is None
 
@@ -105,7 +105,7 @@ units = st.lists(st.tuples(st.floats(0, 0.6), st.integers(0, 20)), max_size=40)
 def test_every_packet_leaves_in_order_or_is_counted(units: list[tuple[float, int]], spread: float) -> None:
     """Whatever the arrival times: sent + dropped + waiting = submitted, order kept, the queue bounded."""
     duration = 0.25
-    pacer = Pacer(spread)
+    pacer: Pacer[bytes] = Pacer(spread)
     now, number, sent = 0.0, 0, []
     for pause, count in units:
         now += pause

@@ -1,0 +1,139 @@
+"""The sender's side of the conversation with the receiver: keys, reports, and the rate that they allow. Pure.
+
+`now` (monotonic seconds) is passed in. The event loop owns it, but for `take_reports`, which the encoding thread calls.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from common.log import Log
+from proto.crypto import read_header
+from proto.packet import Segment
+from proto.report import Report
+from proto.session import Dropped, Established, Message, SenderSession
+from proto.streams import REPORT
+from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, Mode, WireError
+from sender.congestion import CongestionControl, RateLimits
+from sender.feedback import Feedback
+from sender.pacer import Pacer
+from sender.rate import RateController
+
+log = Log("sender.control")
+
+TICK_SECONDS = 0.1
+SHORTEST_PAUSE = 0.01  # between two polls of the session
+FELL = 0.8  # of the rate before: what waits in the pacer was made for more
+MOST_REPORTS = 256  # of units, that wait for the encoder
+
+UnitReport = tuple[int, tuple[bool, ...] | None]
+
+
+class Control:
+    """Seals what is sent, understands what comes back, and steers rate and pacer by it."""
+
+    def __init__(
+        self,
+        session: SenderSession,
+        limits: RateLimits,
+        rate: RateController,
+        pacer: Pacer[Segment],
+    ) -> None:
+        self.feedback = Feedback()
+        self.congestion = CongestionControl(limits)
+        self.malformed = 0
+        """Authentic reports that could not be read."""
+        self.session = session
+        self._rate, self._pacer = rate, pacer
+        self._reports: deque[UnitReport] = deque(maxlen=MOST_REPORTS)
+        self._ticked = self._polled = float("-inf")
+        self._two_way = False
+        self._apply(0.0)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are keys to send under. Any thread."""
+        return self.session.ready
+
+    @property
+    def kbps(self) -> float:
+        """The target rate on the wire."""
+        return self.congestion.kbps
+
+    def seal(self, segment: Segment, now: float) -> bytes | None:
+        """The datagram of a segment, to be sent at once; None while a two-way session has no keys."""
+        datagram = self.session.seal_segment(segment)
+        if datagram is not None:
+            self._sent(datagram, now)
+        return datagram
+
+    def unit_sent(self, unit: int, packets: int) -> None:
+        """A unit was handed to the pacer in so many packets."""
+        self.feedback.unit_sent(unit, packets)
+
+    def poll(self, now: float, wall: float) -> list[bytes]:
+        """What is to be sent beside media, at once; `wall`: seconds since the Unix epoch. Call at `next_time`."""
+        if now - self._ticked >= TICK_SECONDS:
+            self._ticked = now
+            self.congestion.tick(self.feedback.dead(now), now)
+            self._apply(now)
+        self._polled = now
+        due = self.session.poll(now, wall)
+        for datagram in due:
+            self._rate.charge(len(datagram) + IP_UDP_BYTES)
+            self._sent(datagram, now)
+        self._watch()
+        return due
+
+    def next_time(self) -> float:
+        """When to call `poll` again, at the latest."""
+        return max(self._polled + SHORTEST_PAUSE, min(self.session.next_time(), self._ticked + TICK_SECONDS))
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        """A datagram came back. Never raises, whatever the bytes are; poll after it."""
+        event = self.session.receive(datagram, now)
+        if isinstance(event, Established):
+            log.info("keys agreed with the receiver", handshakes=self.session.handshakes)
+        elif isinstance(event, Dropped):
+            log.debug("refused what came back", reason=event.reason)
+        elif isinstance(event, Message) and event.stream == REPORT.id:
+            self._report(event.body, now)
+
+    def take_reports(self) -> list[UnitReport]:
+        """What the receiver told of units since the last call: (unit, which packets arrived or None). Any thread."""
+        taken: list[UnitReport] = []
+        while self._reports:
+            taken.append(self._reports.popleft())
+        return taken
+
+    def _report(self, body: bytes, now: float) -> None:
+        try:
+            report = Report.parse(body)
+        except WireError as error:
+            self.malformed += 1
+            log.debug("report refused", reason=str(error))
+            return
+        update = self.feedback.report(report, now)
+        if update is not None:
+            self._reports.extend(update.units)
+            self.congestion.update(update, self.feedback.rtt or 0.0, now)
+            self._apply(now)
+
+    def _sent(self, datagram: bytes, now: float) -> None:
+        if self.session.mode is not Mode.ONE_WAY and datagram[0] != HANDSHAKE_BYTE:
+            header = read_header(datagram)
+            self.feedback.sent(header.session, header.counter, len(datagram) + IP_UDP_BYTES, now)
+
+    def _apply(self, now: float) -> None:
+        """Hold the rate that congestion control allows now."""
+        before, target = self._rate.kbps, self.congestion.kbps
+        self._rate.set_target(target)
+        self.session.rate = target * 125
+        if target < FELL * before:
+            self._pacer.slow(target, now)
+
+    def _watch(self) -> None:
+        if self.session.two_way != self._two_way:
+            self._two_way = self.session.two_way
+            if not self._two_way:
+                log.info("receiver not heard: sending under the shared key")
