@@ -102,6 +102,8 @@ class DemoRun:
         sender += ["--fps", f"{settings.fps:g}", "--frame-log", str(files.sent_log)]
         sender += ["--record", str(files.sent_video), "--metrics.listen", f"127.0.0.1:{self._sender_port}"]
         sender += ["--capture.loop", "true"]
+        for command in (receiver, sender):
+            command += ["--session.mode", settings.mode]
         self._start("receiver", receiver, files.shown_video)
         self._wait("the receiver to listen", lambda: bool(Figures.fetch(self._receiver_port).samples))
         self._start("relay", relay, files.relay_counts)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from common.values import Size, parse_size
+from proto.wire import Mode
 from tests.bench.link.impairments import least_burst
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Settings:
     fps: float = 15.0
     seconds: float = 20.0
     seed: int = 1
+    mode: Mode = Mode.AUTO
     burst: float | None = None
     outage: float = 0.0
     delay_ms: float = 0.0
@@ -72,6 +74,7 @@ class Settings:
             ),
             seconds=seconds,
             seed=read("SEED", cls.seed, int, lambda v: True, "a whole number"),
+            mode=read("MODE", cls.mode, Mode, lambda v: True, " or ".join(Mode)),
             burst=_burst(channel, burst, loss),
             outage=read(
                 "OUTAGE", cls.outage, float, lambda v: 0 <= v <= seconds / 2, "0 to half of DEMO_SECONDS"
@@ -86,6 +89,7 @@ class Settings:
         """For summary.json."""
         return {
             "source": self.source or "scene",
+            "mode": str(self.mode),
             "loss": self.loss,
             "channel": "iid" if self.burst is None else "gilbert",
             "burst": self.burst,
