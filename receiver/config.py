@@ -79,8 +79,8 @@ class SessionSection(Section):
 
     mode: Mode = option(
         Mode.AUTO,
-        "`auto`: answer senders that ask, and report to them; `two-way`: show only what comes under keys agreed with the "
-        "sender (forward secrecy); `one-way`: never send anything",
+        "`auto`: answer senders that ask, and report to them; `two-way`: show only what comes under keys agreed with "
+        "the sender (forward secrecy); `one-way`: never send anything",
         metavar="auto|two-way|one-way",
     )
 
