@@ -20,6 +20,14 @@ class DeliveryClass(Enum):
     RELIABLE = "reliable"  # repeated until acknowledged, or announced again and again on one-way links
 
 
+class Direction(Enum):
+    """Which way a stream's packets travel; what runs back needs the keys of a handshake."""
+
+    FORWARD = "forward"  # sender to receiver
+    BACK = "back"  # receiver to sender
+    BOTH = "both"
+
+
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
     """One line of the stream table."""
@@ -27,20 +35,34 @@ class StreamSpec:
     id: int
     name: str
     delivery: DeliveryClass
+    direction: Direction = Direction.FORWARD
+
+    @property
+    def segmented(self) -> bool:
+        """Whether its packets carry segments of access units; otherwise each is a message of its own."""
+        return self.direction is Direction.FORWARD
 
     def __post_init__(self) -> None:
         if not 0 <= self.id <= MAX_STREAM:
             raise ValueError(f"id: must be 0..{MAX_STREAM} (got {self.id})")
 
 
-LATENTS = StreamSpec(id=1, name="latents", delivery=DeliveryClass.TOLERANT)
+CONTROL = StreamSpec(0, "control", DeliveryClass.RELIABLE, Direction.BOTH)
+LATENTS = StreamSpec(1, "latents", DeliveryClass.TOLERANT)
+REPORT = StreamSpec(2, "report", DeliveryClass.TOLERANT, Direction.BACK)
+CLASSIC = StreamSpec(3, "classic", DeliveryClass.PROTECTED)
 
-STREAMS = MappingProxyType({spec.id: spec for spec in (LATENTS,)})
+STREAMS = MappingProxyType({spec.id: spec for spec in (CONTROL, LATENTS, REPORT, CLASSIC)})
 
 
-def lookup(stream: int) -> StreamSpec:
-    """The table's line for a stream id. Raises WireError (reason stream) for an unknown one."""
-    try:
-        return STREAMS[stream]
-    except KeyError:
-        raise WireError(Reason.STREAM, f"stream {stream} is not known") from None
+def lookup(stream: int, direction: Direction = Direction.FORWARD) -> StreamSpec:
+    """The table's line for a stream id seen in a direction (FORWARD or BACK).
+
+    Raises WireError (reason stream) for an unknown one and for one that does not run that way.
+    """
+    spec = STREAMS.get(stream)
+    if spec is None:
+        raise WireError(Reason.STREAM, f"stream {stream} is not known")
+    if spec.direction not in (direction, Direction.BOTH):
+        raise WireError(Reason.STREAM, f"stream {stream} ({spec.name}) does not run this way")
+    return spec

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 VERSION = 1  # two bits on the wire; a receiver drops every other value
+HANDSHAKE_STREAM = 63  # its datagrams are not sealed: they are Noise messages
+HANDSHAKE_BYTE = VERSION << 6 | HANDSHAKE_STREAM  # the first byte of those
 
 IP_UDP_BYTES = 28  # IPv4 + UDP headers, counted into every wire rate
 OUTER_HEADER_BYTES = 11  # version and stream, session, counter
@@ -23,6 +25,14 @@ TIMESTAMP_SPAN = 65536 * TICK_SECONDS
 TICKS_PER_SECOND = 250
 
 
+class Mode(StrEnum):
+    """How keys are agreed on (README.md section 7)."""
+
+    ONE_WAY = "one-way"  # from the pre-shared key alone; nothing is ever received by the sender
+    TWO_WAY = "two-way"  # media only under the keys of a handshake
+    AUTO = "auto"  # the pre-shared key's at once, those of a handshake as soon as there are any
+
+
 class Reason(StrEnum):
     """Why a datagram was refused; also the label of the receiver's drop counter."""
 
@@ -36,7 +46,9 @@ class Reason(StrEnum):
     CONFLICT = "conflict"  # authentic, but contradicts an earlier segment of the same unit
     DUPLICATE = "duplicate"  # authentic, but this segment is already there
     LATE = "late"  # authentic, but its unit is closed
-    SESSION_LIMIT = "session_limit"  # authentic, but too many sessions are live
+    SESSION_LIMIT = "session_limit"  # authentic, but too many senders are live
+    POLICY = "policy"  # authentic, but under keys, or for a handshake, that this end's mode refuses
+    BUSY = "busy"  # a handshake beyond what is worked on in a second
 
 
 class WireError(ValueError):

@@ -35,12 +35,12 @@ class Receive(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
         now = monotonic()
-        event = self._endpoint.receive(data, now)
+        event = self._endpoint.receive(data, now, addr)
         if isinstance(event, Dropped):
             if event.reason not in HARMLESS:
                 self._refused.add(f"packets refused: {event.reason}", source=addr[0])
-            return
-        self._arrived(event, len(data), now)
+        elif isinstance(event, Arrival):
+            self._arrived(event, len(data), now)
 
     def error_received(self, exc: Exception) -> None:
         log.debug("socket error", error=str(exc))

@@ -28,8 +28,8 @@ class RateControl(Protocol):
         """What the next unit may spend."""
         ...
 
-    def admit(self, packet_bytes: Sequence[int]) -> int:
-        """How many of the unit's packets to send."""
+    def admit(self, packet_bytes: Sequence[int], steps: Sequence[int] = ()) -> int:
+        """How many of the unit's packets to send; `steps`: how many are of use."""
         ...
 
     def spent(self, wire_bytes: int) -> None:
@@ -126,7 +126,7 @@ class EncodeStage:
         timestamp = frames[-1].captured_at - (len(frames) - 1) / self._fps
         datagrams = self._session.packets(LATENTS.id, unit, timestamp, encoded.payloads)
         sizes = [len(datagram) + IP_UDP_BYTES for datagram in datagrams]
-        admitted = self._rate.admit(sizes)
+        admitted = self._rate.admit(sizes, encoded.steps)
         self.packets_withheld += len(datagrams) - admitted
         datagrams, wire_bytes = datagrams[:admitted], sum(sizes[:admitted])
         self._rate.spent(wire_bytes)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from proto.wire import IP_UDP_BYTES
 
 MAX_UNITS = 2
 """Units that may wait; when one more comes, what is left of the oldest is dropped and counted."""
@@ -15,6 +18,7 @@ class _Unit:
     datagrams: deque[bytes]
     due: float
     interval: float
+    ends: float  # when the next unit's place begins
 
 
 class Pacer:
@@ -42,7 +46,7 @@ class Pacer:
             self._free = min(self._free, now + duration)
         interval = self._spread * duration / len(datagrams)
         start = max(now, self._free)
-        self._units.append(_Unit(deque(datagrams), start, interval))
+        self._units.append(_Unit(deque(datagrams), start, interval, start + duration))
         self._free = start + interval * len(datagrams)
 
     def _drop_oldest(self) -> None:
@@ -52,7 +56,22 @@ class Pacer:
         early = self._units[0].due - oldest.due
         for unit in self._units:
             unit.due -= early
+            unit.ends -= early
         self._free -= early
+
+    def slow(self, kbps: float, now: float) -> None:
+        """The path carries less than what waits was made for: let it leave at `kbps`, and drop what would then leave
+        after its unit's time. Datagrams are counted with 28 bytes of IP and UDP."""
+        for number, unit in enumerate(self._units):
+            largest = max(map(len, unit.datagrams)) + IP_UDP_BYTES
+            unit.interval = max(unit.interval, largest * 0.008 / kbps)
+            if number:
+                unit.due = max(unit.due, self._free)
+            fitting = max(1, math.ceil((unit.ends - max(unit.due, now)) / unit.interval))
+            while len(unit.datagrams) > fitting:
+                unit.datagrams.pop()
+                self.dropped += 1
+            self._free = unit.due + unit.interval * len(unit.datagrams)
 
     def take(self, now: float) -> list[bytes]:
         """The datagrams that are due at `now`, in order; the caller must send them at once."""

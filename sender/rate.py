@@ -39,16 +39,25 @@ class RateController:
         wire = self.share - min(MAX_SAVING * self.share, self._debt)
         return Budget(wire, self._packet_overhead, self._max_payload)
 
-    def admit(self, packet_bytes: Sequence[int]) -> int:
-        """How many of a unit's packets to send, given their sizes on the wire; at least one.
+    def set_target(self, kbps: float) -> None:
+        """Hold another rate from now on. Any thread; a unit that is being encoded is cut to it by `admit`. Raises
+        ValueError unless it is positive."""
+        if kbps <= 0:
+            raise ValueError(f"rate: kbps must be positive (got {kbps})")
+        self.kbps = kbps
 
-        All, but for rates below the codec's floor: then as many as fit. Those that show the picture by themselves come
-        first."""
+    def admit(self, packet_bytes: Sequence[int], steps: Sequence[int] = ()) -> int:
+        """How many of a unit's packets to send, given their sizes on the wire; at least what is of use.
+
+        All, but for rates below the codec's floor, or that fell while the unit was encoded: then as many as fit.
+        `steps`: the numbers of leading packets that are of use, ascending (EncodedUnit.steps); any without."""
         room = self.budget().wire_bytes
         if sum(packet_bytes) <= MISFIT * room:
             return len(packet_bytes)
         fitting = int(np.searchsorted(np.cumsum(packet_bytes), room, side="right"))
-        return max(1, fitting)
+        if not steps:
+            return max(1, fitting)
+        return max((step for step in steps if step <= fitting), default=steps[0])
 
     def spent(self, wire_bytes: int) -> None:
         """Account for a unit that was encoded with the last budget."""

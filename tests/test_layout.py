@@ -38,7 +38,7 @@ CORE = {
     *("numpy", "av", "uvloop", "pydantic", "pydantic_core", "yaml", "prometheus_client"),
     *("cryptography", "onnxruntime", "zfec"),
 }
-PURE = {"proto": {"numpy", "cryptography"}}
+PURE = {"proto": {"numpy", "cryptography", "zfec"}}
 EXTRAS = {
     "common/training/": {"torch", "onnx", "onnxscript", "safetensors"},
     "common/models/": {"torch"},

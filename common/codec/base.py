@@ -51,6 +51,9 @@ class EncodedUnit:
     quality: int  # quality index chosen
     wire_bytes: int  # what the payloads cost on the wire
     stages: dict[str, float]  # seconds spent: "encode"
+    steps: tuple[
+        int, ...
+    ] = ()  # numbers of leading payloads that are of use, ascending; empty: any number is
 
 
 @dataclass(frozen=True, slots=True)

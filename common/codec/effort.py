@@ -8,7 +8,7 @@ from common.codec.av1 import PRESETS
 
 SHARE = 0.36  # of the time that coding may take
 THREADS = 2  # that code views side by side
-RUNS = 1.7  # of the coder for each view, on average
+RUNS = 2.0  # of the coder for each view, on average
 # Seconds for each picture and for each of its luma samples, on one core of a server of 2023; by preset.
 COST = {
     4: (5.3e-3, 128e-9),

@@ -105,24 +105,33 @@ class ResilientEncoder:
         self._packets[unit] = len(payloads)
         self._packets.pop(unit - REPORTED_UNITS, None)
         wire = sum(map(len, payloads)) + len(payloads) * budget.packet_overhead
-        return EncodedUnit(payloads, views[-1].header.quality, wire, {"encode": time.perf_counter() - begun})
+        stages = {"encode": time.perf_counter() - begun}
+        return EncodedUnit(payloads, views[-1].header.quality, wire, stages, split_up.steps)
 
     def _views(self, pictures: Sequence[Picture], split_up: plan.Plan, budget: Budget) -> list[_View]:
-        """The views of a unit, coded side by side; all packets have equal shares."""
+        """The views of a unit. Those of one packet are coded side by side; a finer one gets what they leave."""
         preset = self._preset(split_up)
         most = budget.max_payload - HEADER_BYTES
-        share = min(budget.wire_bytes / split_up.packets - budget.packet_overhead - HEADER_BYTES, float(most))
+        rest = split_up.packets
+        left = budget.wire_bytes - rest * (budget.packet_overhead + HEADER_BYTES)
 
         def code(part: tuple[int, int, Mirror]) -> _View:
             needed, packets, mirror = part
             header = replace(self._header, mirror=mirror, needed=needed)
-            return self._view(pictures, header, packets, needed * share, needed * most, preset)
+            share = needed * min(left / rest, float(most))
+            return self._view(pictures, header, packets, share, needed * most, preset)
 
-        views = list(self._side_by_side(code, [(*part, self._next_mirror()) for part in split_up.parts]))
+        views: list[_View] = []
         for finer in self._layers:
-            coded = [view for view in views if (view.header.needed > 1) == finer]
+            parts = [(*part, self._next_mirror()) for part in split_up.parts if (part[0] > 1) == finer]
+            coded = list(self._side_by_side(code, parts))
             if coded:
                 self._layers[finer] = self._learn(coded)
+            rest -= sum(view.packets for view in coded)
+            left -= sum(
+                view.packets * math.ceil(len(view.fitted.data) / view.header.needed) for view in coded
+            )
+            views += coded
         return views
 
     def _learn(self, coded: Sequence[_View]) -> _Layer:

@@ -10,10 +10,10 @@ from common.codec import av1
 from common.video import Picture
 
 FULL, EMPTY = (
-    0.96,
-    0.87,
+    0.98,
+    0.91,
 )  # of the share: what is aimed at, what is good enough; what is left the next unit has
-TRIALS, MOST_TRIALS = 3, 6  # runs of the coder that are worth their time; those to make it fit at all
+TRIALS, MOST_TRIALS = 4, 6  # runs of the coder that are worth their time; those to make it fit at all
 
 
 @dataclass(frozen=True, slots=True)

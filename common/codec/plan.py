@@ -58,6 +58,12 @@ class Plan:
         parts = [(1, (self.views + i) // different) for i in range(different)]
         return parts + ([(self.needed, self.symbols)] if self.symbols else [])
 
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Numbers of leading packets that are of use: each view is, symbols are when there are enough of them."""
+        enough = range(self.views + self.needed, self.packets + 1) if self.symbols else ()
+        return (*range(1, self.views + 1), *enough)
+
 
 def choose(budget: Budget, pixels: int, weights: NDArray[np.float64]) -> Plan:
     """The plan with the best expected quality. `pixels` of a picture; `weights`: of each of LOSSES."""

@@ -15,9 +15,10 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from tests import channel
 from tests.bench.contestant import Arrived, Queue
-from tests.channel import Impairments, Purpose, uniform
+from tests.bench.link.draws import Purpose, uniform
+from tests.bench.link.impairments import Impairments
+from tests.bench.link.model import Link
 
 Kind = Literal["iid", "gilbert", "outage"]
 KINDS: tuple[Kind, ...] = ("iid", "gilbert", "outage")
@@ -35,17 +36,17 @@ class Weather(Protocol):
 
 @dataclass
 class PacketLoss:
-    """The link of the other tests (tests/channel.py), with loss alone."""
+    """The emulated link (tests/bench/link), with loss alone."""
 
     link: Impairments
     seed: int
 
     def __post_init__(self) -> None:
-        self._channel = channel.Channel(self.link, self.seed)
+        self._link = Link(self.link, self.seed)
 
     def arrives(self, at: float) -> bool:
         """See Weather."""
-        return bool(self._channel.transfer(b"", at))
+        return bool(self._link.transfer(b"", at))
 
 
 @dataclass

@@ -190,7 +190,7 @@ class Soak:
 
     def _sender(self, port: int) -> Child:
         rate = ("--rate.kbps", f"{self._args.kbps:g}")
-        return self._bench.sender(port, None, *rate, "--codec.backend", self._args.backend)
+        return self._bench.sender(port, None, *rate)
 
     def _watch(self, begun: float, until: float, ended: Collection[str] = ()) -> None:
         """Samples and polls until then."""

@@ -39,6 +39,8 @@ def demo(settings: Settings) -> int:
     say(
         f"semcast demo: {settings.source or 'rendered scene'}, {settings.size} at {settings.fps:g} fps, "
         f"{settings.rate_kbps:g} kbit/s on the wire, {settings.loss:.0%} of the packets lost"
+        + (f" in runs of {settings.burst:.3g}" if settings.burst is not None else "")
+        + (f", nothing at all for {settings.outage:g} s" if settings.outage else "")
     )
     try:
         source = run.prepare()
@@ -54,7 +56,7 @@ def demo(settings: Settings) -> int:
     began = time.monotonic()
     analysis = Analysis(run.files, settings)
     analysis.run()
-    summary = analysis.summary(measured | {"relay": run.relay_counts()})
+    summary = analysis.summary(measured | {"relay": run.relay_counts()}, run.outage)
     run.files.summary.write_text(json.dumps(summary, indent=2) + "\n")
     run.files.shown_video.unlink()  # large, and received.mp4 holds the same
     say(f"compared in {time.monotonic() - began:.1f} s\n")
@@ -87,6 +89,17 @@ def told(summary: dict[str, Any]) -> str:
         ("cpu", f"sender {cpu['sender']} %, receiver {cpu['receiver']} % of a core"),
         ("memory", f"sender {rss['sender']} MB, receiver {rss['receiver']} MB"),
     ]
+    if outage := summary.get("outage"):
+        again = outage["new_after_s"]
+        lines.insert(
+            2,
+            (
+                "outage",
+                f"{outage['seconds']:g} s: longest standstill {outage['longest_freeze_s']} s, "
+                + ("no new pictures" if again is None else f"new pictures {again} s")
+                + " after its end",
+            ),
+        )
     return "\n".join(f"  {name:8} {text}" for name, text in lines) + "\n"
 
 

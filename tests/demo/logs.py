@@ -75,8 +75,9 @@ def read_shown(path: Path) -> list[ShownLine]:
 
 
 def read_packets(path: Path) -> list[Packet]:
-    """The relay's --trace."""
-    return [Packet(line["at"], line["wire_bytes"], line["copies"]) for line in _lines(path)]
+    """The relay's --trace, of the way to the receiver alone."""
+    lines = (line for line in _lines(path) if line["way"] == "forward")
+    return [Packet(line["at"], line["wire_bytes"], line["copies"]) for line in lines]
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

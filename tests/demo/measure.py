@@ -111,8 +111,10 @@ class Change:
         return self.difference >= STILL
 
 
-def standstills(shown: Sequence[Change], sent: Sequence[Change], delay: float, end: float) -> list[float]:
-    """Lengths in seconds of the stretches in which the shown picture stood, though the sent one moved.
+def standstills(
+    shown: Sequence[Change], sent: Sequence[Change], delay: float, end: float
+) -> list[tuple[float, float]]:
+    """From when until when the shown picture stood, though the sent one moved.
 
     `shown` has a line for each tick, `sent` one for each frame at its capture; `delay` is how much later frames
     are shown than captured. The last stretch lasts until `end`.
@@ -121,7 +123,7 @@ def standstills(shown: Sequence[Change], sent: Sequence[Change], delay: float, e
         return []
     times = [shown[0].at, *(change.at for change in shown[1:] if change.moves), end]
     moved = [change.at + delay for change in sent if change.moves]
-    return [until - since for since, until in pairwise(times) if _any_inside(moved, since, until)]
+    return [stretch for stretch in pairwise(times) if _any_inside(moved, *stretch)]
 
 
 def _any_inside(times: Sequence[float], since: float, until: float) -> bool:
@@ -130,6 +132,34 @@ def _any_inside(times: Sequence[float], since: float, until: float) -> bool:
     return any(since + margin < time < until - margin for time in times)
 
 
-def frozen_seconds(lengths: Sequence[float]) -> float:
+def longest(stood: Sequence[tuple[float, float]]) -> float:
+    """The longest stretch in seconds, 0 without any."""
+    return max((until - since for since, until in stood), default=0.0)
+
+
+def frozen_seconds(stood: Sequence[tuple[float, float]]) -> float:
     """The sum of the stretches of at least FREEZE_S."""
-    return sum((length for length in lengths if length >= FREEZE_S), 0.0)
+    return sum((until - since for since, until in stood if until - since >= FREEZE_S), 0.0)
+
+
+def new_again(shown: Sequence[ShownLine], index: SentIndex, outage: Window) -> float | None:
+    """When the first picture was shown that was captured after the link broke off and of which something arrived."""
+    for line in shown:
+        sent = index.of(line.unit, line.offset)
+        if line.arrived > 0 and sent is not None and sent.captured_at >= outage.start:
+            return line.shown_at
+    return None
+
+
+def outage_figures(
+    outage: Window, window: Window, stood: Sequence[tuple[float, float]], again: float | None
+) -> dict[str, float | None]:
+    """What an outage did to the picture; `again`: see new_again."""
+    over = window.end if again is None else again
+    met = [(since, until) for since, until in stood if since < over and until > outage.start]
+    return {
+        "start_s": round(outage.start - window.start, 3),
+        "seconds": outage.seconds,
+        "longest_freeze_s": round(longest(met), 3),
+        "new_after_s": None if again is None else round(again - outage.end, 3),
+    }

@@ -162,7 +162,7 @@ class Analysis:
             before = picture
         return changes
 
-    def summary(self, measured: Mapping[str, Any]) -> dict[str, Any]:
+    def summary(self, measured: Mapping[str, Any], outage: Window | None = None) -> dict[str, Any]:
         """Everything of summary.json; `measured` holds what the running processes told."""
         window, ticks = self.window, self.ticks
         fresh = measure.fresh(ticks)
@@ -184,7 +184,7 @@ class Analysis:
             "frames_unmatched": sum(self.index.of(line.unit, line.offset) is None for line in fresh),
             "frames_concealed": sum(line.concealed for line in fresh),
             "frozen_seconds": round(measure.frozen_seconds(stood), 3),
-            "longest_freeze_s": round(max(stood, default=0.0), 3),
+            "longest_freeze_s": round(measure.longest(stood), 3),
             "longest_concealed_s": round(measure.longest_concealed(ticks, self.settings.fps), 3),
             "loss_observed": round(measure.loss(packets, window), 4),
             "wire_kbps": round(measure.wire_kbps(packets, window, unit_seconds), 2),
@@ -195,6 +195,9 @@ class Analysis:
                 zip(("received", "recovered", "imagined"), (round(float(s), 4) for s in shares), strict=True)
             ),
         }
+        if outage is not None:
+            again = measure.new_again(ticks, self.index, outage)
+            result["outage"] = measure.outage_figures(outage, window, stood, again)
         return {name: _without_nan(value) for name, value in (result | dict(measured)).items()}
 
 

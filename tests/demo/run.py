@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.bench.relay.client import ControlError, ask
 from tests.demo.live import HEADER, RX, TX, Instant, row
+from tests.demo.measure import Window
 from tests.demo.process import ROOT, Child, free_port
 from tests.demo.report import Files
 from tests.demo.scene import SEED, render
@@ -32,10 +35,12 @@ class DemoRun:
     def __init__(self, settings: Settings, say: Say) -> None:
         self.settings = settings
         self.files = Files(settings.out.resolve())
+        self.outage: Window | None = None
         self._say = say
         self._children: dict[str, Child] = {}
         self._sender_port = free_port(socket.SOCK_STREAM)
         self._receiver_port = free_port(socket.SOCK_STREAM)
+        self._control = ("127.0.0.1", free_port(socket.SOCK_STREAM))
         self._web_port = free_port(socket.SOCK_STREAM, settings.web_port)
 
     def prepare(self) -> str:
@@ -68,9 +73,16 @@ class DemoRun:
         """All three processes; returns when the first picture is on show. Raises DemoError."""
         settings, files = self.settings, self.files
         relay_port, receiver_port = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
-        relay = ["tests.relay", "--listen", f"127.0.0.1:{relay_port}", "--to", f"127.0.0.1:{receiver_port}"]
+        relay = [
+            "tests.bench.relay",
+            "--listen",
+            f"127.0.0.1:{relay_port}",
+            "--to",
+            f"127.0.0.1:{receiver_port}",
+        ]
         relay += ["--loss", str(settings.loss), "--seed", str(settings.seed), "--trace", str(files.trace)]
         relay += ["--delay-ms", str(settings.delay_ms), "--jitter-ms", str(settings.jitter_ms)]
+        relay += ["--control", "{}:{}".format(*self._control)]
         if settings.burst is not None:
             relay += ["--burst", str(settings.burst)]
         receiver = ["receiver", "--listen", f"127.0.0.1:{receiver_port}", "--key-file", str(files.key)]
@@ -126,13 +138,17 @@ class DemoRun:
     def measure(self) -> dict[str, Any]:
         """Waits until the window is over, telling figures each second; returns what the processes told."""
         seconds, started = self.settings.seconds, time.monotonic()
+        breaks = started + (seconds - self.settings.outage) / 2 if self.settings.outage else math.inf
         first = before = self._instant()
         daemons = ("sender", "receiver")
         cpu = {name: self._children[name].cpu_seconds() for name in daemons}
         self._say(HEADER)
         while time.monotonic() - started < seconds:
-            time.sleep(max(0.0, min(1.0, started + seconds - time.monotonic())))
+            time.sleep(max(0.0, min(1.0, min(started + seconds, breaks) - time.monotonic())))
             self.check()
+            if time.monotonic() >= breaks:
+                self._break_off()
+                breaks = math.inf
             now = self._instant()
             if now.at - before.at > 0.5:
                 self._say(row(now, before, started, seconds))
@@ -155,6 +171,16 @@ class DemoRun:
             "cpu_percent": {name: round(100 * used[name] / spent, 1) for name in daemons},
             "rss_mb": {name: round(self._children[name].peak_mb, 1) for name in daemons},
         }
+
+    def _break_off(self) -> None:
+        """The link is dead from now on for as long as the settings say."""
+        length = self.settings.outage
+        try:
+            ask(self._control, {"outage": length})
+        except (ControlError, OSError) as error:
+            raise DemoError(f"the relay did not take the outage: {error}") from None
+        self.outage = Window(time.time(), length)
+        self._say(f"    nothing gets through for {length:g} s")
 
     def _instant(self) -> Instant:
         return Instant(time.monotonic(), Figures.fetch(self._sender_port), Figures.fetch(self._receiver_port))

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from common.values import Size, parse_size
+from tests.bench.link.impairments import least_burst
 
 T = TypeVar("T")
 DEFAULT_SIZE = Size(256, 256)
+CHANNELS = ("iid", "gilbert")
+DEFAULT_BURST = 6.0
 LIVE_PREFIXES = ("/dev/", ":", "screen")
 
 
@@ -20,7 +23,7 @@ class DemoError(Exception):
 
 @dataclass(frozen=True)  # without slots: `of` reads the defaults from the class
 class Settings:
-    """One run. `source` None: the clip that the project renders itself."""
+    """One run. `source` None: the clip that the project renders itself. `burst` None: independent losses."""
 
     source: str | None = None
     loss: float = 0.5
@@ -30,6 +33,7 @@ class Settings:
     seconds: float = 20.0
     seed: int = 1
     burst: float | None = None
+    outage: float = 0.0
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
     web_port: int = 8080
@@ -54,19 +58,24 @@ class Settings:
             return value
 
         burst: float | None = None
+        loss = read("LOSS", cls.loss, float, lambda v: 0 <= v <= 1, "between 0 and 1")
+        seconds = read("DEMO_SECONDS", cls.seconds, float, lambda v: 2 <= v <= 86400, "at least 2 (seconds)")
+        burst = read("BURST", burst, float, lambda v: v is not None and v >= 1, "at least 1 (packets)")
+        channel = read("CHANNEL", "", str, lambda v: v in CHANNELS, " or ".join(CHANNELS))
         return cls(
             source=_source(environ.get("SOURCE", "").strip()),
-            loss=read("LOSS", cls.loss, float, lambda v: 0 <= v <= 1, "between 0 and 1"),
+            loss=loss,
             rate_kbps=read("RATE_KBPS", cls.rate_kbps, float, lambda v: 8 <= v < 1e6, "at least 8 (kbit/s)"),
             size=read("SIZE", cls.size, parse_size, lambda v: True, "WIDTHxHEIGHT, multiples of 16"),
             fps=read(
                 "FPS", cls.fps, float, lambda v: 1 <= v <= 60 and v % 0.25 == 0, "1 to 60 in steps of 0.25"
             ),
-            seconds=read(
-                "DEMO_SECONDS", cls.seconds, float, lambda v: 2 <= v <= 86400, "at least 2 (seconds)"
-            ),
+            seconds=seconds,
             seed=read("SEED", cls.seed, int, lambda v: True, "a whole number"),
-            burst=read("BURST", burst, float, lambda v: v is not None and v >= 1, "at least 1 (packets)"),
+            burst=_burst(channel, burst, loss),
+            outage=read(
+                "OUTAGE", cls.outage, float, lambda v: 0 <= v <= seconds / 2, "0 to half of DEMO_SECONDS"
+            ),
             delay_ms=read("DELAY_MS", cls.delay_ms, float, lambda v: 0 <= v <= 5000, "0 to 5000"),
             jitter_ms=read("JITTER_MS", cls.jitter_ms, float, lambda v: 0 <= v <= 5000, "0 to 5000"),
             web_port=read("WEB_PORT", cls.web_port, int, lambda v: 0 <= v < 65536, "a port number"),
@@ -78,7 +87,9 @@ class Settings:
         return {
             "source": self.source or "scene",
             "loss": self.loss,
+            "channel": "iid" if self.burst is None else "gilbert",
             "burst": self.burst,
+            "outage": self.outage,
             "delay_ms": self.delay_ms,
             "jitter_ms": self.jitter_ms,
             "rate_kbps": self.rate_kbps,
@@ -87,6 +98,15 @@ class Settings:
             "seconds": self.seconds,
             "seed": self.seed,
         }
+
+
+def _burst(channel: str, burst: float | None, loss: float) -> float | None:
+    """Mean run of losses, None for independent ones; without CHANNEL a BURST decides. Raises DemoError."""
+    if channel == "iid" and burst is not None:
+        raise DemoError("BURST: losses of CHANNEL=iid are independent; leave one of them out")
+    if channel == "gilbert" and burst is None and loss < 1:
+        return max(DEFAULT_BURST, least_burst(loss))
+    return burst
 
 
 def _source(text: str) -> str | None:

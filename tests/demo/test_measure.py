@@ -66,9 +66,10 @@ def test_loss_counts_packets_without_copies() -> None:
 
 def test_a_frozen_picture_counts_while_the_sent_one_moves() -> None:
     shown = changes("x" * 10 + "-" * 14 + "x" * 10)
-    lengths = measure.standstills(shown, changes("x" * 40), 0.2, end=3.4)
-    assert measure.frozen_seconds(lengths) == pytest.approx(1.5)
-    assert max(lengths) == pytest.approx(1.5)
+    stood = measure.standstills(shown, changes("x" * 40), 0.2, end=3.4)
+    assert measure.frozen_seconds(stood) == pytest.approx(1.5)
+    assert measure.longest(stood) == pytest.approx(1.5)
+    assert measure.longest([]) == 0
 
 
 def test_a_still_source_is_no_freeze() -> None:
@@ -79,8 +80,8 @@ def test_a_still_source_is_no_freeze() -> None:
 
 def test_a_gap_in_the_ticks_and_a_stop_at_the_end_are_freezes() -> None:
     shown = changes("x" * 5) + changes("x" * 5, start=2.4)
-    lengths = measure.standstills(shown, changes("x" * 60), 0.0, end=5.0)
-    assert measure.frozen_seconds(lengths) == pytest.approx(2.0 + 2.2)
+    stood = measure.standstills(shown, changes("x" * 60), 0.0, end=5.0)
+    assert measure.frozen_seconds(stood) == pytest.approx(2.0 + 2.2)
 
 
 def test_percentiles() -> None:
@@ -99,3 +100,19 @@ def test_longest_concealed_run() -> None:
     lines = [tick(n, 0, n % 4, 1.0 + n / 10) for n in range(8)]
     concealed = [replace(line, arrived=0.0) if line.number in (1, 3, 4, 5, 7) else line for line in lines]
     assert measure.longest_concealed(concealed, 10.0) == pytest.approx(0.3)
+
+
+def test_pictures_are_new_again_when_something_captured_after_the_break_arrives() -> None:
+    log, outage = sent(40), Window(100.8, 1.0)
+    lines = [tick(n, n // 4, n % 4, 100.5 + n / 10) for n in range(40)]
+    lost = [replace(line, arrived=0.0) if 2 <= line.unit <= 4 else line for line in lines]
+    assert measure.new_again(lost, SentIndex(log), outage) == pytest.approx(102.5)  # units 0 and 1 are older
+    assert measure.new_again(lost[:20], SentIndex(log), outage) is None
+
+
+def test_an_outage_is_charged_with_the_standstills_that_it_meets() -> None:
+    stood = [(100.0, 100.9), (101.0, 102.5), (103.0, 105.0)]
+    figures = measure.outage_figures(Window(101.0, 1.0), Window(100.0, 8.0), stood, 102.5)
+    assert figures == {"start_s": 1.0, "seconds": 1.0, "longest_freeze_s": 1.5, "new_after_s": 0.5}
+    never = measure.outage_figures(Window(101.0, 1.0), Window(100.0, 8.0), stood, None)
+    assert (never["longest_freeze_s"], never["new_after_s"]) == (2.0, None)

@@ -11,7 +11,7 @@ from tests.demo.settings import DemoError
 
 
 def test_an_ended_process_is_told_with_its_log(tmp_path: Path) -> None:
-    child = Child("relay", ["tests.relay", "--nonsense"], tmp_path / "log")
+    child = Child("relay", ["tests.bench.relay", "--nonsense"], tmp_path / "log")
     deadline = time.monotonic() + 20
     with pytest.raises(DemoError, match=r"relay ended with exit code 2:\n(.*\n)*.*--listen"):
         while time.monotonic() < deadline:
@@ -23,7 +23,7 @@ def test_an_ended_process_is_told_with_its_log(tmp_path: Path) -> None:
 def test_a_running_process_is_measured_and_stopped(tmp_path: Path) -> None:
     port = free_port(socket.SOCK_DGRAM)
     flags = ["--listen", f"127.0.0.1:{port}", "--to", "127.0.0.1:9"]
-    child = Child("relay", ["tests.relay", *flags], tmp_path / "log", tmp_path / "out")
+    child = Child("relay", ["tests.bench.relay", *flags], tmp_path / "log", tmp_path / "out")
     try:
         deadline = time.monotonic() + 20
         while child.cpu_seconds() < 0.03 and time.monotonic() < deadline:

@@ -25,13 +25,14 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             "FPS": "12.5",
             "DEMO_SECONDS": "8",
             "BURST": "20",
+            "OUTAGE": "2.5",
             "DEMO_OUT": str(tmp_path / "out"),
         }
     )
     assert settings.source == str(clip)
     assert (settings.loss, settings.rate_kbps, settings.fps, settings.seconds) == (0.9, 40.0, 12.5, 8.0)
     assert settings.size == Size(320, 176)
-    assert settings.burst == 20.0
+    assert (settings.burst, settings.outage) == (20.0, 2.5)
     assert settings.described()["size"] == "320x176"
 
 
@@ -52,6 +53,8 @@ def test_live_sources_are_passed_on(source: str) -> None:
         ("FPS", "0"),
         ("DEMO_SECONDS", "1"),
         ("BURST", "0.5"),
+        ("CHANNEL", "bursty"),
+        ("OUTAGE", "11"),
         ("SEED", "x"),
         ("SOURCE", "missing.mp4"),
     ],
@@ -59,3 +62,25 @@ def test_live_sources_are_passed_on(source: str) -> None:
 def test_mistakes_name_the_variable(name: str, text: str) -> None:
     with pytest.raises(DemoError, match=rf"^{name}: "):
         Settings.of({name: text})
+
+
+@pytest.mark.parametrize(
+    ("variables", "burst"),
+    [
+        ({"CHANNEL": "iid"}, None),
+        ({"CHANNEL": "gilbert"}, 6.0),
+        ({"CHANNEL": "gilbert", "BURST": "3"}, 3.0),
+        ({"BURST": "3"}, 3.0),
+        ({"CHANNEL": "gilbert", "LOSS": "0.95"}, pytest.approx(19.0)),  # the shortest runs that there are
+        ({"CHANNEL": "gilbert", "LOSS": "1"}, None),
+    ],
+)
+def test_losses_come_in_runs_when_asked_for(variables: dict[str, str], burst: float | None) -> None:
+    settings = Settings.of(variables)
+    assert settings.burst == burst
+    assert settings.described()["channel"] == ("iid" if burst is None else "gilbert")
+
+
+def test_runs_of_independent_losses_are_a_contradiction() -> None:
+    with pytest.raises(DemoError, match=r"^BURST: "):
+        Settings.of({"CHANNEL": "iid", "BURST": "3"})

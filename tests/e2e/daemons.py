@@ -57,7 +57,7 @@ class Bench:
         port = free_port(socket.SOCK_DGRAM)
         target = f"127.0.0.1:{self.udp_port}"
         return self._start(
-            "relay", "tests.relay", "--listen", f"127.0.0.1:{port}", "--to", target, *flags
+            "relay", "tests.bench.relay", "--listen", f"127.0.0.1:{port}", "--to", target, *flags
         ), port
 
     def _start(self, name: str, *arguments: str, output: Path | None = None) -> Child:

@@ -72,6 +72,21 @@ def test_a_run_leaves_videos_and_a_summary(tmp_path: Path) -> None:
     assert not (tmp_path / "shown.y4m").exists()
 
 
+def test_an_outage_is_survived_and_told(tmp_path: Path) -> None:
+    variables = {"OUTAGE": "1.5", "CHANNEL": "gilbert", "BURST": "2", "LOSS": "0.2", "SIZE": "128x128"}
+    with start(DEMO_SECONDS="5", DEMO_OUT=str(tmp_path), SOURCE="synthetic", **variables) as demo:
+        output, errors = demo.communicate()
+    assert (demo.returncode, errors) == (0, "")
+    assert "  outage   1.5 s: longest standstill " in output
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["settings"]["channel"] == "gilbert"
+    assert summary["relay"]["forward"]["outage"] > 5
+    outage = summary["outage"]
+    assert outage["start_s"] == pytest.approx(1.75, abs=0.7)  # a busy machine notices the first picture late
+    assert 0 <= outage["new_after_s"] < 2.0
+    assert summary["longest_concealed_s"] > 0.5
+
+
 def test_an_interrupted_run_leaves_no_process(tmp_path: Path) -> None:
     with start(DEMO_SECONDS="60", DEMO_OUT=str(tmp_path), SOURCE="synthetic") as demo:
         assert demo.stdout is not None

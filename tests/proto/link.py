@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count, cycle
 
-from proto.session import Arrival, Dropped, ReceiverEndpoint
+from proto.session import Event, ReceiverEndpoint
 
 PSK = bytes(range(32))
 UNIT_SECONDS = 4 / 15
@@ -22,7 +22,7 @@ class Link:
     pattern: Iterable[bool] = (True,)
     delay: Callable[[int], float] = lambda number: 0.0  # s, by packet number
     now: float = 50.0
-    events: list[Arrival | Dropped] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._survives = cycle(self.pattern)

@@ -62,7 +62,7 @@ def test_packets_have_the_promised_size_and_epoch_time_survives() -> None:
     packets = unit_packets(session, 5, count=1)
     assert [len(packet) for packet in packets] == [100 + OVERHEAD_BYTES]
     event = endpoint.receive(packets[0], now=1.0)
-    assert event == Arrival(session.session, LATENTS.id, 5, active=True, took_over=True)
+    assert event == Arrival(session.session, session.origin, LATENTS.id, 5, active=True, took_over=True)
     reassembler = endpoint.reassembler(LATENTS.id)
     assert reassembler is not None
     stamp = reassembler.timestamp(5)
@@ -78,8 +78,14 @@ def test_payloads_beyond_the_limit_are_refused_before_sealing() -> None:
     assert len(session.packets(1, 0, 0.0, [bytes(471)])[0]) == 500
     with pytest.raises(ValueError, match="payloads: at most 471 bytes each"):
         session.packets(1, 1, 0.0, [bytes(472)])
-    with pytest.raises(ValueError, match="stream 2 is not known"):
+    with pytest.raises(ValueError, match="stream 9 is not known"):
+        session.packets(9, 1, 0.0, [b""])
+    with pytest.raises(ValueError, match=r"stream 2 \(report\) does not run this way"):
         session.packets(2, 1, 0.0, [b""])
+    with pytest.raises(ValueError, match=r"stream 0 \(control\) carries no segments"):
+        session.packets(0, 1, 0.0, [b""])
+    with pytest.raises(ValueError, match="stream 1 carries segments"):
+        session.seal(1, b"")
     with pytest.raises(ValueError, match="datagram_limit"):
         SenderSession(PSK, datagram_limit=1473)
 
@@ -125,6 +131,8 @@ def test_authentic_packets_with_bad_content_are_counted() -> None:
     good = bytes(Segment(1, 0, 0, 2, 0, b""))
     for stream, body, expected in [
         (2, good, Reason.STREAM),
+        (9, good, Reason.STREAM),
+        (0, b"\x01", Reason.MALFORMED),
         (1, b"12345", Reason.SHORT),
         (1, bytes(6), Reason.MALFORMED),
     ]:
@@ -189,6 +197,6 @@ def test_memory_stays_bounded_whatever_a_key_holder_sends() -> None:
     assert len(endpoint._opener) <= crypto.REMEMBERED_SESSIONS
     assert all(
         len(reassembler.pending) <= 8
-        for session in endpoint._sessions.values()
+        for session in endpoint._origins
         for reassembler in session.streams.values()
     )

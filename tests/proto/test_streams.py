@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from proto.streams import LATENTS, STREAMS, DeliveryClass, StreamSpec, lookup
+from proto.streams import (
+    CLASSIC,
+    CONTROL,
+    LATENTS,
+    REPORT,
+    STREAMS,
+    DeliveryClass,
+    Direction,
+    StreamSpec,
+    lookup,
+)
 from proto.wire import Reason, WireError
 
 
@@ -22,6 +32,18 @@ def test_an_unknown_stream_is_a_wire_error() -> None:
     with pytest.raises(WireError, match="stream 63 is not known") as caught:
         lookup(63)
     assert caught.value.reason is Reason.STREAM
+
+
+def test_streams_run_one_way_or_both() -> None:
+    assert lookup(0) is CONTROL
+    assert lookup(0, Direction.BACK) is CONTROL
+    assert lookup(2, Direction.BACK) is REPORT
+    assert lookup(3) is CLASSIC
+    assert [spec.name for spec in STREAMS.values() if spec.segmented] == ["latents", "classic"]
+    for stream, direction in [(2, Direction.FORWARD), (1, Direction.BACK), (3, Direction.BACK)]:
+        with pytest.raises(WireError, match="does not run this way") as caught:
+            lookup(stream, direction)
+        assert caught.value.reason is Reason.STREAM
 
 
 def test_an_id_must_fit_into_six_bits() -> None:

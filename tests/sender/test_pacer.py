@@ -63,6 +63,28 @@ def test_a_hold_up_is_caught_up_in_order() -> None:
     assert pacer.take(99.0) == [b"d"]
 
 
+def test_a_slower_path_lets_less_leave_and_drops_the_rest() -> None:
+    """Four packets of 100 bytes on the wire over 0.4 s, then 4 kbit/s: 0.2 s each, so two more fit."""
+    pacer = Pacer(1.0)
+    pacer.submit([bytes(72)] * 4, 0.4, 10.0)
+    assert len(pacer.take(10.0)) == 1
+    pacer.slow(4.0, 10.05)
+    assert (pacer.waiting, pacer.dropped) == (2, 1)
+    assert len(pacer.take(10.11)) == 1
+    assert pacer.next_time() == pytest.approx(10.3)
+    pacer.submit([b"next"], 0.4, 10.2)
+    assert len(pacer.take(10.31)) == 1
+    assert pacer.next_time() == pytest.approx(10.5)
+
+
+def test_a_faster_path_changes_nothing_that_waits() -> None:
+    pacer = Pacer(1.0)
+    pacer.submit([bytes(72)] * 4, 0.4, 10.0)
+    pacer.slow(1000.0, 10.0)
+    assert pacer.dropped == 0
+    assert len(pacer.take(10.21)) == 3
+
+
 def test_an_empty_unit_is_nothing() -> None:
     pacer = Pacer()
     pacer.submit([], 0.4, 10.0)

@@ -19,7 +19,8 @@ from sender.packet_length.limit import (
     recommended_payload,
 )
 from sender.packet_length.loss import LossCount, MeasuredLoss, SymbolErrors
-from tests.channel import Channel, Impairments
+from tests.bench.link.impairments import Impairments
+from tests.bench.link.model import Link
 
 MOST = 1143
 counts = st.builds(
@@ -51,7 +52,7 @@ def independent(floor: float, per_byte: float, seed: int = 1) -> Callable[[int, 
 
 
 def in_runs(loss: float, burst: float, seed: int) -> Callable[[int, int], bool]:
-    channel = Channel(Impairments(loss=loss, burst=burst), seed)
+    channel = Link(Impairments(loss=loss, burst=burst), seed)
     return lambda number, _: bool(channel.transfer(b"", number))
 
 

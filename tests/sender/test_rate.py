@@ -67,3 +67,22 @@ def test_below_the_codecs_floor_only_what_fits_is_sent() -> None:
 def test_zero_rate_is_refused() -> None:
     with pytest.raises(ValueError, match="rate"):
         controller(0)
+
+
+def test_symbols_are_sent_in_sufficient_number_or_not_at_all() -> None:
+    """Two views, then symbols of which three are needed: 2, 5 or 6 packets are of use, 3 and 4 are not."""
+    rate = controller(30)  # 1000 bytes a unit
+    steps = (1, 2, 5, 6)
+    assert rate.admit([230] * 6, steps) == 2
+    assert rate.admit([190] * 7, (1, 2, 5, 6, 7)) == 5
+    assert rate.admit([150] * 6, steps) == 6
+    assert rate.admit([600] * 4, (3, 4)) == 3  # no view: what is of use, whatever it costs
+
+
+def test_a_new_target_holds_at_once() -> None:
+    rate = controller(60)
+    rate.set_target(15)
+    assert rate.share == pytest.approx(500.0)
+    assert rate.admit([250] * 8) == 2
+    with pytest.raises(ValueError, match="rate"):
+        rate.set_target(0)

@@ -154,7 +154,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("size", "share", "most_runs"), [((WIDTH, HEIGHT), 500, 2.0), ((352, 288), 1000, 1.6)]
+    ("size", "share", "most_runs"), [((WIDTH, HEIGHT), 500, 2.7), ((352, 288), 1000, 1.8)]
 )
 def test_the_next_units_of_a_scene_take_few_runs(
     runs: list[float], size: tuple[int, int], share: float, most_runs: float

@@ -205,3 +205,9 @@ def test_an_encoder_may_be_told_what_to_believe() -> None:
 @pytest.mark.parametrize("kbps", [30.0, 60.0, 120.0, 250.0, 500.0])
 def test_of_an_unknown_link_a_single_packet_may_be_all_that_arrives(pixels: int, kbps: float) -> None:
     assert choose(budget(kbps), pixels, FLAT).views >= 1
+
+
+def test_steps_are_the_numbers_of_leading_packets_that_are_of_use() -> None:
+    assert Plan(3, 1, 0, 500).steps == (1, 2, 3)
+    assert Plan(2, 3, 4, 500).steps == (1, 2, 5, 6)
+    assert Plan(0, 2, 3, 500).steps == (2, 3)

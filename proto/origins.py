@@ -1,0 +1,158 @@
+"""The senders that a receiver knows, one `Origin` for each run of each, and which of them is on show.
+
+README.md section 7. A run may change its keys; its streams do not notice. Pure, `now` in monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from proto.announce import Announcement
+from proto.crypto import Sealer
+from proto.keys import KeySchedule
+from proto.reassembler import Reassembler, Tally
+from proto.wire import Reason, WireError
+
+MAX_ORIGINS = 4  # with state at a time: the live one, its successor, and two that are fading
+TAKEOVER_SECONDS = 1.0  # the active origin keeps its place until it has been silent so long
+FORGET_SECONDS = 10.0  # an inactive origin that is silent so long is dropped
+OVERLAP_SECONDS = 10.0  # keys stay good so long after others have taken their place
+SUCCESSORS = 64  # sessions of an origin that are recognised ahead of the newest one seen
+
+Address = tuple[Any, ...]
+"""Where datagrams come from and go to; only compared and handed back."""
+
+
+@dataclass(slots=True)
+class TwoWay:
+    """A session by handshake, confirmed by a packet under its keys."""
+
+    session: bytes
+    sealer: Sealer  # receiver to sender
+    peer: bytes | None  # the sender's static public key, where keys are pinned
+
+
+@dataclass(slots=True, eq=False)
+class Origin:
+    """What the receiver keeps of one run of one sender."""
+
+    id: bytes  # its first session, as far as known
+    started: float  # receiver's monotonic time (s) of its first packet
+    last_seen: float  # of its last usable one
+    last_segment: float = 0.0  # of its last usable segment: what is announced, but not sent, is not shown
+    streams: dict[int, Reassembler] = field(default_factory=dict)
+    number: int = 0  # newest session without handshake
+    ahead: dict[bytes, int] = field(default_factory=dict)  # the numbers of those that may come, by their ids
+    renewed: float = 0.0  # when that took the place of another
+    announcement: Announcement | None = None  # the last one
+    announced_at: float | None = None
+    address: Address | None = None  # where its newest packet came from
+    credit: int = 0  # wire bytes received from there, less what was sent there unasked
+    two_way: TwoWay | None = None
+    old: TwoWay | None = None
+    old_until: float = 0.0
+
+
+class Origins:
+    """At most `limit` origins, of which one is active: the first to be heard until it falls silent."""
+
+    def __init__(
+        self, keys: KeySchedule, max_units: int, limit: int, tallies: defaultdict[int, Tally]
+    ) -> None:
+        self.active: Origin | None = None
+        self.takeovers = 0
+        self._keys = keys
+        self._max_units = max_units
+        self._limit = limit
+        self._tallies = tallies
+        self._known: dict[bytes, Origin] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __iter__(self) -> Iterator[Origin]:
+        return iter(self._known.values())
+
+    def get(self, origin: bytes) -> Origin | None:
+        """The state of an origin, if there is any."""
+        return self._known.get(origin)
+
+    def enter(self, origin: bytes, now: float) -> Origin:
+        """The state of an origin, made if need be. Raises WireError (session_limit)."""
+        found = self._known.get(origin)
+        if found is not None:
+            return found
+        if len(self._known) >= self._limit:
+            raise WireError(Reason.SESSION_LIMIT, f"{len(self._known)} senders are live")
+        found = self._known[origin] = Origin(origin, started=now, last_seen=now)
+        self._look_ahead(found)
+        return found
+
+    def forget(self, now: float) -> list[Origin]:
+        """Drop the inactive ones that have been silent; returns them."""
+        gone = [
+            origin
+            for origin in self._known.values()
+            if origin is not self.active and now - origin.last_seen >= FORGET_SECONDS
+        ]
+        for origin in gone:
+            del self._known[origin.id]
+        return gone
+
+    def trace(self, session: bytes) -> tuple[bytes, int]:
+        """Origin and number of a session without handshake that is new here: a known sender's next, or a sender's."""
+        for origin in self._known.values():
+            number = origin.ahead.get(session)
+            if number is not None:
+                return origin.id, number
+        return session, 0
+
+    def adopt(self, origin: bytes, number: int) -> tuple[bytes, Origin | None] | None:
+        """The sender says that its session `number` is of `origin`: join what was taken for two senders.
+
+        Returns the id under which the session had been known and what was dropped, None if there was nothing to do.
+        """
+        first = self._keys.session(origin, number)
+        stranger = self._known.get(first)
+        if number == 0 or stranger is None:
+            return None
+        other = self._known.get(origin)
+        if other is not None and stranger is not self.active:
+            stranger, other = other, stranger
+        self._known = {known.id: known for known in self if known is not stranger and known is not other}
+        stranger.id, stranger.number = origin, max(stranger.number, number)
+        self._known[origin] = stranger
+        self._look_ahead(stranger)
+        return first, other
+
+    def renew(self, origin: Origin, number: int, now: float) -> None:
+        """A packet of session `number` has come. Raises WireError (replayed) if its keys are out of date."""
+        if number > origin.number:
+            origin.number, origin.renewed = number, now
+            self._look_ahead(origin)
+        elif number < origin.number and now - origin.renewed >= OVERLAP_SECONDS:
+            raise WireError(Reason.REPLAYED, f"session {number} of this sender was succeeded long ago")
+
+    def _look_ahead(self, origin: Origin) -> None:
+        """Work the coming ids out once, so that recordings of many sessions cost no more than other packets."""
+        coming = range(origin.number + 1, min(origin.number + SUCCESSORS, 2**32 - 1) + 1)
+        origin.ahead = {self._keys.session(origin.id, number): number for number in coming}
+
+    def reassembler(self, origin: Origin, stream: int) -> Reassembler:
+        """The origin's reassembler of a stream, made if need be."""
+        found = origin.streams.get(stream)
+        if found is None:
+            found = origin.streams[stream] = Reassembler(self._max_units, self._tallies[stream])
+        return found
+
+    def settle(self, origin: Origin, now: float) -> bool:
+        """Make `origin` the active one if there is none, or the active one has fallen silent; tells whether it did."""
+        active = self.active
+        if active is origin or (active is not None and now - active.last_segment < TAKEOVER_SECONDS):
+            return False
+        self.active = origin
+        self.takeovers += 1
+        return True
