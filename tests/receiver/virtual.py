@@ -32,6 +32,7 @@ START = 1000.0
 
 ENCODE_S, TRANSIT_S, SPREAD = 0.03, 0.04, 0.75
 PICTURE = blank(16, 16)
+RUN = b"sender"
 TRUST = np.zeros((1, 1), np.uint8)
 
 
@@ -196,7 +197,7 @@ class VirtualReceiver:
         except WireError:
             return
         took_over, self._began = not self._began, True
-        self.player.arrived(Arrival(b"s" * 6, LATENTS.id, unit, True, took_over), 100, self.now)
+        self.player.arrived(Arrival(RUN, RUN, LATENTS.id, unit, True, took_over), 100, self.now)
 
     def _show(self, shown: Shown) -> None:
         latency = self.now - self.path.captured(shown.unit, shown.offset)
