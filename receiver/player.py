@@ -14,6 +14,7 @@ from proto.session import Arrival, ReceiverEndpoint
 from proto.streams import LATENTS
 from proto.wire import IP_UDP_BYTES
 from receiver.decode import Job, Outcome
+from receiver.delay import AUTOMATIC, DelayBounds
 from receiver.figures import Figures
 from receiver.play.base import Shown, SignalState
 from receiver.playout import Decode, Tick, Wait
@@ -42,12 +43,12 @@ class Player:
         describe: Describe,
         show: Callable[[Shown], None],
         *,
-        delay: float | None = None,
+        delay: DelayBounds = AUTOMATIC,
         lost_after: float,
         wall: WallClock,
         clock: Clock = monotonic,
     ) -> None:
-        """`delay`: playout delay in seconds (None: automatic); `lost_after`: seconds of silence; `clock`: monotonic."""
+        """`delay`: bounds of the playout delay; `lost_after`: seconds of silence; `clock`: monotonic seconds."""
         self.figures = Figures()
         self.shown = self.concealed = self.repeated = 0
         self.frozen_seconds = 0.0
@@ -164,6 +165,13 @@ class Player:
     def damaged(self) -> int:
         """Units at joining that could not be read."""
         return self._damaged_before + sum(p.damaged for p in (self.current, self._coming) if p is not None)
+
+    def set_delay(self, bounds: DelayBounds) -> None:
+        """Change the playout delay while playing: it moves there by and by, without a jump."""
+        self._delay = bounds
+        for program in (self.current, self._coming):
+            if program is not None:
+                program.bound_delay(bounds)
 
     def _plan(self, program: Program, now: float) -> float:
         step = program.plan(now)

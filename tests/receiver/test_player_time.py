@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from receiver.delay import MAX_DELAY_S
+from receiver.delay import AUTOMATIC, DelayBounds
 from receiver.play.base import SignalState
 from receiver.playout import MAX_READY_UNITS
 from tests.receiver.virtual import FPS, FRAMES, START, UNIT, Path, Seen, VirtualReceiver
@@ -101,6 +101,37 @@ def test_the_delay_is_as_before_a_second_after_a_stall(kind: str, stall: float) 
     assert min(gaps) > 0.75 / FPS  # what is late is dropped, not shown in a hurry
 
 
+@pytest.mark.parametrize("loss", [0.0, 0.5])
+@pytest.mark.parametrize("delay", [0.2, 0.6, 1.5, None])
+def test_another_delay_is_reached_without_a_jump(delay: float | None, loss: float) -> None:
+    receiver = VirtualReceiver(Path(jitter=JITTER, loss=loss, packets=8), 200, delay=DelayBounds.exactly(0.4))
+    receiver.run(20)
+    before = mean(receiver.latencies(15, 20))
+    receiver.player.set_delay(AUTOMATIC if delay is None else DelayBounds.exactly(delay))
+    receiver.run(50)
+    wanted = 0.27 if delay is None else delay
+    assert receiver.player.delay == pytest.approx(wanted, abs=0.01)
+    assert mean(receiver.latencies(45, 50)) - before == pytest.approx(wanted - 0.4, abs=0.02)
+    seen = receiver.between(15, 50)
+    assert steps(places(seen)) <= {0, 1}
+    assert not any(a.shown.repeated and b.shown.repeated for a, b in itertools.pairwise(seen))
+    gaps = [b.at - a.at for a, b in itertools.pairwise(seen)]
+    assert min(gaps) > 0.75 / FPS and max(gaps) < 1.25 / FPS
+    assert receiver.player.late_pictures == 0
+
+
+@pytest.mark.parametrize("jitter", [0.3, 0.6])
+def test_heavy_jitter_is_covered_within_seconds_and_never_beyond_the_maximum(jitter: float) -> None:
+    receiver = VirtualReceiver(Path(jitter=jitter), 240)
+    receiver.run(20)
+    late = receiver.tally.late
+    receiver.run(60)
+    assert (receiver.tally.late - late) / receiver.tally.received < 0.02
+    bounded = VirtualReceiver(Path(jitter=jitter), 240, delay=DelayBounds(0.0, 0.35))
+    bounded.run(60)
+    assert 0.3 < bounded.player.delay <= 0.35
+
+
 spans = st.lists(st.tuples(st.floats(0, 25), st.floats(0.01, 4)), max_size=4).map(
     lambda found: tuple((begin, begin + length) for begin, length in sorted(found))
 )
@@ -122,15 +153,22 @@ spans = st.lists(st.tuples(st.floats(0, 25), st.floats(0.01, 4)), max_size=4).ma
     stalls=spans,
     freezes=spans,
     decode_s=st.floats(0.001, 0.4),
+    highest=st.floats(0.05, 1.5),
+    change=st.one_of(st.none(), st.floats(0, 2)),
 )
 def test_nothing_ever_grows_and_time_always_goes_on(
     path: Path,
     stalls: tuple[tuple[float, float], ...],
     freezes: tuple[tuple[float, float], ...],
     decode_s: float,
+    highest: float,
+    change: float | None,
 ) -> None:
-    receiver = VirtualReceiver(path, 100, decode_s=decode_s, stalls=stalls, freezes=freezes)
+    receiver = VirtualReceiver(
+        path, 100, delay=DelayBounds(0.0, highest), decode_s=decode_s, stalls=stalls, freezes=freezes
+    )
     last_tick = 0.0
+    bound = max(highest, change or 0.0)
 
     def check() -> None:
         nonlocal last_tick
@@ -139,11 +177,14 @@ def test_nothing_ever_grows_and_time_always_goes_on(
         if playout is None or playout.next_tick == math.inf:
             return
         assert len(playout._ready) <= MAX_READY_UNITS * FRAMES
-        assert player.delay <= MAX_DELAY_S
+        assert player.delay <= bound + 1e-9
         assert playout.next_tick >= last_tick and playout.next_tick >= receiver.now
         last_tick = playout.next_tick
 
     receiver.after_step = check
+    receiver.run(15)
+    if change is not None:
+        receiver.player.set_delay(DelayBounds.exactly(change))
     receiver.run(35)
     shown = receiver.seen
     assert all(a.at < b.at for a, b in itertools.pairwise(shown))

@@ -22,6 +22,7 @@ from proto.session import Arrival, ReceiverEndpoint
 from proto.streams import LATENTS
 from proto.wire import TICK_SECONDS, WireError
 from receiver.decode import Job, Outcome
+from receiver.delay import AUTOMATIC, DelayBounds
 from receiver.play.base import Shown
 from receiver.player import Player
 
@@ -106,7 +107,7 @@ class VirtualReceiver:
         path: Path,
         units: int,
         *,
-        delay: float | None = None,
+        delay: DelayBounds = AUTOMATIC,
         decode_s: float = 0.02,
         stalls: tuple[tuple[float, float], ...] = (),
         freezes: tuple[tuple[float, float], ...] = (),
