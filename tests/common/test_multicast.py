@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from common.multicast import is_group, join, send_options
+from common.multicast import connected, is_group, join, send_options
 
 LO = "lo"
 GROUPS = {"239.195.7.1": socket.AF_INET, "ff15::7:1": socket.AF_INET6}
@@ -95,6 +95,16 @@ def test_every_member_gets_what_is_sent_once(group: str, interface: str) -> None
             member.setblocking(False)
             with pytest.raises(BlockingIOError):
                 member.recv(10)
+
+
+def test_a_connected_socket_sends_to_the_group(group: str, interface: str) -> None:
+    with bound(group, GROUPS[group]) as member:
+        join(member, group, interface)
+        with connected(group, member.getsockname()[1], WITHIN_HOST, interface) as speaker:
+            speaker.send(b"hello")
+            assert member.recv(10) == b"hello"
+    with pytest.raises(OSError):
+        connected(group, 5004, 1, "nowhere0")
 
 
 def test_one_who_has_not_joined_gets_nothing(group: str, interface: str) -> None:

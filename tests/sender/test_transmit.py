@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from common.multicast import join
 from common.service import ServiceError
 from common.values import Address
 from proto.crypto import Opener
@@ -35,11 +36,13 @@ def unit(number: int, packets: int, duration: float = 0.2) -> CodedUnit:
     return CodedUnit(number, cut, duration, packets * WIRE)
 
 
-def transmitter_to(address: Address, spread: float = 0.5, mode: Mode = Mode.ONE_WAY) -> Transmitter:
+def transmitter_to(
+    address: Address, spread: float = 0.5, mode: Mode = Mode.ONE_WAY, interface: str = ""
+) -> Transmitter:
     pacer: Pacer[Segment] = Pacer(spread)
     rate = RateController(60, 0.2, OVERHEAD_BYTES + IP_UDP_BYTES, 1000)
     control = Control(SenderSession(PSK, mode=mode), RateLimits(60.0), rate, pacer)
-    return Transmitter(address, pacer, control)
+    return Transmitter(address, pacer, control, interface=interface)
 
 
 class Tap:
@@ -139,6 +142,22 @@ async def test_an_unknown_host_is_one_clear_error() -> None:
     with pytest.raises(ServiceError, match=r"to: no such host: nowhere.invalid") as caught:
         await asyncio.wait_for(transmitter.run(), 20)
     assert caught.value.exit_code == 68
+
+
+async def test_a_group_is_sent_to() -> None:
+    group = "239.195.7.3"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as member:
+        member.bind((group, 0))
+        member.setblocking(False)
+        join(member, group, "lo")
+        transmitter = transmitter_to(Address(group, member.getsockname()[1]), 0.0, interface="lo")
+        task = asyncio.create_task(transmitter.run())
+        await asyncio.sleep(0.05)
+        transmitter.submit(unit(1, 1))
+        assert (await Tap(member).segment()).unit == 1
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def test_what_a_receiver_says_reaches_the_session_whoever_else_speaks(sink: socket.socket) -> None:
