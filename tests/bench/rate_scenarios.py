@@ -101,6 +101,11 @@ def carried(trace: Trace, begin: float, end: float) -> float:
     return sum(size for at, size in trace.carried if begin <= at < end) * 0.008 / (end - begin)
 
 
+def sent(trace: Trace, begin: float, end: float) -> float:
+    """kbit/s that were sent."""
+    return sum(size for at, size in trace.sent if begin <= at < end) * 0.008 / (end - begin)
+
+
 def target(trace: Trace, begin: float, end: float) -> list[float]:
     """Targets (kbit/s) in that time."""
     return [kbps for at, kbps in trace.target if begin <= at < end]
@@ -236,9 +241,20 @@ def _thin(flows: Sequence[Flow], forward: Link) -> Sequence[Check]:
     ]
 
 
+def _tight(flows: Sequence[Flow], forward: Link) -> Sequence[Check]:
+    trace = flows[0].trace
+    return [
+        Check("packets dropped, 20-60 s", 1 - carried(trace, 20, 60) / sent(trace, 20, 60), most=0.15),
+        Check("use of the capacity, 20-60 s", carried(trace, 20, 60) / 30, least=0.6),
+    ]
+
+
 def _fixed(flows: Sequence[Flow], forward: Link) -> Sequence[Check]:
     values = target(flows[0].trace, 0, 60)
-    return [Check("least and most target, kbit/s", min(values), least=60), Check("", max(values), most=60)]
+    return [
+        Check("least target, kbit/s", min(values), least=60),
+        Check("most target, kbit/s", max(values), most=60),
+    ]
 
 
 CAPPED = RateLimits(start=60.0, cap=200.0)
@@ -352,4 +368,5 @@ SCENARIOS = (
         RateLimits(12.0, safe=10.0),
     ),
     Scenario("o", "fixed rate on half of it", link(30), back(), _fixed, RateLimits(60.0, fixed=True)),
+    Scenario("p", "30 kbit/s, half of the first rate, queue of a packet", link(30, 0.15), back(), _tight),
 )
