@@ -78,7 +78,7 @@ class Feedback:
         self._last_at: float | None = None
         self._arrived_last = -math.inf
         self._window: deque[tuple[float, int, int, int, int]] = deque(maxlen=128)
-        self._report_loss = 0.5  # nothing is known of it
+        self._report_loss = 0.8  # nothing is known of it: be patient
 
     def sent(self, session: bytes, counter: int, wire_bytes: int, now: float) -> None:
         """A packet left. Counters rise within a session; a new session starts them again."""
