@@ -112,7 +112,7 @@ class Flow:
         self.feedback = Feedback()
         self._world, self._forward, self._back = world, forward, back
         self._random = random.Random(seed)
-        self._pacer = Pacer(spread)
+        self._pacer: Pacer[bytes] = Pacer(spread)
         self._rate = RateController(limits.start, UNIT_S, PACKET_OVERHEAD, max_payload())
         self._reporter = Reporter()
         self._session = seed.to_bytes(6, "big")[::-1]
@@ -174,9 +174,8 @@ class Flow:
         mask = self._arrived.get(unit)
         if mask is not None:
             mask[data[4]] = True
-        self._reporter.packet(
-            self._session, counter, len(data) + IP_UDP_BYTES, now + CLOCK_OFFSET, unit * UNIT_S
-        )
+        self._reporter.packet(self._session, counter, len(data) + IP_UDP_BYTES, now + CLOCK_OFFSET)
+        self._reporter.media(unit * UNIT_S, now + CLOCK_OFFSET)
 
     def _close(self, unit: int) -> None:
         mask = self._arrived.pop(unit)
