@@ -61,12 +61,12 @@ def test_without_loss_the_scene_is_recognised(bench: Bench) -> None:
     sender = bench.sender()
     bench.wait_shown(60)
     assert [bench.stop(child) for child in (sender, receiver)] == [0, 0]
-    line = bench.shown()[40]
+    line = next(line for line in bench.shown()[30:] if not line.concealed)  # a busy machine may be late
     with av.open(str(bench.folder / "shown.y4m")) as video:
         pictures = [
             np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8) for frame in video.decode(video=0)
         ]
-    luma = planes(pictures[40])[0].astype(int)
+    luma = planes(pictures[line.number])[0].astype(int)
     scene = SyntheticScene(256, 256, 15)
     sent = 4 * line.unit + line.offset
     error = {n: np.abs(planes(scene.picture(n))[0] - luma).mean() for n in (sent, sent + 15, sent - 15)}
@@ -105,7 +105,7 @@ def test_replayed_packets_are_refused(bench: Bench) -> None:
         tap.bind(("127.0.0.1", 0))
         tap.settimeout(30.0)
         receiver = bench.receiver()
-        sender = bench.sender(tap.getsockname()[1])
+        sender = bench.sender(tap.getsockname()[1], None, "--session.mode", "one-way")  # no handshakes
         captured = []
         for _ in range(60):
             captured.append(tap.recv(2000))
@@ -127,10 +127,9 @@ def test_a_restarted_sender_is_shown_again(bench: Bench) -> None:
     bench.wait_shown(30)
     assert bench.stop(first) == 0
     bench.wait("the loss of the signal", lambda: bench.figures().get(RX + "signal_state", state="lost") == 1)
-    silent = len(bench.shown())
     bench.sender()
     bench.wait("the new sender", lambda: bench.figures().get(RX + "takeovers_total") == 2)
-    bench.wait_shown(silent + 45)
+    bench.wait_shown(len(bench.shown()) + 30)
     latest = fresh(bench.shown()[-15:])
     assert sum(not line.concealed for line in latest) >= 12
     assert bench.figures().get(RX + "signal_state", state="live") == 1
