@@ -42,14 +42,12 @@ class ClassicDecoder:
         self._last, self._seen, self._missed = picture, True, 0
 
     def decode(self, received: Segments | None) -> DecodedUnit:
-        """See UnitDecoder.decode. A damaged unit leaves no reference behind: CodecError until the next key unit is
-        the caller's to conceal. Before anything arrived there is no geometry: CodecError."""
+        """See UnitDecoder.decode. Before anything arrived there is no geometry: CodecError.
+
+        Chain and link tell whether the reference is there, so to conceal in between, or to refuse a unit before it
+        reached the coder, loses nothing."""
         begun = time.perf_counter()
-        try:
-            unit = parse_unit(received) if received else None
-        except CodecError:
-            self._decoder = None
-            raise
+        unit = parse_unit(received) if received else None
         if unit is None and self._header is None:
             raise CodecError("unit: nothing has arrived yet, so its geometry is unknown")
         header, data = unit or (self._header, None)
@@ -60,8 +58,6 @@ class ClassicDecoder:
         done = time.perf_counter()
         if pictures is None:
             self._missed += 1
-            if data is None:
-                self._decoder = None
             pictures = self._held()
         else:
             self._missed, self._seen, self._last = 0, True, pictures[-1]
@@ -81,7 +77,6 @@ class ClassicDecoder:
         if header.key:
             self._decoder = Decoder(*coded_size(header.view))
         elif self._decoder is None or here != self._next:
-            self._decoder = None
             return None
         decoder, self._decoder = self._decoder, None  # of no more use after an error
         assert decoder is not None
