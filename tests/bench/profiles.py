@@ -1,8 +1,8 @@
 """Where `classic` looks better than `resilient`: python -m tests.bench.profiles --clips FILE|DIR ... [--out FILE.json]
 
 Each clip, cut to --size, through the links of the loss sweep with reports (100 ms), at each wire rate and loss: PSNR,
-MS-SSIM and the share of frozen pictures, from the second second on. Thresholds of sender/profile.py come from this table; so they are measured on
-training clips, never on those that results are told of.
+MS-SSIM and the share of frozen pictures, from the second second on. Thresholds of sender/profile.py come from this
+table; so they are measured on training clips, never on those that results are told of.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How well the rate is held: true wire rate of every 4 s window, as a share of the target.
 
-`python -m tests.bench.rate_hold [--profile classic] [--size 256x256] [--kbps 10 30 60 250]`: offline, real encoder and rate
-control, on the synthetic scene, on noise, and on a grey picture that becomes the scene."""
+`python -m tests.bench.rate_hold [--profile classic] [--size 256x256] [--kbps 10 30 60 250]`: offline, real encoder and
+rate control, on the synthetic scene, on noise, and on a grey picture that becomes the scene."""
 
 from __future__ import annotations
 

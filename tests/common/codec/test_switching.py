@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from common.codec.base import RECEIVED, CodecError, DecodedUnit
+from common.codec.base import RECEIVED, CodecError, DecodedUnit, EncodedUnit
 from common.codec.classic.header import ClassicHeader
 from common.codec.effort import Effort
 from common.codec.header import CodecHeader
@@ -31,7 +31,8 @@ def run(
 ) -> tuple[list[DecodedUnit], SwitchingEncoder]:
     """Each unit in its profile; reports are back two units later."""
     encoder = create_switching_encoder(WIDTH, HEIGHT, FPS, Effort(0.05))
-    out, sent = [], []
+    out: list[DecodedUnit] = []
+    sent: list[EncodedUnit] = []
     for unit, profile in enumerate(profiles):
         if unit >= 2:
             encoder.report(unit - 2, [unit - 2 not in lost] * len(sent[unit - 2].payloads))

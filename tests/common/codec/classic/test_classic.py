@@ -145,7 +145,7 @@ def test_a_cut_begins_anew_and_fits() -> None:
 def test_a_lost_unit_is_held_until_the_next_key_unit(lost: int) -> None:
     coder, decoder = encoder(), ClassicDecoder()
     units: list[EncodedUnit] = []
-    shown = []
+    shown: list[Picture] = []
     for number in range(8):
         if number == lost + 2:  # the report is back
             coder.report(lost, [False] * len(units[lost].payloads))
