@@ -107,7 +107,7 @@ class ClassicEncoder:
             coded, shape = self._begin(pictures, shape, budget)
         assert self._group is not None
         data = bytes(Body(_quality(self._group.quantiser), coded))
-        shape = protection.shrink_to(shape, len(data), budget.packet_overhead, weights)
+        shape = protection.fit_to(shape, len(data), budget.packet_overhead, weights)
         header = replace(self._header, shrink=self._shrink, chain=self._chain % 256, link=self._link)
         payloads = [
             bytes(replace(header, needed=shape.needed, index=index)) + symbol
@@ -164,8 +164,7 @@ class ClassicEncoder:
         size = body.cost(found.coded)
         if size > shape.room:  # below the floor of the codec: as little as can be, and larger than asked for
             symbol = max(shape.symbol, min(budget.max_payload - HEADER_BYTES, -(-size // shape.needed)))
-            needed = -(-size // symbol)
-            shape = protection.Shape(needed, max(needed, shape.count), symbol, shape.failure)
+            shape = protection.Shape(shape.needed, shape.count, symbol, shape.failure)
         self._group, self._quantiser = found.group, float(min(COARSEST, found.key))
         self._chain, self._link, self._key_wanted = self._chain + 1, 0, False
         return found.coded, shape

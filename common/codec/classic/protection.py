@@ -88,21 +88,24 @@ def choose(budget: Budget, weights: Table, target: float = TARGET) -> Shape:
     return Shape(int(k) + 1, int(n) + 1, int(symbol[k, n]), float(failure[k, n]))
 
 
-def shrink_to(shape: Shape, size: int, overhead: int, weights: Table) -> Shape:
+def fit_to(shape: Shape, size: int, overhead: int, weights: Table) -> Shape:
     """The cheapest shape on the wire for a unit that has become `size` bytes, no likelier to be lost than `shape`
-    or TARGET, with symbols no larger."""
+    or TARGET, with symbols no larger; more of them where the unit is a little larger than its room. Raises ValueError
+    where it would need more than MAX_NEEDED."""
     failure = failures(weights)
     most = max(TARGET, shape.failure)
-    best, least = shape, math.inf
-    for needed in range(1, shape.needed + 1):
-        symbol = -(-size // needed)
-        if symbol > shape.symbol:
-            continue
-        limit = min(int(needed * (1 + MOST_OVERHEAD)), shape.count)
+    least_needed = -(-size // shape.symbol)
+    more = max(0, least_needed - shape.needed)
+    if shape.needed + more > MAX_NEEDED:
+        raise ValueError(f"max_payload: its bytes are too few for a unit of {size}")
+    last = min(shape.count + more, MAX_SYMBOLS)
+    best, least = Shape(shape.needed + more, last, -(-size // (shape.needed + more)), shape.failure), math.inf
+    for needed in range(least_needed, shape.needed + more + 1):
+        limit = max(needed, min(int(needed * (1 + MOST_OVERHEAD)), last))
         enough = np.flatnonzero(failure[needed - 1, needed - 1 : limit] <= most)
         if not enough.size:
             continue
-        count = needed + int(enough[0])
+        count, symbol = needed + int(enough[0]), -(-size // needed)
         wire = count * (symbol + HEADER_BYTES + overhead)
         if wire < least:
             best, least = Shape(needed, count, symbol, float(failure[needed - 1, count - 1])), wire

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +11,8 @@ from hypothesis import strategies as st
 
 from common.codec.base import Budget
 from common.codec.classic import erasure
-from common.codec.classic.header import HEADER_BYTES
-from common.codec.classic.protection import LOSSES, MOST_OVERHEAD, TARGET, Belief, choose, failures, shrink_to
+from common.codec.classic.header import HEADER_BYTES, MAX_NEEDED, MAX_SYMBOLS
+from common.codec.classic.protection import LOSSES, MOST_OVERHEAD, TARGET, Belief, choose, failures, fit_to
 
 
 def sure(loss: float) -> np.ndarray:
@@ -53,11 +55,28 @@ def test_a_smaller_unit_costs_less_and_is_as_safe(wire: float, which: int, share
     weights = sure(LOSSES[which])
     shape = choose(budget(wire), weights)
     size = max(1, int(share * shape.room))
-    smaller = shrink_to(shape, size, 57, weights)
+    smaller = fit_to(shape, size, 57, weights)
     assert smaller.room >= size and smaller.failure <= max(TARGET, shape.failure)
     assert smaller.count * (smaller.symbol + HEADER_BYTES + 57) <= shape.count * (
         shape.symbol + HEADER_BYTES + 57
     )
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.floats(300, 60_000), st.integers(0, len(LOSSES) - 1), st.floats(1.0, 2.0))
+def test_a_unit_larger_than_its_room_gets_more_symbols_not_larger_ones(
+    wire: float, which: int, share: float
+) -> None:
+    weights = sure(LOSSES[which])
+    shape = choose(budget(wire), weights)
+    size = math.ceil(share * shape.room)
+    try:
+        larger = fit_to(shape, size, 57, weights)
+    except ValueError:
+        assert size > MAX_NEEDED * shape.symbol
+        return
+    assert larger.room >= size and larger.symbol <= shape.symbol
+    assert 1 <= larger.needed <= larger.count <= MAX_SYMBOLS
 
 
 def test_no_room_for_a_header_is_refused() -> None:
