@@ -20,7 +20,7 @@ from common.video import Picture
 
 REPORTED_UNITS = 64  # units back that a report may tell of
 HEARD_SECONDS = 2.0  # after a report for so long the receiver is taken to tell of what it lacks
-KEY_SECONDS = (3.0, 12.0)  # from key unit to key unit at most: without reports, with them
+KEY_SECONDS = (3.0, 6.0)  # from key unit to key unit at most: without reports, with them
 KEY_GAP_SECONDS = 0.5  # from key unit to key unit at least
 RESIZE_SECONDS = 2.0  # likewise where nothing but the size of the coded pictures asks for one
 MISFIT = 1.03  # a unit this much over its room is coded anew as a key unit

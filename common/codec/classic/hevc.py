@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
 
 import av
 import numpy as np
 from av.filter import Graph
 
 from common.codec.base import CodecError
-from common.video import Picture, picture_size, to_video_frame
+from common.video import Picture, to_video_frame
 
 FINEST, COARSEST = 8, 51  # quantisers
 NEUTRAL = 30  # quantiser of a picture without an offset
@@ -45,18 +44,20 @@ class Coder:
         coder.thread_count = 1
         coder.options = {"preset": preset, "tune": "zerolatency", "x265-params": PARAMS}
         self._coder, self._count = coder, 0
+        self._size, self._filters = (width, height), dict[int, _Filter]()
 
     def encode(self, picture: Picture, quantiser: int) -> bytes:
         """The next picture as one access unit, with parameter sets before the first."""
         frame = to_video_frame(picture, pts=self._count, time_base=Fraction(1, 15))
         self._count += 1
-        packets = self._coder.encode(_offset(*picture_size(picture), quantiser - NEUTRAL)(frame))
+        if quantiser not in self._filters:
+            self._filters[quantiser] = _offset(*self._size, quantiser - NEUTRAL)
+        packets = self._coder.encode(self._filters[quantiser](frame))
         if len(packets) != 1:
             raise RuntimeError(f"x265 gave {len(packets)} access units for a picture")
         return bytes(packets[0])
 
 
-@lru_cache(maxsize=4 * (COARSEST - FINEST + 1))
 def _offset(width: int, height: int, offset: int) -> _Filter:
     """Marks the whole picture as a region with an offset to the quantiser."""
     graph = Graph()
