@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 RESILIENT, CLASSIC = "resilient", "classic"
 MINUTE = 60.0
-LEAST_KBPS = 100.0
+LEAST_KBPS = 150.0
 MEASURED = 256 * 256 * 15.0  # luma samples a second of the video that the rules were measured with
 
 

@@ -11,7 +11,7 @@ from common.codec.base import Budget, EncodedUnit
 from common.codec.classic import body, erasure, protection
 from common.codec.classic.body import Body
 from common.codec.classic.group import Group, Search
-from common.codec.classic.header import HEADER_BYTES, LAST_LINK, ClassicHeader
+from common.codec.classic.header import LAST_LINK, ClassicHeader
 from common.codec.classic.hevc import COARSEST, FINEST
 from common.codec.effort import Effort
 from common.codec.header import FRAMES, QUALITIES, SHRINKS
@@ -104,10 +104,10 @@ class ClassicEncoder:
         shape = protection.choose(budget, weights)
         coded = None if self._key_due() else self._go_on(pictures, shape.room)
         if coded is None:
-            coded, shape = self._begin(pictures, shape, budget)
+            coded = self._begin(pictures, shape.room)
         assert self._group is not None
         data = bytes(Body(_quality(self._group.quantiser), coded))
-        shape = protection.fit_to(shape, len(data), budget.packet_overhead, weights)
+        shape = protection.fit_to(shape, len(data), budget, weights)
         header = replace(self._header, shrink=self._shrink, chain=self._chain % 256, link=self._link)
         payloads = [
             bytes(replace(header, needed=shape.needed, index=index)) + symbol
@@ -145,10 +145,8 @@ class ClassicEncoder:
         coded = self._group.follow(take(pictures, replace(self._header, shrink=self._shrink).view), room)
         return coded if body.cost(coded) <= MISFIT * room else None
 
-    def _begin(
-        self, pictures: Sequence[Picture], shape: protection.Shape, budget: Budget
-    ) -> tuple[tuple[bytes, ...], protection.Shape]:
-        """A key unit, of smaller pictures where it has no room."""
+    def _begin(self, pictures: Sequence[Picture], room: int) -> tuple[bytes, ...]:
+        """A key unit, of smaller pictures where it has no room; below the floor of the codec larger than asked for."""
         if self._group is not None and (better := self._better_shrink()) != self._shrink:
             self._quantiser += SMALLER if better < self._shrink else -SMALLER
             self._shrink = better
@@ -156,18 +154,14 @@ class ClassicEncoder:
             header = replace(self._header, shrink=self._shrink).view
             preset = PRESETS[self._effort.preset(math.prod(coded_size(header)), 1, self._header.fps)]
             search = Search(take(pictures, header), preset)
-            found = search.run(shape.room, self._quantiser)
-            if body.cost(found.coded) <= shape.room or not self._can_shrink():
+            found = search.run(room, self._quantiser)
+            if body.cost(found.coded) <= room or not self._can_shrink():
                 break
             self._shrink *= 2
             self._quantiser = max(FINEST, self._quantiser - SMALLER)
-        size = body.cost(found.coded)
-        if size > shape.room:  # below the floor of the codec: as little as can be, and larger than asked for
-            symbol = max(shape.symbol, min(budget.max_payload - HEADER_BYTES, -(-size // shape.needed)))
-            shape = protection.Shape(shape.needed, shape.count, symbol, shape.failure)
         self._group, self._quantiser = found.group, float(min(COARSEST, found.key))
         self._chain, self._link, self._key_wanted = self._chain + 1, 0, False
-        return found.coded, shape
+        return found.coded
 
     def _can_shrink(self) -> bool:
         """Whether pictures of half the sides would be smaller ones."""

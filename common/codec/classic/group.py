@@ -12,7 +12,7 @@ from common.codec.classic.quantiser import Pictures
 from common.video import Picture, picture_size
 
 FULL, ENOUGH = 0.95, 0.85  # of the room: what is aimed at, what is good enough
-CAREFUL = 0.8  # likewise of what is left for the last picture: nothing comes after it that could make it up
+CAREFUL = 0.7  # likewise of what is left for the last picture: nothing comes after it that could make it up
 MOST_TRIALS = 6  # runs of the coder for a key unit
 TRIALS = 4  # those that are worth their time once it fits
 KEY_HALVING = 7.0  # steps of the quantiser that halve a key unit

@@ -88,13 +88,14 @@ def choose(budget: Budget, weights: Table, target: float = TARGET) -> Shape:
     return Shape(int(k) + 1, int(n) + 1, int(symbol[k, n]), float(failure[k, n]))
 
 
-def fit_to(shape: Shape, size: int, overhead: int, weights: Table) -> Shape:
+def fit_to(shape: Shape, size: int, budget: Budget, weights: Table) -> Shape:
     """The cheapest shape on the wire for a unit that has become `size` bytes, no likelier to be lost than `shape`
-    or TARGET, with symbols no larger; more of them where the unit is a little larger than its room. Raises ValueError
-    where it would need more than MAX_NEEDED."""
+    or TARGET. One that is larger than its room gets larger symbols, or more where a packet has no room for them.
+    Raises ValueError where it would need more than MAX_NEEDED."""
     failure = failures(weights)
     most = max(TARGET, shape.failure)
-    least_needed = -(-size // shape.symbol)
+    largest = min(budget.max_payload - HEADER_BYTES, max(shape.symbol, -(-size // shape.needed)))
+    least_needed = -(-size // largest)
     more = max(0, least_needed - shape.needed)
     if shape.needed + more > MAX_NEEDED:
         raise ValueError(f"max_payload: its bytes are too few for a unit of {size}")
@@ -106,7 +107,7 @@ def fit_to(shape: Shape, size: int, overhead: int, weights: Table) -> Shape:
         if not enough.size:
             continue
         count, symbol = needed + int(enough[0]), -(-size // needed)
-        wire = count * (symbol + HEADER_BYTES + overhead)
+        wire = count * (symbol + HEADER_BYTES + budget.packet_overhead)
         if wire < least:
             best, least = Shape(needed, count, symbol, float(failure[needed - 1, count - 1])), wire
     return best

@@ -9,8 +9,8 @@ from common.codec.classic.hevc import COARSEST, FINEST
 
 HALVING = 6.0  # steps that halve the bytes, about
 WINDOW = 4  # pictures that the next are expected to be like
-NEWEST = 0.4  # how much the last picture counts where it was harder than those before
-BACK = 4.0  # steps by which a picture may be finer than the one before
+NEWEST = 0.8  # how much the last picture counts where it was harder than those before
+BACK = 2.0  # steps by which a picture may be finer than the one before
 
 
 class Pictures:
