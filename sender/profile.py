@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 RESILIENT, CLASSIC = "resilient", "classic"
 MINUTE = 60.0
-LEAST_KBPS = 150.0
+LEAST_KBPS = 120.0
 MEASURED = 256 * 256 * 15.0  # luma samples a second of the video that the rules were measured with
 
 
@@ -35,9 +35,7 @@ class Link:
 class Rules:
     """Thresholds. What lies between one to enter and one to leave keeps the profile as it is."""
 
-    least_kbps: float = (
-        100.0  # below this `resilient` looks as good or better at every loss, at 256x256 and 15 frames/s
-    )
+    least_kbps: float = 100.0  # below about this `resilient` looks better at most losses
     kbps_margin: float = 0.15  # by which the rate must be above it to enter
     enter_loss: float = 0.10
     leave_loss: float = 0.20
