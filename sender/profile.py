@@ -35,7 +35,7 @@ class Link:
 class Rules:
     """Thresholds. What lies between one to enter and one to leave keeps the profile as it is."""
 
-    least_kbps: float = 100.0  # below about this `resilient` looks better at most losses
+    least_kbps: float = LEAST_KBPS  # below about this `resilient` looks better at most losses
     kbps_margin: float = 0.15  # by which the rate must be above it to enter
     enter_loss: float = 0.10
     leave_loss: float = 0.20
