@@ -10,10 +10,11 @@ from common.codec.base import IMAGINED, RECEIVED, RECOVERED, CodecError, Decoded
 from common.codec.compose import Draft, Last, compose
 from common.codec.header import FRAMES, CodecHeader
 from common.codec.parse import parse_unit
-from common.codec.pictures import Planes, join, to_bytes, to_values
+from common.codec.pictures import Planes, join, split, to_bytes, to_values
 from common.codec.view import put
 from common.codec.weights import ModelFiles
 from common.runtime import base as runtime
+from common.video import Picture
 
 GREY = 128.0
 RECOVERED_SECONDS = 1.0  # that the network makes up for what does not arrive; after that the picture stays
@@ -57,6 +58,14 @@ class ResilientDecoder:
         return DecodedUnit(
             join(planes), blocks, arrived, blocks.size, header.fps, headers[-1].quality, stages
         )
+
+    def adopt(self, before: Picture, last: Picture) -> None:
+        """Take the two pictures that another decoder has shown last as what was before."""
+        planes = split([before, last])
+        self._before, self._last = (
+            Last(planes.luma[i].astype(np.float32), planes.chroma[i].astype(np.float32)) for i in (0, 1)
+        )
+        self._missed, self._seen = 0, True
 
     def _begin(self, header: CodecHeader) -> None:
         """A new size is a new start."""

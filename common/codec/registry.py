@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+
 from common.codec.base import CodecError, StreamInfo, UnitDecoder, UnitEncoder
+from common.codec.classic.decoder import ClassicDecoder
+from common.codec.classic.encoder import ClassicEncoder
+from common.codec.classic.header import MODEL, ClassicHeader
 from common.codec.decoder import ResilientDecoder
 from common.codec.effort import Effort
 from common.codec.encoder import ResilientEncoder
-from common.codec.header import CodecHeader
+from common.codec.header import FRAMES, CodecHeader
+from common.codec.switching import CLASSIC, RESILIENT, SwitchingDecoder, SwitchingEncoder
 from common.codec.weights import load_model
 
-PROFILES = ("resilient",)
+PROFILES = (RESILIENT, CLASSIC)
+NEURAL = (RESILIENT,)  # those with a network, which runs on a backend
 
 
 def create_encoder(
@@ -19,23 +26,48 @@ def create_encoder(
 
     Raises ValueError for an unknown profile or size, WeightsError."""
     _check(profile)
-    return ResilientEncoder(load_model(profile).model_id, width, height, fps, effort)
+    if profile == CLASSIC:
+        return ClassicEncoder(width, height, fps, effort)
+    return _resilient_encoder(width, height, fps, effort)
+
+
+def create_switching_encoder(
+    width: int, height: int, fps: float, effort: Effort | None = None
+) -> SwitchingEncoder:
+    """Encoder that may change the profile with any unit; it begins with the first of PROFILES. Raises as above."""
+    own = copy.copy(effort)  # each learns how long its own coder takes
+    return SwitchingEncoder(
+        _resilient_encoder(width, height, fps, effort), ClassicEncoder(width, height, fps, own)
+    )
 
 
 def create_decoder(profile: str, backend: str = "auto", threads: int = 1) -> UnitDecoder:
     """Decoder of a profile. Raises ValueError for an unknown profile, BackendError, WeightsError."""
     _check(profile)
+    if profile == CLASSIC:
+        return ClassicDecoder()
     return ResilientDecoder(load_model(profile), backend, threads)
+
+
+def create_switching_decoder(backend: str = "auto", threads: int = 1) -> SwitchingDecoder:
+    """Decoder of any profile, and of streams that change it. Raises BackendError, WeightsError."""
+    return SwitchingDecoder(ResilientDecoder(load_model(RESILIENT), backend, threads), ClassicDecoder())
 
 
 def describe(payload: bytes) -> StreamInfo:
     """Geometry and profile that a payload announces. Raises CodecError."""
+    if payload and payload[0] >> 4 == MODEL:
+        classic = ClassicHeader.parse(payload)
+        return StreamInfo(CLASSIC, classic.width, classic.height, classic.fps, FRAMES)
     header = CodecHeader.parse(payload)
-    for profile in PROFILES:
-        model = load_model(profile)
-        if model.model_id == header.model:
-            return StreamInfo(profile, header.width, header.height, header.fps, model.frames)
-    raise CodecError(f"model: {header.model} is not known here")
+    model = load_model(RESILIENT)
+    if model.model_id != header.model:
+        raise CodecError(f"model: {header.model} is not known here")
+    return StreamInfo(RESILIENT, header.width, header.height, header.fps, model.frames)
+
+
+def _resilient_encoder(width: int, height: int, fps: float, effort: Effort | None) -> ResilientEncoder:
+    return ResilientEncoder(load_model(RESILIENT).model_id, width, height, fps, effort)
 
 
 def _check(profile: str) -> None:

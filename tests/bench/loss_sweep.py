@@ -33,7 +33,7 @@ from rich.progress import (
 
 from tests.bench import plots, report
 from tests.bench.contestant import Contestant, serialisation_seconds
-from tests.bench.options import OURS, PEERS, parser
+from tests.bench.options import OTHERS, OURS, PEERS, parser
 from tests.bench.protected import Protected
 from tests.bench.resilient import Resilient
 from tests.bench.rows import Key, Row, RowsError, load, save
@@ -49,15 +49,15 @@ class UsageError(ValueError):
 
 
 def contestants(names: Sequence[str], code_rates: Sequence[Fraction], delay_ms: float) -> list[Contestant]:
-    """By name: `resilient`, or a peer at each code rate. Raises UsageError."""
+    """By name: one of our profiles, or a peer at each code rate. Raises UsageError."""
     out: list[Contestant] = []
     for name in dict.fromkeys(names):
-        if name == OURS:
-            out.append(Resilient())
+        if name in (OURS, *OTHERS):
+            out.append(Resilient(profile=name))
         elif name in PEERS:
             out += [Protected(f"lib{name}", rate, delay_ms) for rate in dict.fromkeys(code_rates)]
         else:
-            raise UsageError(f"no contestant {name!r}; there are {', '.join((OURS, *PEERS))}")
+            raise UsageError(f"no contestant {name!r}; there are {', '.join((OURS, *OTHERS, *PEERS))}")
     return out
 
 

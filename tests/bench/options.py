@@ -12,6 +12,7 @@ from tests.bench.rows import NO_FEEDBACK
 
 PEERS = ("x264", "x265", "svtav1")
 OURS = "resilient"
+OTHERS = ("classic",)  # of our profiles; on request
 
 EXAMPLES = """
 examples:
@@ -45,10 +46,10 @@ Add = Callable[..., argparse.Action]
 
 
 def _compared(add: Add) -> None:
-    all_names = ", ".join((OURS, *PEERS))
+    all_names = ", ".join((OURS, *OTHERS, *PEERS))
     rates = [Fraction(r) for r in ("1", "3/4", "1/2", "1/4", "1/8")]
     add("--clips", type=Path, nargs="+", required=True, metavar="FILE|DIR", help="videos, at their own size")
-    text = f"of {all_names} (default: all)"
+    text = f"of {all_names} (default: all but {', '.join(OTHERS)})"
     add("--contestants", nargs="+", default=[OURS, *PEERS], metavar="NAME", help=text)
     text = "of the peers' erasure code (default: 1 3/4 1/2 1/4 1/8)"
     add("--code-rates", type=_code_rate, nargs="+", default=rates, metavar="K/N", help=text)

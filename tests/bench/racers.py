@@ -23,7 +23,7 @@ import numpy as np
 
 from common.codec.base import Budget
 from common.codec.effort import Effort
-from common.codec.registry import PROFILES, create_decoder, create_encoder
+from common.codec.registry import NEURAL, create_decoder, create_encoder
 from common.runtime.base import BACKENDS
 from common.values import Size
 from common.video import Picture, to_video_frame
@@ -103,7 +103,7 @@ def installed_backends() -> list[str]:
 
 def entries(threads: Sequence[int]) -> list[Entry]:
     """Every profile on every backend at each number of threads, then the peers."""
-    ours = [Entry(p, b, n) for p in PROFILES for b in installed_backends() for n in threads]
+    ours = [Entry(p, b, n) for p in NEURAL for b in installed_backends() for n in threads]
     return ours + [Entry(peer, "", 1) for peer in PEERS]
 
 

@@ -1,7 +1,7 @@
 """How well the rate is held: true wire rate of every 4 s window, as a share of the target.
 
-`python -m tests.bench.rate_hold [--size 256x256] [--kbps 10 30 60 250]`: offline, real encoder and rate control, on the
-synthetic scene, on noise, and on a grey picture that becomes the scene."""
+`python -m tests.bench.rate_hold [--profile classic] [--size 256x256] [--kbps 10 30 60 250]`: offline, real encoder and
+rate control, on the synthetic scene, on noise, and on a grey picture that becomes the scene."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from common.codec.registry import create_encoder
+from common.codec.registry import PROFILES, create_encoder
 from common.values import Size, parse_size
 from common.video import Picture
 from proto.wire import IP_UDP_BYTES, MAX_DATAGRAM, OVERHEAD_BYTES, max_payload
@@ -34,9 +34,11 @@ def content(kind: str, size: Size) -> Callable[[int], Picture]:
     return scene.picture
 
 
-def held(kind: str, size: Size, kbps: float, units: int = 28) -> tuple[float, float]:
+def held(
+    kind: str, size: Size, kbps: float, units: int = 28, profile: str = "resilient"
+) -> tuple[float, float]:
     """Least and greatest share of the target that a window of WINDOW_S spent on the wire."""
-    encoder, picture = create_encoder("resilient", size.width, size.height, FPS), content(kind, size)
+    encoder, picture = create_encoder(profile, size.width, size.height, FPS), content(kind, size)
     frames, overhead = encoder.frames_per_unit, OVERHEAD_BYTES + IP_UDP_BYTES
     rate, spent = RateController(kbps, frames / FPS, overhead, max_payload(MAX_DATAGRAM)), []
     for unit in range(units):
@@ -54,12 +56,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--profile", choices=PROFILES, default=PROFILES[0])
     parser.add_argument("--size", type=parse_size, default=Size(256, 256), metavar="WxH")
     parser.add_argument("--kbps", type=float, nargs="+", default=[10.0, 15.0, 30.0, 60.0, 250.0])
     args = parser.parse_args()
     for kind in ("scene", "noise", "grey, then scene"):
         for kbps in args.kbps:
-            low, high = held(kind, args.size, kbps)
+            low, high = held(kind, args.size, kbps, profile=args.profile)
             print(
                 f"{args.size} {kind:18} {kbps:6g} kbit/s  {100 * low:6.1f} .. {100 * high:5.1f} %", flush=True
             )

@@ -1,4 +1,4 @@
-"""The `resilient` profile as a contestant: real encoder, rate control, packetizer and reassembler."""
+"""The profiles as contestants: real encoder, rate control, packetizer and reassembler."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ REPORTED = 6  # units that a report tells of
 
 @dataclass(frozen=True)
 class Resilient:
-    """The shipped codec on one backend."""
+    """A shipped codec on one backend."""
 
     backend: str = "auto"
+    profile: str = "resilient"
 
     @property
     def name(self) -> str:
-        """`resilient`."""
-        return "resilient"
+        """Of the profile."""
+        return self.profile
 
     @property
     def code_rate(self) -> str:
-        """Empty: it has no erasure code."""
+        """Empty: it chooses by itself."""
         return ""
 
     def encode(self, pictures: list[Picture], fps: float, wire_kbps: float) -> Encoded:
         """See Contestant.encode."""
-        sender = _Sender(pictures, fps, wire_kbps, self.backend)
+        sender = _Sender(pictures, fps, wire_kbps, self.profile)
         for unit in range(sender.count):
             sender.send(unit)
         return sender.encoded()
@@ -49,7 +50,7 @@ class Resilient:
         self, pictures: list[Picture], fps: float, wire_kbps: float, channel: Channel, rtt_ms: float
     ) -> tuple[Encoded, Shown]:
         """See Adaptive.converse. A report tells of the last REPORTED units, so that one that is lost costs little."""
-        sender = _Sender(pictures, fps, wire_kbps, self.backend)
+        sender = _Sender(pictures, fps, wire_kbps, self.profile)
         behind = 1 + math.ceil(
             rtt_ms * fps / (1000 * unit_frames())
         )  # the unit itself takes its time on the wire
@@ -70,7 +71,7 @@ class Resilient:
         """See Contestant.decode; before anything arrived the picture is grey."""
         units = encoded.content
         assert isinstance(units, list)
-        decoder, reassembler = create_decoder("resilient", self.backend), Reassembler()
+        decoder, reassembler = create_decoder(self.profile, self.backend), Reassembler()
         shown: list[Picture] = []
         grey = np.full((encoded.height * 3 // 2, encoded.width), 128, np.uint8)
         for unit, (packets, kept) in enumerate(zip(units, arrived, strict=True)):
@@ -88,9 +89,9 @@ class Resilient:
 class _Sender:
     """Encoder, rate control and packetizer of one clip; unit by unit."""
 
-    def __init__(self, pictures: list[Picture], fps: float, wire_kbps: float, backend: str) -> None:
+    def __init__(self, pictures: list[Picture], fps: float, wire_kbps: float, profile: str) -> None:
         self._pictures, self._fps, self._size = pictures, fps, picture_size(pictures[0])
-        self._encoder = create_encoder("resilient", *self._size, fps)
+        self._encoder = create_encoder(profile, *self._size, fps)
         self._frames = self._encoder.frames_per_unit
         assert self._frames == unit_frames()
         self._limit = max_payload(MAX_DATAGRAM)

@@ -24,7 +24,7 @@ from typing import TypeVar
 import av
 from av.error import FFmpegError
 
-from common.codec.registry import PROFILES
+from common.codec.registry import NEURAL
 from common.runtime.base import BACKENDS
 from common.values import Size, parse_size
 from common.video import Picture, Resizer
@@ -193,7 +193,7 @@ def measure(args: argparse.Namespace, result: Result) -> None:
             result.notes.append("torch ran on the GPU: its processor times are not all of its work")
         _show("Targets, on one thread", targets_table(result.standings))
         try:
-            result.macs += [profile_macs(profile, size) for profile in PROFILES for size in args.size]
+            result.macs += [profile_macs(profile, size) for profile in NEURAL for size in args.size]
         except MacsError as error:
             result.notes.append(f"no multiply-accumulates: {error}")
         _show("Thousands of multiply-accumulates a pixel", macs_table(result.macs))

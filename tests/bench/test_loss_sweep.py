@@ -253,7 +253,9 @@ def test_processes_make_the_same_rows(clip: Path) -> None:
 def test_contestants_by_name() -> None:
     everyone = contestants(["resilient", "x265", "x265"], [Fraction(1), Fraction(3, 4)], 500.0)
     assert [(c.name, c.code_rate) for c in everyone] == [("resilient", ""), ("x265", "1"), ("x265", "3/4")]
-    with pytest.raises(UsageError, match="no contestant 'h266'; there are resilient, x264, x265, svtav1"):
+    with pytest.raises(
+        UsageError, match="no contestant 'h266'; there are resilient, classic, x264, x265, svtav1"
+    ):
         contestants(["h266"], [Fraction(1)], 500.0)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.codec.registry import PROFILES
+from common.codec.registry import NEURAL
 from common.codec.weights import MODELS
 from common.values import Size
 from tests.bench import macs
@@ -101,7 +101,7 @@ def test_what_cannot_be_counted_is_refused(tmp_path: Path, monkeypatch: pytest.M
         graph_macs(path, PICTURE)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", NEURAL)
 def test_every_shipped_graph_is_counted_with_its_runs(profile: str) -> None:
     small, large = (profile_macs(profile, size) for size in (Size(256, 256), Size(640, 480)))
     assert set(small.graphs) == {path.stem for path in (MODELS / profile).glob("*.onnx")}
