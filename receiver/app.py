@@ -34,9 +34,6 @@ from receiver.program import Describe
 from receiver.receive import Receive, open_socket
 from receiver.replies import Replies
 
-DEFAULT_PROFILE = "resilient"
-"""Loaded before the first packet, so that the first unit is not late."""
-
 SINK_CHECK_S = 0.2
 
 PLAYOUT_STATES = {
@@ -55,7 +52,7 @@ class App:
         self,
         config: ReceiverConfig,
         describe: Describe = codecs.describe,
-        create: Callable[[str], UnitDecoder] | None = None,
+        create: Callable[[], UnitDecoder] | None = None,
     ) -> None:
         self.config = config
         self.registry = CollectorRegistry()
@@ -76,6 +73,7 @@ class App:
             wall=WallClock(),
         )
         self.replies = Replies(self.endpoint, self._playing)
+        self.player.on_decoded = self.replies.decoded
         self.sinks: list[Sink] = [self._sink(name) for name in config.play]
         self._metrics = ReceiverMetrics(
             self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies
@@ -143,13 +141,13 @@ class App:
         """What reports say of playback."""
         return PLAYOUT_STATES[self.player.state], self.player.delay
 
-    def _decoder(self, profile: str) -> UnitDecoder:
-        return codecs.create_decoder(profile, self.config.decode.backend, self.config.decode.threads)
+    def _decoder(self) -> UnitDecoder:
+        return codecs.create_switching_decoder(self.config.decode.backend, self.config.decode.threads)
 
     def _prepare(self) -> None:
         """Load the decoder before the first packet (blocking).  Raises ServiceError with the fix."""
         try:
-            self._worker.prepare(DEFAULT_PROFILE)
+            self._worker.prepare()
         except (BackendError, WeightsError, ValueError) as error:
             raise ServiceError(f"decode: {error}", EX_UNAVAILABLE) from None
 

@@ -27,7 +27,6 @@ class Job:
 
     generation: int
     """Which run of a sender; each has a decoder of its own."""
-    profile: str
     step: Decode | Conceal
     received: ReceivedUnit | None
 
@@ -39,6 +38,8 @@ class Outcome:
     job: Job
     unit: DecodedUnit | None
     seconds: float
+    refused: bool = False
+    """Whether what had been received of the unit was not decoded."""
 
 
 class DecodeWorker:
@@ -47,7 +48,7 @@ class DecodeWorker:
     Per generation at most one job may be under way, so that at most two wait.
     """
 
-    def __init__(self, create: Callable[[str], UnitDecoder], done: Callable[[Outcome], None]) -> None:
+    def __init__(self, create: Callable[[], UnitDecoder], done: Callable[[Outcome], None]) -> None:
         self.damaged = 0
         """Units whose payloads were authentic but could not be decoded."""
         self.failures = 0
@@ -56,7 +57,7 @@ class DecodeWorker:
         self._done = done
         self._jobs: DropOldest[Job] = DropOldest(MAX_DECODERS)
         self._decoders: dict[int, UnitDecoder] = {}
-        self._spare: tuple[str, UnitDecoder] | None = None
+        self._spare: UnitDecoder | None = None
         self._trouble = RateLimited(log)
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
 
@@ -65,9 +66,9 @@ class DecodeWorker:
         """The thread runs."""
         return self._thread.is_alive()
 
-    def prepare(self, profile: str) -> None:
+    def prepare(self) -> None:
         """Load a decoder ahead of the first packet; blocking.  Before `start`; raises what loading raises."""
-        self._spare = (profile, self._create(profile))
+        self._spare = self._create()
 
     def start(self) -> None:
         self._thread.start()
@@ -76,7 +77,7 @@ class DecodeWorker:
         """Never blocks. A job that has to make room ends without a unit, so that its run does not wait for ever."""
         victim = self._jobs.put(job)
         if victim is not None:
-            self._done(Outcome(victim, None, 0.0))
+            self._done(Outcome(victim, None, 0.0, refused=victim.received is not None))
 
     def close(self) -> None:
         """Stop after the job in hand.  Blocks up to five seconds."""
@@ -90,15 +91,15 @@ class DecodeWorker:
             job = self._jobs.get()
             if job is not None:
                 begun = time.perf_counter()
-                unit = self._attempt(job)
-                self._done(Outcome(job, unit, time.perf_counter() - begun))
+                unit, refused = self._attempt(job)
+                self._done(Outcome(job, unit, time.perf_counter() - begun, refused))
         self._trouble.flush()
 
-    def _attempt(self, job: Job) -> DecodedUnit | None:
-        """The unit; concealed if it is damaged; None if that fails too.  Never raises."""
+    def _attempt(self, job: Job) -> tuple[DecodedUnit | None, bool]:
+        """The unit; concealed if it is damaged (and True); None if that fails too.  Never raises."""
         for received in (job.received, None):
             try:
-                return self._decoder(job).decode(received)
+                return self._decoder(job).decode(received), received is not job.received
             except CodecError as error:
                 self.damaged += received is not None
                 self._trouble.add("damaged unit concealed", reason=str(error))
@@ -106,15 +107,12 @@ class DecodeWorker:
                 self.failures += 1
                 self._decoders.pop(job.generation, None)  # its state is not to be trusted any more
                 self._trouble.add("decoder failed", error=f"{type(error).__name__}: {error}")
-        return None
+        return None, job.received is not None
 
     def _decoder(self, job: Job) -> UnitDecoder:
         decoder = self._decoders.get(job.generation)
         if decoder is None:
-            if self._spare is not None and self._spare[0] == job.profile:
-                decoder, self._spare = self._spare[1], None
-            else:
-                decoder = self._create(job.profile)
+            decoder, self._spare = self._spare or self._create(), None
             self._decoders[job.generation] = decoder
             while len(self._decoders) > MAX_DECODERS:
                 del self._decoders[min(self._decoders)]

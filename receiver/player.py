@@ -56,6 +56,8 @@ class Player:
         self.cells = self.cells_imagined = self.elements = self.elements_lost = 0
         self.last: Shown | None = None
         self.on_unit: Callable[[DecodedUnit, float], None] | None = None
+        self.on_decoded: Callable[[int, bool, float], None] | None = None
+        """Told of every unit that went to the decoder: its number, whether it was refused, and when that was known."""
         self.current: Program | None = None
         self._coming: Program | None = None
         self._generation = 0
@@ -96,9 +98,12 @@ class Player:
                 Shot(picture, unit.trust, unit.arrived / max(1, unit.total)) for picture in unit.pictures
             ]
             self._account(outcome, unit, now)
+        step = outcome.job.step
+        if self.on_decoded is not None and isinstance(step, Decode):
+            self.on_decoded(step.unit, outcome.refused, now)
         for program in (self.current, self._coming):
             if program is not None and program.generation == outcome.job.generation and program.playout:
-                program.playout.decoded(outcome.job.step, shots, outcome.seconds, now)
+                program.playout.decoded(step, shots, outcome.seconds, now)
         self._wake.set()
 
     async def run(self) -> None:
@@ -179,7 +184,7 @@ class Player:
             return step.until
         assert program.info is not None
         received = program.take(step.unit) if isinstance(step, Decode) else None
-        self._worker.submit(Job(program.generation, program.info.profile, step, received))
+        self._worker.submit(Job(program.generation, step, received))
         return math.inf
 
     def _take_over(self) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -17,8 +18,42 @@ from receiver.reports import Reporter
 
 SHORTEST_PAUSE = 0.01  # between two polls
 LONGEST_PAUSE = 0.25
+UNDECIDED_SECONDS = 0.6  # after which a closed unit that no decoder has seen was not shown
+MOST_UNDECIDED = 64
 
 Reply = tuple[bytes, Address]
+
+
+class Fates:
+    """Units that are closed, until it is known whether they were decoded: what came too late was not."""
+
+    def __init__(self, tell: Callable[[int, tuple[bool, ...], bool, float], None]) -> None:
+        """`tell(unit, arrived, refused, now)` is called once a unit, in rising order."""
+        self._tell = tell
+        self._closed: deque[tuple[int, tuple[bool, ...], float]] = deque()
+
+    def closed(self, unit: int, arrived: tuple[bool, ...], now: float) -> None:
+        """Unit number `unit` will not grow any more."""
+        self._closed.append((unit, arrived, now))
+        if len(self._closed) > MOST_UNDECIDED:
+            self._pass_over(now)
+
+    def decoded(self, unit: int, refused: bool, now: float) -> None:
+        """It was handed to the decoder, which could make nothing of it (`refused`) or showed it."""
+        while self._closed and self._closed[0][0] < unit:
+            self._pass_over(now)
+        if self._closed and self._closed[0][0] == unit:
+            _, arrived, _ = self._closed.popleft()
+            self._tell(unit, arrived, refused, now)
+
+    def expire(self, now: float) -> None:
+        """Tell of those of which nothing was heard for too long."""
+        while self._closed and now - self._closed[0][2] >= UNDECIDED_SECONDS:
+            self._pass_over(now)
+
+    def _pass_over(self, now: float) -> None:
+        unit, arrived, _ = self._closed.popleft()
+        self._tell(unit, arrived, any(arrived), now)
 
 
 class Replies:
@@ -32,6 +67,7 @@ class Replies:
         self._playing = playing
         self._reporter = Reporter()
         self._now = 0.0
+        self._fates = Fates(self._told)
         endpoint.heard = self._reporter.packet
 
     def arrived(self, arrival: Arrival, now: float) -> None:
@@ -41,14 +77,20 @@ class Replies:
             return
         self._now = now
         if reassembler.closed is None:
+            self._fates = Fates(self._told)
             reassembler.closed = partial(self._closed, reassembler)
         timestamp = reassembler.timestamp(arrival.unit)
         if timestamp is not None:
             self._reporter.media(timestamp, now)
 
+    def decoded(self, unit: int, refused: bool, now: float) -> None:
+        """A unit of the run on show has been through the decoder."""
+        self._fates.decoded(unit, refused, now)
+
     def poll(self, now: float) -> list[Reply]:
         """What is due. Call at `next_time`."""
         self._now = now
+        self._fates.expire(now)
         due = self._endpoint.poll(now)
         if self._reporter.due(now):
             state, delay = self._playing()
@@ -70,4 +112,7 @@ class Replies:
     def _closed(self, reassembler: Reassembler, unit: int, arrived: tuple[bool, ...]) -> None:
         if reassembler is not self._endpoint.reassembler(LATENTS.id):
             return  # of a sender that was on show before
-        self._reporter.unit_closed(unit, len(arrived), arrived, self._now)
+        self._fates.closed(unit, arrived, self._now)
+
+    def _told(self, unit: int, arrived: tuple[bool, ...], refused: bool, now: float) -> None:
+        self._reporter.unit_closed(unit, len(arrived), arrived, now, refused=refused)

@@ -12,7 +12,8 @@ from common import service
 from common.clock import monotonic
 from common.codec.base import UnitEncoder
 from common.codec.effort import Effort
-from common.codec.registry import create_encoder
+from common.codec.registry import create_encoder, create_switching_encoder
+from common.codec.switching import SwitchingEncoder
 from common.codec.weights import WeightsError
 from common.config import ConfigError
 from common.handoff import DropOldest
@@ -28,12 +29,14 @@ from proto.streams import LATENTS
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, Mode
 from sender.capture import create_source
 from sender.capture.base import CaptureOptions, Source
-from sender.config import SenderConfig
+from sender.choose import ChoosingEncoder
+from sender.config import AUTO, SenderConfig
 from sender.congestion import RateLimits
 from sender.control import Control
 from sender.encode import CodedUnit, EncodeStage, UnitRecord
 from sender.metrics import SenderMetrics
 from sender.pacer import Pacer
+from sender.profile import ProfileController, Rules
 from sender.rate import RateController
 from sender.record import FrameLog, Recorder
 from sender.transmit import Transmitter
@@ -51,14 +54,11 @@ MakeEncoder = Callable[[SenderConfig], UnitEncoder]
 def make_encoder(config: SenderConfig) -> UnitEncoder:
     """The encoder of the configured profile; reads networks. Raises ConfigError or ServiceError."""
     codec = config.codec
+    effort = Effort(codec.effort, codec.threads, adaptive=True)
     try:
-        return create_encoder(
-            codec.profile,
-            config.size.width,
-            config.size.height,
-            config.fps,
-            Effort(codec.effort, codec.threads, adaptive=True),
-        )
+        if codec.profile == AUTO:
+            return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
+        return create_encoder(codec.profile, config.size.width, config.size.height, config.fps, effort)
     except ValueError as error:
         raise ConfigError(f"codec: {error}") from None
     except WeightsError as error:
@@ -142,6 +142,10 @@ class Sender:
             hops=config.multicast.hops,
             interface=config.multicast.interface,
         )
+        if isinstance(encoder, SwitchingEncoder):
+            rules = Rules.of_video(config.size.width, config.size.height, config.fps)
+            encoder = ChoosingEncoder(encoder, ProfileController(rules), self._control.heard)
+            self._metrics.profile(encoder)
         self._encode = EncodeStage(
             self._frames,
             encoder,

@@ -51,6 +51,9 @@ It runs until SIGINT or SIGTERM, or until the source has ended. Exit codes: 0 do
 such host, 69 something needed is missing, 73 an output cannot be written, 78 wrong configuration, 1 a bug.
 """
 
+AUTO = "auto"
+"""The profile that is chosen unit by unit."""
+
 
 class CaptureSection(Section):
     """How the source is read."""
@@ -80,7 +83,13 @@ class CaptureSection(Section):
 class CodecSection(Section):
     """What encodes."""
 
-    profile: str = option("resilient", "profile: which streams carry the video", alias="--profile")
+    profile: Literal["resilient", "classic", "auto"] = option(
+        "resilient",
+        "`resilient`: shows something of whatever arrives; `classic`: H.265 and an erasure code, for good links; "
+        "`auto`: moves between them as the receiver's reports tell (one-way: resilient)",
+        alias="--profile",
+        metavar="resilient|classic|auto",
+    )
     effort: float = option(
         0.36, "share of the time from unit to unit that coding may take: more looks better", ge=0.05, le=0.9
     )

@@ -1,6 +1,6 @@
 """The sender's side of the conversation with the receiver: keys, reports, and the rate that they allow. Pure.
 
-`now` (monotonic seconds) is passed in. The event loop owns it, but for `take_reports`, which the encoding thread calls.
+`now` (monotonic seconds) is passed in. The event loop owns it, but for what says otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from proto.report import Report
 from proto.session import Dropped, Established, Message, SenderSession
 from proto.streams import REPORT
 from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, Mode, WireError
-from sender.congestion import CongestionControl, RateLimits
+from sender.choose import Heard
+from sender.congestion import CongestionControl, RateLimits, State
 from sender.feedback import Feedback
 from sender.pacer import Pacer
 from sender.rate import RateController
@@ -47,7 +48,7 @@ class Control:
         self._rate, self._pacer = rate, pacer
         self._reports: deque[UnitReport] = deque(maxlen=MOST_REPORTS)
         self._ticked = self._polled = float("-inf")
-        self._two_way = False
+        self._two_way = self._alive = False
         self._apply(0.0)
 
     @property
@@ -75,7 +76,9 @@ class Control:
         """What is to be sent beside media, at once; `wall`: seconds since the Unix epoch. Call at `next_time`."""
         if now - self._ticked >= TICK_SECONDS:
             self._ticked = now
-            self.congestion.tick(self.feedback.dead(now), now)
+            dead = self.feedback.dead(now)
+            self._alive = self.session.two_way and self.feedback.last is not None and not dead
+            self.congestion.tick(dead, now)
             self._apply(now)
         self._polled = now
         due = self.session.poll(now, wall)
@@ -98,6 +101,11 @@ class Control:
             log.debug("refused what came back", reason=event.reason)
         elif isinstance(event, Message) and event.stream == REPORT.id:
             self._report(event.body, now)
+
+    def heard(self) -> Heard:
+        """What the receiver tells of the link. Any thread."""
+        congested = self.congestion.state is State.DRAINING
+        return Heard(self.congestion.kbps, self._alive, self.feedback.rtt, congested)
 
     def take_reports(self) -> list[UnitReport]:
         """What the receiver told of units since the last call: (unit, which packets arrived or None). Any thread."""

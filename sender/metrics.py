@@ -7,11 +7,13 @@ import math
 from prometheus_client import CollectorRegistry
 
 from common.clock import Clock, monotonic
+from common.codec.registry import PROFILES
 from common.handoff import DropOldest
 from common.metrics import Exporter
 from common.video import Frame
 from proto.packet import Segment
 from sender.capture.base import Source
+from sender.choose import ChoosingEncoder
 from sender.congestion import State
 from sender.control import Control
 from sender.encode import EncodeStage
@@ -90,6 +92,16 @@ class SenderMetrics:
         gauge("quality_index", "Quality chosen for the last unit, higher is better", lambda: encode.quality)
         gauge("queue_frames", "Frames that wait for the encoder", lambda: len(frames))
         gauge("queue_packets", "Datagrams that wait for their time", lambda: pacer.waiting)
+
+    def profile(self, encoder: ChoosingEncoder) -> None:
+        """Which profile `--profile auto` has chosen."""
+        self.exporter.gauge_by(
+            "profile",
+            "1 for the profile of the last unit",
+            "profile",
+            lambda: {name: float(name == encoder.profile) for name in PROFILES},
+        )
+        self.exporter.counter("profile_switches_total", "Changes of the profile", lambda: encoder.switches)
 
     def _conversation(self, control: Control) -> None:
         """What the receiver tells, and what follows from it."""

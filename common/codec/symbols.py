@@ -1,4 +1,4 @@
-"""A coded view cut into symbols, of which any that are enough give it back: systematic, maximum-distance separable.
+"""A coded view, or unit, cut into symbols, any that are enough of which give it back: systematic, and MDS.
 
 The code is that of proto.erasure. The first symbols are the view itself, cut evenly; zeros fill the last.
 """

@@ -100,7 +100,7 @@ def config_for(folder: Path, *flags: str, key: bytes = KEY) -> ReceiverConfig:
 @contextlib.asynccontextmanager
 async def running(folder: Path, *flags: str) -> AsyncIterator[App]:
     """A receiver with the fake codec that listens; cancelled at the end, and checked to have ended cleanly."""
-    app = App(config_for(folder, *flags), fake_describe, lambda profile: FakeDecoder())
+    app = App(config_for(folder, *flags), fake_describe, FakeDecoder)
     task = asyncio.create_task(app.main(), name="receiver")
     try:
         while app.port == 0:

@@ -186,7 +186,7 @@ async def test_the_receiver_ends_when_nobody_looks_any_more(
 ) -> None:
     reader, writer = os.pipe()
     monkeypatch.setattr("receiver.play.y4m.sys.stdout", types.SimpleNamespace(fileno=lambda: writer))
-    app = App(config_for(tmp_path, "--play", "-"), fake_describe, lambda profile: FakeDecoder())
+    app = App(config_for(tmp_path, "--play", "-"), fake_describe, FakeDecoder)
     task = asyncio.create_task(app.main())
     await until(lambda: app.port)
     async with sending(FakeSender(app.port)):
@@ -203,9 +203,7 @@ async def test_a_receiver_whose_only_sink_broke_down_fails(
         raise OSError("no space left")
 
     monkeypatch.setattr(FileSink, "write", write)
-    app = App(
-        config_for(tmp_path, "--play", str(tmp_path / "out.mkv")), fake_describe, lambda _: FakeDecoder()
-    )
+    app = App(config_for(tmp_path, "--play", str(tmp_path / "out.mkv")), fake_describe, FakeDecoder)
     task = asyncio.create_task(app.main())
     await until(lambda: app.port)
     async with sending(FakeSender(app.port)):
@@ -224,7 +222,7 @@ async def test_a_missing_key_is_explained(tmp_path: Path) -> None:
     config = config_for(tmp_path)
     (tmp_path / "link.key").unlink()
     with pytest.raises(ConfigError, match="key_file"):
-        App(config, fake_describe, lambda profile: FakeDecoder())
+        App(config, fake_describe, FakeDecoder)
 
 
 async def fetch(port: int, path: str) -> str:

@@ -23,13 +23,13 @@ def unit(number: int, size: int = 64) -> ReceivedUnit:
 
 def job(received: ReceivedUnit | None, generation: int = 1) -> Job:
     step = Conceal(7, 10.0, 4) if received is None else Decode(received.unit, 10.0, 0)
-    return Job(generation, "fake", step, received)
+    return Job(generation, step, received)
 
 
 class Bench:
     """A worker and a way to wait for its outcomes."""
 
-    def __init__(self, create: Callable[[str], UnitDecoder]) -> None:
+    def __init__(self, create: Callable[[], UnitDecoder]) -> None:
         self.outcomes: queue.Queue[Outcome] = queue.Queue()
         self.worker = DecodeWorker(create, self.outcomes.put)
 
@@ -54,21 +54,21 @@ def created() -> list[str]:
 
 @pytest.fixture
 def bench(created: list[str]) -> Bench:
-    def create(profile: str) -> UnitDecoder:
-        created.append(profile)
+    def create() -> UnitDecoder:
+        created.append("decoder")
         return Brittle()
 
     return Bench(create)
 
 
 def test_units_are_decoded_and_concealed_in_one_decoder(bench: Bench, created: list[str]) -> None:
-    bench.worker.prepare("fake")
+    bench.worker.prepare()
     bench.worker.start()
     first = bench.do(job(unit(0)))
     assert first.unit is not None and len(first.unit.pictures) == 4 and first.seconds > 0
     concealed = bench.do(job(None))
     assert concealed.unit is not None and concealed.unit.arrived == 0
-    assert created == ["fake"]
+    assert created == ["decoder"]
     bench.worker.close()
     assert not bench.worker.alive
 
@@ -119,7 +119,7 @@ def test_a_job_that_has_to_go_is_answered(bench: Bench) -> None:
 
 
 def test_a_codec_that_cannot_be_loaded_later_is_contained() -> None:
-    def create(profile: str) -> UnitDecoder:
+    def create() -> UnitDecoder:
         raise CodecError("no such profile")
 
     bench = Bench(create)

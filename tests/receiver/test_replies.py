@@ -10,7 +10,14 @@ from proto.report import PlayoutState, Report
 from proto.session import Answer, Arrival, Dropped, Message, ReceiverEndpoint, SenderSession
 from proto.streams import CONTROL, LATENTS, REPORT
 from proto.wire import Mode
-from receiver.replies import LONGEST_PAUSE, SHORTEST_PAUSE, Replies
+from receiver.replies import (
+    LONGEST_PAUSE,
+    MOST_UNDECIDED,
+    SHORTEST_PAUSE,
+    UNDECIDED_SECONDS,
+    Fates,
+    Replies,
+)
 from tests.receiver.link import KEY
 
 HOME = ("192.0.2.1", 4000)
@@ -199,3 +206,35 @@ def test_polling_is_neither_a_busy_loop_nor_asleep(seed: int) -> None:
             ends.say(ends.session.poll(ends.now, ends.now))
             ends.media(2, frozenset({rng.randrange(3)}))
         ends.listen()
+
+
+def test_units_are_told_in_order_once_their_fate_is_known() -> None:
+    told: list[tuple[int, bool]] = []
+    fates = Fates(lambda unit, arrived, refused, now: told.append((unit, refused)))
+    for unit in range(4):
+        fates.closed(unit, (unit != 1,), unit / 10)
+    assert told == []
+    fates.decoded(2, False, 0.4)  # so 0 came too late for the decoder, and of 1 nothing had come
+    assert told == [(0, True), (1, False), (2, False)]
+    fates.expire(UNDECIDED_SECONDS + 0.29)
+    assert len(told) == 3
+    fates.expire(UNDECIDED_SECONDS + 0.31)
+    assert told[3:] == [(3, True)]
+    fates.decoded(3, False, 1.0)
+    assert len(told) == 4
+
+
+def test_what_the_decoder_refused_is_told() -> None:
+    told: list[tuple[int, bool]] = []
+    fates = Fates(lambda unit, arrived, refused, now: told.append((unit, refused)))
+    fates.closed(7, (True, True), 0.0)
+    fates.decoded(7, True, 0.1)
+    assert told == [(7, True)]
+
+
+def test_undecided_units_are_bounded() -> None:
+    told: list[int] = []
+    fates = Fates(lambda unit, arrived, refused, now: told.append(unit))
+    for unit in range(10 * MOST_UNDECIDED):
+        fates.closed(unit, (True,), 0.0)
+    assert told == list(range(9 * MOST_UNDECIDED))

@@ -104,6 +104,8 @@ class Conversation:
             reassembler = self.endpoint.reassembler(LATENTS.id)
             taken = None if reassembler is None else reassembler.take(unit)
             if taken is not None:
+                self.replies.decoded(unit, False, self.now)
+            if taken is not None:
                 self.arrived[unit] = list(taken.arrived)
         if self.now >= self.replies.next_time(self._polled):
             for datagram, address in self.replies.poll(self.now):

@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 
+from common.codec import symbols
 from common.codec.base import IMAGINED, RECEIVED, RECOVERED, CodecError, DecodedUnit, Segments
-from common.codec.classic import erasure
 from common.codec.classic.body import Body
 from common.codec.classic.header import HEADER_BYTES, ClassicHeader
 from common.codec.classic.hevc import Decoder
@@ -123,4 +123,4 @@ def parse_unit(received: Segments) -> tuple[ClassicHeader, bytes | None] | None:
     by_number = {header.index: body for header, body in packets}
     if len(by_number) < first.needed:
         return first, None
-    return first, erasure.join(by_number, first.needed)
+    return first, symbols.join(by_number, first.needed)

@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from common.codec import symbols
 from common.codec.base import Budget, EncodedUnit
-from common.codec.classic import body, erasure, protection
+from common.codec.classic import body, protection
 from common.codec.classic.body import Body
 from common.codec.classic.group import Group, Search
 from common.codec.classic.header import LAST_LINK, ClassicHeader
@@ -111,14 +112,15 @@ class ClassicEncoder:
         header = replace(self._header, shrink=self._shrink, chain=self._chain % 256, link=self._link)
         payloads = [
             bytes(replace(header, needed=shape.needed, index=index)) + symbol
-            for index, symbol in enumerate(erasure.cut(data, shape.needed, shape.count))
+            for index, symbol in enumerate(symbols.cut(data, shape.needed, shape.count))
         ]
         self._link += 1
         self._sent[unit] = _Sent(self._chain, shape.needed, shape.count)
         self._sent.pop(unit - REPORTED_UNITS, None)
         self._effort.took((time.perf_counter() - begun) / FRAMES)
         wire = sum(map(len, payloads)) + len(payloads) * budget.packet_overhead
-        return EncodedUnit(payloads, data[0], wire, {"encode": time.perf_counter() - begun})
+        steps = tuple(range(shape.needed, shape.count + 1))
+        return EncodedUnit(payloads, data[0], wire, {"encode": time.perf_counter() - begun}, steps)
 
     def _key_due(self) -> bool:
         if self._group is None or self._link > LAST_LINK:

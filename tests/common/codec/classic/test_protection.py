@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.codec import symbols as erasure
 from common.codec.base import Budget
-from common.codec.classic import erasure
 from common.codec.classic.header import HEADER_BYTES, MAX_NEEDED, MAX_SYMBOLS
 from common.codec.classic.protection import LOSSES, MOST_OVERHEAD, TARGET, Belief, choose, failures, fit_to
 
