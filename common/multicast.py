@@ -30,6 +30,23 @@ def send_options(sock: socket.socket, hops: int, interface: str = ANY) -> None:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, _ip_mreqn("0.0.0.0", index))
 
 
+def connected(group: str, port: int, hops: int, interface: str = ANY) -> socket.socket:
+    """A socket that sends to a group, see `send_options`; not blocking. Raises OSError.
+
+    The interface is set before connecting: a host without a route to groups then has one."""
+    found = socket.getaddrinfo(group, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+    family, _, _, _, address = found[0]
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        send_options(sock, hops, interface)
+        sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def join(sock: socket.socket, group: str, interface: str = ANY) -> None:
     """Receive what is sent to a group on a network interface. OSError where that is not possible."""
     index = _index(interface)

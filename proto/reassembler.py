@@ -79,8 +79,8 @@ class Reassembler:
             raise ValueError(f"max_units: must be >= 1 (got {max_units})")
         self.tally = Tally() if tally is None else tally
         self.closed: Callable[[int, tuple[bool, ...]], None] | None = None
-        """Told of every unit when it is closed, in rising order, and which of its segments arrived (none at all: empty).
-        After a long silence only of the last `max_units`."""
+        """Told of every unit when it is closed, in rising order, and which of its segments arrived (none at all:
+        empty). After a long silence only of the last `max_units`."""
         self._max_units = max_units
         self._open: dict[int, _Open] = {}
         self._floor: int | None = None  # the lowest unit that is not closed; None before the first segment

@@ -66,13 +66,12 @@ class App:
         self.endpoint = ReceiverEndpoint(_key(config.key_file), mode=mode)
         self._create = create or self._decoder
         self._worker = DecodeWorker(self._create, self._outcome)
-        delay = config.playout.delay_ms
         self.player = Player(
             self.endpoint,
             self._worker,
             describe,
             self._show,
-            delay=None if isinstance(delay, str) else delay / 1000,
+            delay=config.playout.bounds,
             lost_after=config.signal.lost_after,
             wall=WallClock(),
         )
@@ -131,6 +130,7 @@ class App:
             "imagined": sums.share("imagined", "cells", now),
             "latency_ms": latency,
             "playout_delay_ms": player.delay * 1000,
+            "drift_ppm": None if player.drift is None else player.drift * 1e6,
             "rate_kbps": sums.rate("bytes", now) * 8 / 1000,
             "fps_shown": sums.rate("pictures", now),
             "frames_shown": player.shown,
@@ -170,11 +170,11 @@ class App:
             case "-":
                 from receiver.play.y4m import Y4mSink
 
-                return Y4mSink()
+                return Y4mSink(mark=self.config.signal.mark)
             case _:
                 from receiver.play.file import FileSink
 
-                return FileSink(Path(name))
+                return FileSink(Path(name), self.config.signal.mark)
 
     def _outcome(self, outcome: Outcome) -> None:
         """Called on the decode thread."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from common.config import LogSection, MetricsSection, Section, load, option
 from common.values import Address, AddressField
 from proto.wire import Mode
+from receiver.delay import AUTOMATIC, DelayBounds
 
 ENV_PREFIX = "SEMCAST_RECEIVER_"
 
@@ -44,17 +45,39 @@ class PlayoutSection(Section):
     delay_ms: Literal["auto"] | float = option(
         "auto",
         "time from the earliest possible arrival of a picture's first packet to its display; "
-        "`auto`: what the packets of the last 10 s needed to be nearly all in time, at least 0.8 access units",
+        "`auto`: what the packets of the last 10 s needed to be nearly all in time, at least 0.8 access units; "
+        "a number: always this",
+        unit="ms",
+        metavar="auto|MS",
+    )
+    max_delay_ms: Literal["auto"] | float = option(
+        "auto",
+        "the most that delay_ms `auto` may choose, whatever comes later then; "
+        "`auto`: 1000, or 0.8 access units and 60 ms where that is more",
         unit="ms",
         metavar="auto|MS",
     )
 
-    @field_validator("delay_ms")
+    @field_validator("delay_ms", "max_delay_ms")
     @classmethod
     def _in_range(cls, value: float | str) -> float | str:
         if not isinstance(value, str) and not 0 <= value <= MAX_DELAY_MS:
             raise ValueError(f"must be `auto` or 0 to {MAX_DELAY_MS} ms")
         return value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        delay, most = self.delay_ms, self.max_delay_ms
+        if not isinstance(delay, str) and not isinstance(most, str) and delay > most:
+            raise ValueError(f"delay_ms ({delay:g}) must not be above max_delay_ms ({most:g})")
+        return self
+
+    @property
+    def bounds(self) -> DelayBounds:
+        """What the player takes."""
+        if not isinstance(self.delay_ms, str):
+            return DelayBounds.exactly(self.delay_ms / 1000)
+        return AUTOMATIC if isinstance(self.max_delay_ms, str) else DelayBounds(0.0, self.max_delay_ms / 1000)
 
 
 MAX_DELAY_MS = 3000
@@ -72,6 +95,11 @@ class SignalSection(Section):
     """When the link counts as lost."""
 
     lost_after: float = option(2.0, "silence after which the viewer is told", unit="s", ge=0.2, le=60)
+    mark: bool = option(
+        True,
+        "draw the mark of a lost signal (grey, dark, with the seconds since the last packet) into recordings and raw "
+        "video too; the window and the page always show it",
+    )
 
 
 class SessionSection(Section):
@@ -79,8 +107,8 @@ class SessionSection(Section):
 
     mode: Mode = option(
         Mode.AUTO,
-        "`auto`: answer senders that ask, and report to them; `two-way`: show only what comes under keys agreed with the "
-        "sender (forward secrecy); `one-way`: never send anything",
+        "`auto`: answer senders that ask, and report to them; `two-way`: show only what comes under keys agreed with "
+        "the sender (forward secrecy); `one-way`: never send anything",
         metavar="auto|two-way|one-way",
     )
 

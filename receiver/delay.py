@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
 START_MARGIN_S = 0.060
 """The delay starts at the expected spread of a unit and this: for decoding, and for some jitter."""
@@ -17,57 +18,109 @@ SPREAD = 0.8
 unit, which show the spread, are hardly ever seen."""
 
 MARGIN_S = 0.020
-"""Added to what has been seen.  It also lets the delay grow step by step when packets, having come too late, are no
-longer seen at all."""
+"""Added to what has been seen."""
 
 MAX_DELAY_S = 1.0
 """Beyond this the path has another trouble than jitter. Units that are longer by themselves get what they need."""
 
 GROW_PER_S, SHRINK_PER_S = 0.2, 0.02
-"""How fast the delay may change, seconds a second: pictures come slightly slower or faster meanwhile."""
+"""How fast the delay may change, seconds a second: pictures come slightly slower or faster meanwhile.  Where it is
+outside its bounds, because they were changed, it comes back at GROW_PER_S both ways."""
+
+MAX_PASSED_S = 0.25
+"""One update changes the delay by no more than what is due for so long a time, however long the silence was."""
 
 WINDOW_S, BUCKET_S = 10.0, 0.25
-TOLERATED = 0.03
-"""Share of the buckets whose worst packet may be too late: stragglers do not make everybody wait."""
+TOLERATED, TOLERATED_LEAST = 0.05, 2
+"""Share and least number of the buckets whose worst packet may be too late: stragglers, and the old packets that a
+queue lets go of after an outage, do not make everybody wait.  Two, since a short burst may touch two buckets."""
+
+
+@dataclass(frozen=True, slots=True)
+class DelayBounds:
+    """Between what the playout delay may be, in seconds.  Raises ValueError when nothing is between."""
+
+    lowest: float = 0.0
+    highest: float | None = None
+    """None: MAX_DELAY_S, or what a unit needs that takes longer by itself."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lowest < math.inf or (self.highest is not None and self.highest < self.lowest):
+            raise ValueError(f"delay: {self.lowest} to {self.highest} s holds no delay")
+
+    @classmethod
+    def exactly(cls, delay: float) -> DelayBounds:
+        """A constant delay."""
+        return cls(delay, delay)
+
+    @property
+    def constant(self) -> bool:
+        """Whether they leave no choice."""
+        return self.lowest == self.highest
+
+
+AUTOMATIC = DelayBounds()
 
 
 class AutoDelay:
     """One per session; `delay` is the result.  Owned by the event loop thread."""
 
-    def __init__(self, unit_duration: float) -> None:
+    def __init__(self, unit_duration: float, bounds: DelayBounds = AUTOMATIC) -> None:
         """`unit_duration`: seconds of video in one access unit."""
+        self.bounds = bounds
+        """May be changed at any time; the delay then moves there by and by."""
         self._floor = SPREAD * unit_duration
-        self.delay = self._floor + START_MARGIN_S
-        self._limit = max(MAX_DELAY_S, self.delay)
+        self._start = self._floor + START_MARGIN_S
+        self.delay = self._within(self._start)
         self._worst: deque[tuple[int, float]] = deque()  # (bucket number, greatest lateness in it)
         self._updated: float | None = None
 
+    @property
+    def highest(self) -> float:
+        """The most that the delay may be, seconds."""
+        highest = self.bounds.highest
+        return max(MAX_DELAY_S, self._start, self.bounds.lowest) if highest is None else highest
+
     def observe(self, lateness: float, now: float) -> None:
-        """A packet came `lateness` seconds after the fastest possible time."""
+        """A packet came `lateness` seconds after the fastest possible time.  One that no delay within the bounds
+        could have waited for tells nothing about the delay."""
+        if lateness > self.highest:
+            return
         bucket = int(now // BUCKET_S)
         if self._worst and self._worst[-1][0] >= bucket:
             last, worst = self._worst[-1]
             self._worst[-1] = (last, max(worst, lateness))
         else:
             self._worst.append((bucket, lateness))
-        while (self._worst[0][0] + 1) * BUCKET_S < now - WINDOW_S:
-            self._worst.popleft()
+        self._expire(now)
+
+    def missed(self, now: float) -> None:
+        """A packet found its unit closed.  How late it was is not known: more than the delay without the allowance,
+        so that taking it for as late as the delay lets the delay grow step by step."""
+        self.observe(self.delay, now)
 
     def update(self, allowance: float, now: float) -> float:
         """The delay to use now; `allowance`: seconds that decoding needs before display."""
-        wanted = min(max(self._floor, self._covered()) + allowance + MARGIN_S, self._limit)
-        passed = 0.0 if self._updated is None else min(1.0, max(0.0, now - self._updated))
+        self._expire(now)
+        wanted = self._within(max(self._floor, self._covered()) + allowance + MARGIN_S)
+        passed = 0.0 if self._updated is None else min(MAX_PASSED_S, max(0.0, now - self._updated))
         self._updated = now
-        lowest, highest = self.delay - SHRINK_PER_S * passed, self.delay + GROW_PER_S * passed
-        self.delay = min(max(wanted, lowest), highest)
+        shrink = GROW_PER_S if self.delay > self.highest else SHRINK_PER_S
+        self.delay = min(max(wanted, self.delay - shrink * passed), self.delay + GROW_PER_S * passed)
         return self.delay
 
     def forget(self) -> None:
         """The path has changed: what was late before says nothing now."""
         self._worst.clear()
 
+    def _within(self, delay: float) -> float:
+        return min(max(delay, self.bounds.lowest), self.highest)
+
+    def _expire(self, now: float) -> None:
+        while self._worst and (self._worst[0][0] + 1) * BUCKET_S < now - WINDOW_S:
+            self._worst.popleft()
+
     def _covered(self) -> float:
-        if not self._worst:
-            return 0.0
         ordered = sorted(worst for _, worst in self._worst)
-        return ordered[max(0, len(ordered) - 1 - math.floor(TOLERATED * len(ordered)))]
+        tolerated = max(TOLERATED_LEAST, math.floor(TOLERATED * len(ordered)))
+        return ordered[-1 - tolerated] if len(ordered) > tolerated else 0.0

@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from collections import deque
 
+from receiver.drift import DriftEstimator
+
 WINDOW_S = 10.0
 """A transit minimum is forgotten after this long: the base follows a drifting clock or a longer path."""
 
 RECENT_S = 1.0
 """When all transits of so long a time are beyond the delay, the path has become longer: jump at once."""
+
+DRAINING = 0.5
+"""Transits that fall faster than this (seconds a second) are those of a queue that is soon empty, and no path."""
 
 RECENT_MIN_SAMPLES = 4
 """Fewer late packets than this prove nothing about the path."""
@@ -24,6 +29,9 @@ BUCKET_S = 0.25
 
 SLEW_PER_S = 0.02
 """The base rises at most this fast (seconds a second): playback slows down unnoticeably, without a jump."""
+
+SILENCE_S = 2.0
+"""After so long without a packet the base goes on with the drift of the clocks, since nothing else moves it."""
 
 
 class PlayoutClock:
@@ -38,6 +46,7 @@ class PlayoutClock:
         self._base: float | None = None
         self._updated = 0.0
         self._minima: deque[tuple[int, float, int]] = deque()  # (bucket number, smallest transit, samples)
+        self._drift = DriftEstimator()
 
     @property
     def base(self) -> float:
@@ -46,22 +55,28 @@ class PlayoutClock:
             raise RuntimeError("the playout clock has seen no packet yet")
         return self._base
 
+    @property
+    def drift(self) -> float | None:
+        """Seconds that the sender's clock gains on ours in a second; None before it can be told."""
+        return self._drift.drift
+
     def observe(self, media_time: float, now: float) -> None:
         """Note that a packet with this media time arrived at `now`.  Call for every accepted packet."""
         transit = now - media_time
+        if self._base is not None and now - self._updated > SILENCE_S:
+            self._base -= (self.drift or 0.0) * (now - self._updated)
         self._remember(transit, now)
+        passed = max(0.0, now - self._updated)
         if self._base is None or transit < self._base:
-            self._base, self._updated = transit, now
-            return
-        if self._path_changed(now):
-            self._base, self._updated = self._minimum_since(now - RECENT_S), now
-            while self._minima and (self._minima[0][0] + 1) * BUCKET_S <= now - RECENT_S:
-                self._minima.popleft()
-            self.jumps += 1
-            return
-        floor = min(smallest for _, smallest, _ in self._minima)
-        if floor > self._base:
-            self._base = min(floor, self._base + SLEW_PER_S * min(1.0, max(0.0, now - self._updated)))
+            self._base = transit
+        elif self._path_changed(now):
+            self._adopt(now)
+        elif (
+            self._minima[0][0] * BUCKET_S <= now - RECENT_S
+        ):  # after a silence the first packets are no floor
+            floor = min(smallest for _, smallest, _ in self._minima)
+            if floor > self._base:
+                self._base = min(floor, self._base + SLEW_PER_S * min(BUCKET_S, passed))
         self._updated = now
 
     def display_time(self, media_time: float) -> float:
@@ -72,7 +87,16 @@ class PlayoutClock:
         """The media time that is due at `now`: the inverse of display_time."""
         return now - self.base - self.delay
 
+    def _adopt(self, now: float) -> None:
+        """The path is what it was lately."""
+        self._base = self._minimum_since(now - RECENT_S)
+        while self._minima and (self._minima[0][0] + 1) * BUCKET_S <= now - RECENT_S:
+            self._minima.popleft()
+        self._drift.forget()
+        self.jumps += 1
+
     def _remember(self, transit: float, now: float) -> None:
+        self._drift.observe(transit, now)
         bucket = int(now // BUCKET_S)
         if self._minima and self._minima[-1][0] >= bucket:
             last, smallest, samples = self._minima[-1]
@@ -90,6 +114,8 @@ class PlayoutClock:
         if sum(samples for _, _, samples in recent) < RECENT_MIN_SAMPLES:
             return False
         if recent[0][0] * BUCKET_S > since:  # less than RECENT_S of evidence (start, or after a silence)
+            return False
+        if recent[0][1] - recent[-1][1] > DRAINING * RECENT_S:
             return False
         return min(smallest for _, smallest, _ in recent) > self._base + self.delay
 

@@ -144,4 +144,21 @@ def _pictures(exporter: Exporter, player: Player, worker: DecodeWorker, sinks: S
         lambda: worker.damaged + player.damaged,
     )
     exporter.counter("decoder_failures_total", "Breakdowns of the decoder.", lambda: worker.failures)
+    _playout(exporter, player)
+
+
+def _playout(exporter: Exporter, player: Player) -> None:
     exporter.gauge("playout_delay_seconds", "The playout delay in force.", lambda: player.delay)
+    exporter.counter(
+        "path_jumps_total", "Times that the path had become longer at once.", lambda: player.path_jumps
+    )
+    exporter.gauge(
+        "clock_drift_ppm",
+        "How much faster the sender's clock runs than this host's, parts per million; NaN until it can be told.",
+        lambda: math.nan if player.drift is None else player.drift * 1e6,
+    )
+    exporter.gauge(
+        "silence_seconds",
+        "Time since the last packet while the signal is lost, else 0.",
+        lambda: player.silence(monotonic()),
+    )

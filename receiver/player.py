@@ -7,17 +7,19 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
-from common.clock import WallClock, monotonic
+from common.clock import Clock, WallClock, monotonic
 from common.codec.base import IMAGINED, DecodedUnit
 from common.log import Log
 from proto.session import Arrival, ReceiverEndpoint
 from proto.streams import LATENTS
 from proto.wire import IP_UDP_BYTES
 from receiver.decode import Job, Outcome
+from receiver.delay import AUTOMATIC, DelayBounds
 from receiver.figures import Figures
 from receiver.play.base import Shown, SignalState
 from receiver.playout import Decode, Tick, Wait
 from receiver.program import Describe, Program, Shot
+from receiver.watch import SignalWatch
 
 MAX_SLEEP_S = 0.5
 """The signal state is looked at this often even when nothing happens."""
@@ -41,13 +43,13 @@ class Player:
         describe: Describe,
         show: Callable[[Shown], None],
         *,
-        delay: float | None,
+        delay: DelayBounds = AUTOMATIC,
         lost_after: float,
         wall: WallClock,
+        clock: Clock = monotonic,
     ) -> None:
-        """`delay`: playout delay in seconds (None: automatic); `lost_after`: seconds of silence."""
+        """`delay`: bounds of the playout delay; `lost_after`: seconds of silence; `clock`: monotonic seconds."""
         self.figures = Figures()
-        self.state = SignalState.WAITING
         self.shown = self.concealed = self.repeated = 0
         self.frozen_seconds = 0.0
         """Time during which a picture stood although the next one was due."""
@@ -57,15 +59,17 @@ class Player:
         self.current: Program | None = None
         self._coming: Program | None = None
         self._generation = 0
-        self._late_before = self._damaged_before = 0
+        self._late_before = self._damaged_before = self._jumps_before = 0
         self._endpoint = endpoint
         self._worker = worker
         self._describe = describe
         self._show = show
         self._delay = delay
         self._lost_after = lost_after
+        self._watch = SignalWatch(lost_after)
+        self._told = self._watch.state
         self._wall = wall
-        self._last_arrival = -math.inf
+        self._clock = clock
         self._tallied = (0, 0)
         self._wake = asyncio.Event()
 
@@ -76,15 +80,15 @@ class Player:
             return
         if arrival.took_over:
             self._take_over()
-        self._last_arrival = now
         program = self._coming or self.current
         if program is not None:
+            self._watch.arrived((program.generation, arrival.unit), now)
             program.arrived(arrival.unit, now, self._wall.from_monotonic(now))
         self._wake.set()
 
     def decoded(self, outcome: Outcome) -> None:
         """A job is done (called in the event loop thread)."""
-        now = monotonic()
+        now = self._clock()
         shots: list[Shot] = []
         if outcome.unit is not None:
             unit = outcome.unit
@@ -101,9 +105,9 @@ class Player:
         """Play until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            now = monotonic()
+            now = self._clock()
             wake_at = min(self.step(now), now + MAX_SLEEP_S)
-            timer = loop.call_later(max(0.0, wake_at - monotonic()), self._wake.set)
+            timer = loop.call_later(max(0.0, wake_at - self._clock()), self._wake.set)
             await self._wake.wait()
             self._wake.clear()
             timer.cancel()
@@ -127,6 +131,25 @@ class Player:
         return until
 
     @property
+    def state(self) -> SignalState:
+        """What the viewer is told."""
+        return self._watch.state
+
+    @property
+    def drift(self) -> float | None:
+        """Seconds that the sender's clock gains on ours in a second; None while that is not known."""
+        return None if self.current is None else self.current.clock.drift
+
+    @property
+    def path_jumps(self) -> int:
+        """Times that the path had become longer at once."""
+        return self._jumps_before + (self.current.clock.jumps if self.current else 0)
+
+    def silence(self, now: float) -> float:
+        """Seconds since the last packet while the signal is lost, else 0."""
+        return self._watch.silence(now)
+
+    @property
     def late_pictures(self) -> int:
         """Decoded pictures that came too late to be shown."""
         playout = self.current.playout if self.current else None
@@ -142,6 +165,13 @@ class Player:
     def damaged(self) -> int:
         """Units at joining that could not be read."""
         return self._damaged_before + sum(p.damaged for p in (self.current, self._coming) if p is not None)
+
+    def set_delay(self, bounds: DelayBounds) -> None:
+        """Change the playout delay while playing: it moves there by and by, without a jump."""
+        self._delay = bounds
+        for program in (self.current, self._coming):
+            if program is not None:
+                program.bound_delay(bounds)
 
     def _plan(self, program: Program, now: float) -> float:
         step = program.plan(now)
@@ -171,6 +201,7 @@ class Player:
         if self.current is not None:
             self._damaged_before += self.current.damaged
             self._late_before = self.late_pictures
+            self._jumps_before = self.path_jumps
         self.current, self._coming = coming, None
         info = coming.info
         log.info(
@@ -182,13 +213,10 @@ class Player:
         )
 
     def _watch_signal(self, now: float) -> None:
-        if self.last is None:
-            return
-        lost = now - self._last_arrival >= self._lost_after
-        state = SignalState.LOST if lost else SignalState.LIVE
-        if state is not self.state:
-            log.info("signal", state=state)
-            self.state = state
+        before = self._told
+        self._told = self._watch.look(now, self.delay + self._lost_after)
+        if self._told is not before:
+            log.info("signal", state=self._told)
 
     def _tick(self, now: float) -> None:
         program = self.current
@@ -210,6 +238,8 @@ class Player:
 
     def _shown(self, program: Program, tick: Tick[Shot], fps: float, now: float) -> Shown:
         ready = tick.ready
+        received = not (ready.concealed or tick.repeated)
+        state = self._watch.shown((program.generation, ready.unit), received)
         return Shown(
             number=0 if self.last is None else self.last.number + 1,
             picture=ready.picture.picture,
@@ -219,10 +249,11 @@ class Player:
             captured_at=program.captured_at(ready.media_time),
             shown_at=self._wall.from_monotonic(now),
             arrived=ready.picture.arrived,
-            state=self.state if self.last is not None else SignalState.LIVE,
+            state=state,
             concealed=ready.concealed,
             repeated=tick.repeated,
             fps=fps,
+            silence=self._watch.silence(now),
         )
 
     def _account(self, outcome: Outcome, unit: DecodedUnit, now: float) -> None:

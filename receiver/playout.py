@@ -23,17 +23,22 @@ from receiver.jitter import PlayoutClock
 P = TypeVar("P")
 
 MAX_STEP_S = 2.0
-"""A unit whose timestamp is further than this from its expected time re-anchors the schedule instead of being
-waited for: the sender's time base jumped, and concealing thousands of pictures would help nobody."""
+"""A unit whose timestamp is further than this from its expected time, and whose time has not passed, re-anchors the
+schedule instead of being waited for: the sender's time base jumped, and concealing thousands of pictures would help
+nobody."""
 
 MIN_ALLOWANCE_S, MAX_ALLOWANCE_S = 0.010, 0.500
 """Limits of the time reserved for decoding before a unit's display time."""
+
+DECODES = 16
+"""The allowance covers the slowest of the last so many decodes but one: a single stall of the decoder thread is over
+when it is noticed, and waiting for the next one would only keep everything late."""
 
 SLEW = 0.2
 """A tick may come this share of a frame interval early or late to meet its picture's display time."""
 
 MAX_READY_UNITS = 2
-"""Decoded ahead at most this far."""
+"""Decoded ahead at most this far: as many pictures wait for their ticks at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class Playout(Generic[P]):
         self._slot = 0.0  # media time of the next picture to be decoded or concealed
         self._guessed = 0  # concealed units since the last real one whose loss is not proven
         self._busy = False
-        self._decode_time = 0.02
+        self._decodes: deque[float] = deque([0.02], DECODES)
         self._cadence = self.interval
         self._last_unit: tuple[int, float] | None = None
         self._ready: deque[Ready[P]] = deque()
@@ -128,24 +133,25 @@ class Playout(Generic[P]):
     @property
     def allowance(self) -> float:
         """Seconds before its display time at which a unit must go to the decoder at the latest."""
-        return min(max(1.5 * self._decode_time + 0.005, MIN_ALLOWANCE_S), MAX_ALLOWANCE_S)
+        slow = sorted(self._decodes)[-2:][0]
+        return min(max(1.5 * slow + 0.005, MIN_ALLOWANCE_S), MAX_ALLOWANCE_S)
 
     def plan(self, now: float, waiting: Waiting | None) -> Step:
         """What the decoder should do now.  The caller carries out the step, and for Decode and Conceal calls
         `decoded` with the outcome; until then every plan is Wait."""
-        if self._busy or len(self._ready) >= MAX_READY_UNITS * self.frames:
+        if self._busy or len(self._ready) > (MAX_READY_UNITS - 1) * self.frames:
             return Wait(math.inf)
         if self.next_unit is None:
             return Wait(math.inf) if waiting is None else self._first(now, waiting)
         self._re_anchor(now)
         if waiting is not None:
             if abs(waiting.timestamp - self._slot) > MAX_STEP_S:
+                if now >= self.clock.display_time(waiting.timestamp + self.unit_duration):
+                    return self._skip(waiting, self.next_unit)
                 self._slot = waiting.timestamp
             gap = round((waiting.timestamp - self._slot) / self.interval)
             if -gap >= self.frames:
-                self._guessed = max(0, self._guessed - (waiting.unit + 1 - self.next_unit))
-                self.next_unit = waiting.unit + 1
-                return Skip(waiting.unit)
+                return self._skip(waiting, self.next_unit)
             if gap <= 0 or (waiting.unit == self.next_unit and gap <= 1):
                 return self._decode_or_wait(now, waiting, max(0, -gap))
             self._guessed = min(self._guessed, waiting.unit - self.next_unit)
@@ -164,8 +170,8 @@ class Playout(Generic[P]):
     def decoded(self, step: Decode | Conceal, pictures: Sequence[P], seconds: float, now: float) -> None:
         """The outcome of a step: its pictures in order (none when the decoder refused it) and the time it took."""
         self._busy = False
-        self._decode_time += (seconds - self._decode_time) * (0.5 if seconds > self._decode_time else 0.05)
-        skip, end = (step.skip, len(pictures)) if isinstance(step, Decode) else (0, step.pictures)
+        self._decodes.append(seconds)
+        skip, end = (step.skip, self.frames) if isinstance(step, Decode) else (0, step.pictures)
         concealed = isinstance(step, Conceal)
         for offset, picture in list(enumerate(pictures))[skip:end]:
             media_time = step.timestamp + offset * self._cadence
@@ -206,6 +212,11 @@ class Playout(Generic[P]):
         self.next_unit = waiting.unit + 1
         self._slot = waiting.timestamp + self.frames * self._cadence
         return Decode(waiting.unit, waiting.timestamp, skip)
+
+    def _skip(self, waiting: Waiting, expected: int) -> Skip:
+        self._guessed = max(0, self._guessed - (waiting.unit + 1 - expected))
+        self.next_unit = waiting.unit + 1
+        return Skip(waiting.unit)
 
     def _conceal(self, count: int) -> Conceal:
         assert self.next_unit is not None

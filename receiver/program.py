@@ -13,7 +13,7 @@ from common.codec.base import CodecError, StreamInfo
 from common.video import Picture
 from proto.reassembler import Reassembler, ReceivedUnit
 from proto.wire import latest_time
-from receiver.delay import AutoDelay
+from receiver.delay import AUTOMATIC, AutoDelay, DelayBounds
 from receiver.jitter import PlayoutClock
 from receiver.play.base import TrustMap
 from receiver.playout import Conceal, Decode, Playout, Skip, Wait, Waiting
@@ -43,21 +43,26 @@ class Program:
     """The playout of one session, from its first packet on."""
 
     def __init__(
-        self, generation: int, reassembler: Reassembler, describe: Describe, delay: float | None
+        self,
+        generation: int,
+        reassembler: Reassembler,
+        describe: Describe,
+        bounds: DelayBounds = AUTOMATIC,
     ) -> None:
-        """`delay`: playout delay in seconds, None for automatic."""
+        """`bounds`: of the playout delay."""
         self.generation = generation
         self.info: StreamInfo | None = None
         self.playout: Playout[Shot] | None = None
-        self.clock = PlayoutClock(PROVISIONAL_DELAY_S if delay is None else delay)
+        self.clock = PlayoutClock(bounds.lowest if bounds.constant else PROVISIONAL_DELAY_S)
         self.retired = False
         """Set when a newer run has taken over: nothing is taken from the reassembler any more."""
         self.damaged = 0
         """Units that did not even say what they are."""
         self._reassembler = reassembler
         self._describe = describe
-        self._automatic = delay is None
+        self._bounds = bounds
         self._auto: AutoDelay | None = None
+        self._late = reassembler.tally.late
         self._held: ReceivedUnit | None = None
         self._join_at = math.inf
         self._epoch_offset: float | None = None
@@ -73,11 +78,20 @@ class Program:
             if self.clock.jumps > jumps:
                 self._auto.forget()
             self._auto.observe(now - timestamp - self.clock.base, now)
+            if self._reassembler.tally.late > self._late:
+                self._late = self._reassembler.tally.late
+                self._auto.missed(now)
             self.clock.delay = self._auto.update(self.playout.allowance, now)
         if self._epoch_offset is None:
             self._epoch_offset = latest_time(timestamp, wall, CLOCK_TOLERANCE_S) - timestamp
         if self.playout is None and self._join_at == math.inf:
             self._join_at = now + JOIN_WAIT_S
+
+    def bound_delay(self, bounds: DelayBounds) -> None:
+        """Other bounds from now on; the delay moves there by and by, so that no picture is skipped or held for it."""
+        self._bounds = bounds
+        if self._auto is not None:
+            self._auto.bounds = bounds
 
     def captured_at(self, media_time: float) -> float:
         """Seconds since the epoch, by the sender's clock."""
@@ -144,8 +158,7 @@ class Program:
         except CodecError:
             self.damaged += 1
             return
-        if self._automatic:
-            self._auto = AutoDelay(info.unit_duration)
-            self.clock.delay = self._auto.delay
+        self._auto = AutoDelay(info.unit_duration, self._bounds)
+        self.clock.delay = self._auto.delay
         self.info, self._held = info, received
         self.playout = Playout(self.clock, info.frames_per_unit, info.fps)

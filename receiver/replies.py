@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from proto.origins import Address
+from proto.reassembler import Reassembler
 from proto.report import PlayoutState
 from proto.session import Arrival, ReceiverEndpoint
 from proto.streams import LATENTS, REPORT
@@ -39,7 +41,7 @@ class Replies:
             return
         self._now = now
         if reassembler.closed is None:
-            reassembler.closed = self._closed
+            reassembler.closed = partial(self._closed, reassembler)
         timestamp = reassembler.timestamp(arrival.unit)
         if timestamp is not None:
             self._reporter.media(timestamp, now)
@@ -65,5 +67,7 @@ class Replies:
         wanted = min(self._endpoint.next_time(), now + LONGEST_PAUSE if report is None else report)
         return min(max(wanted, now + SHORTEST_PAUSE), now + LONGEST_PAUSE)
 
-    def _closed(self, unit: int, arrived: tuple[bool, ...]) -> None:
+    def _closed(self, reassembler: Reassembler, unit: int, arrived: tuple[bool, ...]) -> None:
+        if reassembler is not self._endpoint.reassembler(LATENTS.id):
+            return  # of a sender that was on show before
         self._reporter.unit_closed(unit, len(arrived), arrived, self._now)

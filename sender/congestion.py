@@ -4,7 +4,7 @@ After the rate control of Google's algorithm (GCC, draft-ietf-rmcat-gcc-02, sect
 from the last known capacity, a slower one near it; decrease to a share of the capacity measured), changed for few
 packets a second and for links that lose most of them:
 
-- Over-use is a standing queue (RFC 8698 section 4.2, RFC 8289 section 3; `queueing.py`), not a filtered gradient
+- Over-use is a standing queue (RFC 8698, RFC 8289 section 3; `queueing.py`), not a filtered gradient
   (section 5.3 and 5.4 there): with 5 packets a second there is nothing to filter. A queue that surges is over-use at
   once.
 - The capacity is what was *sent* between two packets over the time between their arrivals, not what arrived (R_hat):
@@ -28,8 +28,9 @@ STANDING_S, STANDING_KBPS = (
     0.025,
     200.0,
 )  # a queue that stands above this, at this rate, is over-use; see _threshold
-CHANCE = 4.0  # times that loss, a packet's time is added
+CHANCE = 6.0  # times that loss, a packet's time is added
 LONG_PACKET_S, OWN = 0.05, 0.6  # packets that take longer add so much of it
+CALM_S = 0.015  # a packet that waits longer is a sign of a queue
 SURGE_S = 0.15  # a queue that the newest packets all met is over-use at once
 KEEP = 0.9  # of the capacity, after an over-use
 KEEP_SHALLOW, SHALLOW_HOLD_S = 0.95, 10.0  # the same, and the hold, where only losses told of it
@@ -125,7 +126,8 @@ class CongestionControl:
         """A report came."""
         since, self._updated_at = now - self._updated_at, now
         self.queue.add(update.samples, self.kbps)
-        self.losses.add(update, now, max(self._cut_at, self._settled_at) + 2 * rtt + SETTLE_S)
+        settled = max(self._cut_at, self._settled_at) + 2 * rtt + SETTLE_S
+        self.losses.add(update, now, settled, self.queue.longest() < CALM_S)
         if self._limits.fixed:
             return
         if self._dead_since is not None:
@@ -155,6 +157,8 @@ class CongestionControl:
         if self._drained_at is not None and now >= self._drained_at:
             self._end_drain()
         if not dead:
+            if self.losses.testing:
+                self._judge(now)
             return
         if self._dead_since is None:
             self._dead_since = self._decayed_at = now

@@ -18,6 +18,9 @@ WINDOW_S = 10.0  # of the figures
 DEAD_S, DEAD_INTERVALS = 1.5, 5.0  # feedback is dead after so long without a report, whichever is longer
 MOST_INTERVAL_S = 1.0
 MOST_DEAD_S = 15.0
+OTHER_CLOCK_S = (
+    0.5  # by which a receiver's clock may be off what has passed here, or it is another receiver's
+)
 
 
 @dataclass(slots=True)
@@ -68,11 +71,14 @@ class Feedback:
         self._units: OrderedDict[int, int] = OrderedDict()
         self._unit = 0
         self._clock: int | None = None  # receiver's, ms, unwrapped
+        self._clock_offset = (
+            0  # ms, added to it: a receiver that took over goes on in the time of the one before
+        )
         self._base: Report | None = None  # the last report about this session
         self._last_at: float | None = None
         self._arrived_last = -math.inf
         self._window: deque[tuple[float, int, int, int, int]] = deque(maxlen=128)
-        self._report_loss = 0.5  # nothing is known of it
+        self._report_loss = 0.8  # nothing is known of it: be patient
 
     def sent(self, session: bytes, counter: int, wire_bytes: int, now: float) -> None:
         """A packet left. Counters rise within a session; a new session starts them again."""
@@ -94,7 +100,9 @@ class Feedback:
     def report(self, report: Report, now: float) -> Update | None:
         """Take in an authentic report that came at `now`. None if it says nothing new."""
         units = self._take_units(report)
-        late = self.last is not None and seq16_delta(report.number, self.last.number) <= 0
+        # A receiver that has restarted numbers from 0 again: numbers compare within a session only.
+        before = self.last if self.last is not None and self.last.session == report.session else None
+        late = before is not None and seq16_delta(report.number, before.number) <= 0
         strange = (
             report.session != int.from_bytes(self._session[:2], "big") or report.newest not in self._sent
         )
@@ -102,13 +110,13 @@ class Feedback:
             self.stale += late
             self.strange += strange and not late
             return Update((), 0, 0, 0, 0.0, 0, 0.0, units) if units else None
-        missed = 0 if self.last is None else seq16_delta(report.number, self.last.number) - 1
+        missed = 0 if before is None else seq16_delta(report.number, before.number) - 1
         self._report_loss += (1 - 1 / (1 + missed) - self._report_loss) * min(0.5, 0.1 * (1 + missed))
         self.reports += 1
+        arrived_at = self._unwrap(report.clock_ms, now, may_jump=before is None) - report.age_ms
         self.last, self._last_at = report, now
         newest = self._sent[report.newest]
         self._measure_rtt(now - newest.at - report.age_ms / 1000)
-        arrived_at = self._unwrap(report.clock_ms) - report.age_ms
         samples, hole = self._samples(report, arrived_at)
         update = self._difference(report, newest, samples, max(hole, report.age_ms / 1000), units, now)
         self._base = report
@@ -168,11 +176,17 @@ class Feedback:
         self.min_rtt = min(self.min_rtt, rtt)
         self.rtt = rtt if self.rtt is None else self.rtt + (rtt - self.rtt) / 8  # RFC 6298 section 2
 
-    def _unwrap(self, clock: int) -> int:
-        if self._clock is None:
+    def _unwrap(self, clock: int, now: float, *, may_jump: bool) -> int:
+        """Milliseconds, continuous over wraps, and over receivers where `may_jump`."""
+        if self._clock is None or self._last_at is None:
             self._clock = clock
-        self._clock += (clock - self._clock + CLOCK_SPAN // 2) % CLOCK_SPAN - CLOCK_SPAN // 2
-        return self._clock
+            return clock
+        step = (clock - self._clock + CLOCK_SPAN // 2) % CLOCK_SPAN - CLOCK_SPAN // 2
+        passed = round((now - self._last_at) * 1000)
+        if may_jump and abs(step - passed) > 1000 * OTHER_CLOCK_S:
+            self._clock_offset += passed - step
+        self._clock += step
+        return self._clock + self._clock_offset
 
     def _samples(self, report: Report, arrived_ms: int) -> tuple[list[Sample], float]:
         """Arrivals not known before by rising counter, and the longest time between arrivals."""

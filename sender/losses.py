@@ -2,7 +2,9 @@
 
 Loss that rises above what is usual may be either. So the rate is lowered for a short while, to what the path would keep
 up with if the new losses were the overflow of a queue: then they must go away. If they stay, they are the link's own,
-become the usual ones, and the rate is given back. Such a test is made seldom.
+become the usual ones, and the rate is given back. Such a test is made seldom. What is lost from the first packet on,
+with no queue to be seen, is taken for the link's own without one: a test of a path that loses most of its packets takes
+long, and where the belief is wrong, loss rises with the rate, and the test that follows corrects it.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from sender.feedback import Update
 WINDOW_S, FEWEST = 2.5, 20.0  # of packets that are compared with the usual loss
 USUAL_PACKETS = 1000.0  # over which the usual loss is smoothed; it falls at once
 NEW_PACKETS = 60.0  # what a usual loss counts that a test has just found
+START_PACKETS = 300.0  # the same, of what was lost at the start
 BURST_PACKETS = 500.0  # over which the mean length of runs of losses is taken
 RAW_PACKETS = 100.0
 HOLE_S, HOLE_PACKETS = 0.5, 8.0  # without any arrival for so long, and so many times the usual: an outage
-SURE, EXCESS = 3.5, 0.05  # standard deviations, and loss, above the usual
+SURE, EXCESS = 4.0, 0.05  # standard deviations, and loss, above the usual
+PLAIN = 5.0  # standard deviations that are no chance, however long one watches
 BACK_OFF_S, MOST_BACK_OFF_S = 15.0, 120.0  # between tests that find nothing
 DEEPEST = 0.35  # of the rate, in a test
 MARGIN = 0.75  # of what the path would keep up with: units leave in bursts
@@ -50,12 +54,13 @@ class _Test:
     loss: float
     link: float  # that goes on at least if it is the link's own
     overflow: float  # what is lost during the test if it is us
+    plain: bool  # no chance could bring such losses
     expected: int = 0
     received: int = 0
 
-    def evidence(self) -> float:
-        """Sequential probability ratio (Wald, 1945): the logarithm of how much likelier the link's own loss is."""
-        link, us = (min(1 - LEAST_LOSS, max(LEAST_LOSS, loss)) for loss in (self.link, self.overflow))
+    def evidence(self, own: float) -> float:
+        """Sequential probability ratio (Wald, 1945): the logarithm of how much likelier a loss `own` of the link is."""
+        link, us = (min(1 - LEAST_LOSS, max(LEAST_LOSS, loss)) for loss in (own, self.overflow))
         lost = self.expected - self.received
         return lost * math.log(link / us) + self.received * math.log((1 - link) / (1 - us))
 
@@ -67,11 +72,12 @@ class LossWatch:
         self.usual = 0.0  # loss that our rate does not cause
         self._raw: float | None = None  # loss over RAW_PACKETS, outages included
         self._recent: deque[tuple[float, Update]] = deque(maxlen=64)
-        self._known = USUAL_PACKETS
+        self._known = 0.0  # packets that the usual loss counts for
         self._lost = self._runs = 5.0  # packets lost, in so many runs
         self._back_off = BACK_OFF_S
         self._next_test = -math.inf
         self._test: _Test | None = None
+        self._starting = True  # what is lost is the link's own
         self._pace = 0.0  # packets sent a second
 
     @property
@@ -79,9 +85,9 @@ class LossWatch:
         """Whether the rate is lowered to see what the loss does."""
         return self._test is not None
 
-    def add(self, update: Update, now: float, settled: float) -> None:
+    def add(self, update: Update, now: float, settled: float, calm: bool = True) -> None:
         """A report came. Those up to the time `settled` (s) tell of another rate than the present one, or of a queue
-        that was full, and say nothing about the link."""
+        that was full, and say nothing about the link. `calm`: no packet has waited in a queue lately."""
         if not update.expected:
             return
         lost = 1 - update.received / update.expected
@@ -108,10 +114,19 @@ class LossWatch:
             self._test.expected += update.expected
             self._test.received += update.received
             return
+        self._trust(calm)
         self._known = min(USUAL_PACKETS, self._known + update.expected)
         self.usual += (lost - self.usual) * min(1.0, update.expected / self._known)
         if self._unusual() < 0.0:
             self.usual += (self.loss - self.usual) / 2
+
+    def _trust(self, calm: bool) -> None:
+        """Ends the start: where nothing was lost, or a queue is seen, what is lost from now on is to be explained."""
+        if self._starting and (not calm or self._known >= NEW_PACKETS):
+            self._starting = False
+            if not calm or self.usual < EXCESS:
+                self.usual, self._known = 0.0, USUAL_PACKETS
+            self._known = max(self._known, START_PACKETS)
 
     def forget(self) -> None:
         """An outage: what was lost in it says nothing."""
@@ -135,9 +150,12 @@ class LossWatch:
         if expected < FEWEST:
             return 0.0
         excess = 1 - received / expected - self.usual
+        return excess if abs(excess) > max(EXCESS, SURE * self._deviation(expected)) else 0.0
+
+    def _deviation(self, expected: float) -> float:
+        """Standard deviation of the usual loss over so many packets."""
         spread = max(self.usual, 0.01)
-        deviation = math.sqrt(spread * (1 - spread) * self._clumping() / expected)
-        return excess if abs(excess) > max(EXCESS, SURE * deviation) else 0.0
+        return math.sqrt(spread * (1 - spread) * self._clumping() / expected)
 
     def suspect(self, kbps: float, least: float, now: float) -> float | None:
         """The rate to test with, where losses have risen; None where there is nothing to test."""
@@ -157,7 +175,8 @@ class LossWatch:
         seen = max(FEWEST, self._sum()[0])
         doubt = FIRST_DOUBT if self._next_test == -math.inf else DOUBT  # it may have seemed more than it is
         link = max(overflow + LEAST_LOSS, loss - doubt * math.sqrt(variance / seen))
-        self._test = _Test(now, kbps, rate, ceiling, loss, link, overflow)
+        plain = excess > PLAIN * self._deviation(seen)
+        self._test = _Test(now, kbps, rate, ceiling, loss, link, overflow, plain)
         return rate
 
     def verdict(self, now: float) -> Verdict | None:
@@ -165,14 +184,18 @@ class LossWatch:
         test = self._test
         if test is None:
             return None
-        evidence = test.evidence() / self._clumping()
+        evidence = test.evidence(test.link) / self._clumping()
         passed = now - test.began
         enough = test.expected >= TEST_PACKETS and abs(evidence) >= EVIDENCE
         if passed < TEST_S or (not enough and passed < LONGEST_TEST_S):
             return None
-        self._test = None
+        self._test, self._starting = None, False
         self._recent.clear()
+        if not enough and test.expected >= TEST_PACKETS and test.plain:
+            evidence = test.evidence(test.loss) / self._clumping()  # what was lost before is no longer
+            enough = evidence < -EVIDENCE
         if enough and evidence < 0:
+            self.usual = min(self.usual, 1 - test.received / test.expected)
             self._back_off, self._next_test = BACK_OFF_S, now
             return Verdict(test.ceiling)
         self.usual = max(self.usual, test.loss)

@@ -1,8 +1,9 @@
 """How long packets stand in queues, from when they left and when they arrived. Pure.
 
 The two clocks need not agree: the smallest delay of the last 20 s stands for an empty path, what is above it for
-queues (RFC 8698 section 4.2: d_queue = d_fwd - d_base). Of the delays of a short time the smallest counts: a queue that
-never empties is congestion, one that does is a burst (RFC 8289 section 3, the standing queue).
+queues (as in NADA, RFC 8698: d_queue = d_fwd - d_base, d_base being the smallest d_fwd). Of the delays of a short time
+the smallest counts: a queue that never empties is congestion, one that does is a burst (CoDel, RFC 8289 section 3: the
+minimum tells the standing queue).
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ class QueueDelay:
         """Seconds that each of the `count` newest packets waited at least; 0 with fewer that left after `since`."""
         last = [entry.queued for entry in self._recent if entry.sample.sent_at > since][-count:]
         return min(last) if len(last) == count else 0.0
+
+    def longest(self) -> float:
+        """Seconds that any of the last KEPT packets waited."""
+        return max((entry.queued for entry in self._recent), default=0.0)
 
     def capacity(self, since: float, stretch: float = 1.0) -> float | None:
         """The rate of sending (kbit/s) that the path kept up with lately: bytes that were sent between two packets,

@@ -10,7 +10,7 @@ import time
 from common.clock import Clock, monotonic
 from common.log import Log, RateLimited
 from common.meter import RateMeter
-from common.multicast import is_group, send_options
+from common.multicast import connected, is_group
 from common.service import EX_NOHOST, ServiceError
 from common.values import Address
 from proto.packet import Segment
@@ -110,11 +110,13 @@ class Transmitter:
     async def _open(self) -> None:
         self._broken.clear()
         loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Protocol(self), remote_addr=(self._to.host, self._to.port)
-        )
         if is_group(self._to.host):
-            send_options(self._transport.get_extra_info("socket"), self._hops, self._interface)
+            group = connected(self._to.host, self._to.port, self._hops, self._interface)
+            self._transport, _ = await loop.create_datagram_endpoint(lambda: _Protocol(self), sock=group)
+        else:
+            self._transport, _ = await loop.create_datagram_endpoint(
+                lambda: _Protocol(self), remote_addr=(self._to.host, self._to.port)
+            )
         (log.debug if self.reopened else log.info)(
             "sending", to=self._to
         )  # a flapping network reopens for ever

@@ -29,7 +29,7 @@ class SignalState(StrEnum):
     """No packet has arrived yet, so there is nothing to show."""
     LIVE = "live"
     LOST = "lost"
-    """No packet for a while; concealed pictures go on."""
+    """No packet for a while, and no picture since; concealed ones go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class Shown:
     repeated: bool
     """The previous picture again: decoding was late or the sender slow."""
     fps: float
+    silence: float = 0.0
+    """Seconds since the last packet when the signal is lost, else 0."""
 
 
 class Sink(Protocol):

@@ -14,6 +14,7 @@ from common.log import Log
 from common.video import picture_size, to_video_frame
 from receiver.play.base import Shown, SinkError, ThreadedSink
 from receiver.play.fit import Fitter
+from receiver.play.mark import marked
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -45,12 +46,14 @@ class FileSink(ThreadedSink):
     """The file is opened when the first picture comes; its clock is the tick, so dropped pictures leave a gap in
     time and nothing runs ahead."""
 
-    def __init__(self, path: Path) -> None:
-        """`path`: an earlier recording there is kept, the new one gets a number (flight-2.mkv)."""
+    def __init__(self, path: Path, mark: bool = True) -> None:
+        """`path`: an earlier recording there is kept, the new one gets a number (flight-2.mkv).  `mark`: show in the
+        picture when the signal is lost."""
         super().__init__(str(path))
         if path.suffix.lower() not in SUFFIXES:
             raise SinkError(f"{path}: a recording must end in .mp4 or .mkv")
         self.path = path
+        self._mark = mark
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._fitter = Fitter(2, 2)
@@ -71,7 +74,7 @@ class FileSink(ThreadedSink):
         if self._container is None or self._stream is None:
             self._open(shown)
         assert self._container is not None and self._stream is not None
-        picture = self._fitter.fit(shown.picture)
+        picture = self._fitter.fit(marked(shown) if self._mark else shown.picture)
         frame = to_video_frame(picture, pts=shown.number - self._first_number, time_base=self._time_base)
         self._container.mux(self._stream.encode(frame))
 

@@ -109,6 +109,7 @@ class WebSink:
         if shown is not None:
             rows, columns = shown.trust.shape
             cells = (shown.trust.ravel() + ord("0")).tobytes().decode("ascii")
+            stats["silence_s"] = shown.silence
             stats["trust"] = {"rows": rows, "columns": columns, "cells": cells}
             stats["width"], stats["height"] = shown.picture.shape[1], shown.picture.shape[0] * 2 // 3
         return stats

@@ -11,6 +11,7 @@ import numpy as np
 from common.codec.base import IMAGINED, RECOVERED
 from common.video import Picture, picture_size, planes
 from receiver.play.base import Shown, SignalState, SinkError, ThreadedSink, TrustMap
+from receiver.play.mark import marked
 
 TITLE = "semcast"
 INITIAL_SIDE = 768
@@ -71,7 +72,7 @@ class WindowSink(ThreadedSink):
         size = picture_size(shown.picture)
         if size != self._size:
             self._resize(*size)
-        self._upload(shown.picture)
+        self._upload(marked(shown))
         if self._last is None or shown.number % 8 == 0 or shown.state is not self._last.state:
             self._sdl.SDL_SetWindowTitle(self._window, title(shown).encode())
         self._last = shown

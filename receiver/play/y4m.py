@@ -11,14 +11,17 @@ import numpy as np
 from common.video import picture_size
 from receiver.play.base import Shown, ThreadedSink
 from receiver.play.fit import Fitter
+from receiver.play.mark import marked
 
 
 class Y4mSink(ThreadedSink):
     """One frame per tick.  A reader that closes its end ends the sink, not the daemon's other sinks."""
 
-    def __init__(self, descriptor: int | None = None) -> None:
-        """`descriptor`: file descriptor to write to (standard output by default); it is not closed."""
+    def __init__(self, descriptor: int | None = None, mark: bool = True) -> None:
+        """`descriptor`: file descriptor to write to (standard output by default); it is not closed.  `mark`: show in
+        the picture when the signal is lost."""
         super().__init__("-")
+        self._mark = mark
         self._descriptor = sys.stdout.fileno() if descriptor is None else descriptor
         self._fitter: Fitter | None = None
 
@@ -27,7 +30,7 @@ class Y4mSink(ThreadedSink):
             width, height = picture_size(shown.picture)
             self._fitter = Fitter(width, height)
             self._put(header(width, height, shown.fps))
-        picture = self._fitter.fit(shown.picture)
+        picture = self._fitter.fit(marked(shown) if self._mark else shown.picture)
         self._put(b"FRAME\n" + np.ascontiguousarray(picture).tobytes())
 
     def _put(self, data: bytes) -> None:

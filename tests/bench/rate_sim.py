@@ -7,7 +7,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from proto.report import PlayoutState, Report
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, max_payload
@@ -16,7 +16,9 @@ from sender.congestion import CongestionControl, RateLimits
 from sender.feedback import Feedback
 from sender.pacer import Pacer
 from sender.rate import RateController
-from tests.channel import Channel, Impairments
+from tests.bench.link import model
+from tests.bench.link.draws import Direction
+from tests.bench.link.impairments import Impairments
 
 UNIT_S = 4 / 15
 ENCODE_S = 0.05
@@ -26,30 +28,34 @@ CLOCK_OFFSET = 4000.0  # of the receiver's clock
 
 
 class Link:
-    """tests.channel as this needs it: deliveries of a packet, what waits in the queue, and changes on the way."""
+    """One way of the link model, and losses before its bottleneck: its own come after it."""
 
-    def __init__(self, link: Impairments, seed: int, late_loss: float = 0.0) -> None:
-        """`late_loss`: of what has passed the bottleneck; `link` loses before it."""
-        self._channel = Channel(link, seed)
-        self._late_loss, self._random = late_loss, random.Random(seed)
+    def __init__(
+        self,
+        impairments: Impairments,
+        seed: int,
+        direction: Direction = Direction.FORWARD,
+        early_loss: float = 0.0,
+    ) -> None:
+        self._link = model.Link(impairments, seed, direction)
+        self._early = model.Link(Impairments(loss=early_loss), ~seed, direction)
 
-    def transfer(self, data: bytes, now: float) -> tuple[bool, list[tuple[float, bytes]]]:
-        """Whether the bottleneck carried the datagram, and (time, datagram) pairs of its deliveries."""
-        out = self._channel.transfer(data, now)
-        return bool(out), [] if self._random.random() < self._late_loss else out
-
-    def queued(self, now: float) -> float:
-        """Seconds that a packet which enters now would wait."""
-        return max(0.0, self._channel._free_at - now)
+    def transfer(self, data: bytes, now: float) -> tuple[float | None, list[tuple[float, bytes]]]:
+        """How long (s) the datagram waits for the bottleneck, None if that never sends it; and (time, datagram) pairs
+        of its deliveries."""
+        if not self._early.transfer(data, now):
+            return None, []
+        deliveries = self._link.transfer(data, now)
+        return self._link.waited, deliveries
 
     @property
     def overflow(self) -> int:
         """Packets that the queue had no room for."""
-        return self._channel.counts.overflow
+        return self._link.counts.overflow
 
     def change(self, **impairments: float) -> None:
         """The link is another one from now on."""
-        self._channel.link = replace(self._channel.link, **impairments)  # type: ignore[arg-type]
+        self._link.change(**impairments)
 
 
 @dataclass(slots=True)
@@ -106,7 +112,7 @@ class Flow:
         self.feedback = Feedback()
         self._world, self._forward, self._back = world, forward, back
         self._random = random.Random(seed)
-        self._pacer = Pacer(spread)
+        self._pacer: Pacer[bytes] = Pacer(spread)
         self._rate = RateController(limits.start, UNIT_S, PACKET_OVERHEAD, max_payload())
         self._reporter = Reporter()
         self._session = seed.to_bytes(6, "big")[::-1]
@@ -155,9 +161,8 @@ class Flow:
         self._counter += 1
         self.feedback.sent(self._session, counter, size, now)
         self.trace.sent.append((now, size))
-        queued = self._forward.queued(now)
-        carried, deliveries = self._forward.transfer(datagram, now)
-        if carried:
+        queued, deliveries = self._forward.transfer(datagram, now)
+        if queued is not None:
             self.trace.carried.append((now, size))
             self.trace.queued.append((now, queued))
         for at, data in deliveries:
@@ -169,9 +174,8 @@ class Flow:
         mask = self._arrived.get(unit)
         if mask is not None:
             mask[data[4]] = True
-        self._reporter.packet(
-            self._session, counter, len(data) + IP_UDP_BYTES, now + CLOCK_OFFSET, unit * UNIT_S
-        )
+        self._reporter.packet(self._session, counter, len(data) + IP_UDP_BYTES, now + CLOCK_OFFSET)
+        self._reporter.media(unit * UNIT_S, now + CLOCK_OFFSET)
 
     def _close(self, unit: int) -> None:
         mask = self._arrived.pop(unit)

@@ -166,7 +166,7 @@ class DemoRun:
             raise DemoError(
                 f"{dropped:.0f} pictures could not be written to {self.files.shown_video}: disk too slow"
             )
-        encode = {"encode", "entropy", "seal"}
+        encode = {"encode", "entropy"}
         return {
             "encode_ms": stages_ms(last.sender, first.sender, TX + "stage_seconds", encode),
             "decode_ms": stages_ms(last.receiver, first.receiver, RX + "stage_seconds", {"unit"}),

@@ -46,8 +46,8 @@ def test_beyond_the_last_bucket_its_bound_is_told() -> None:
 
 
 def test_stages_add_up() -> None:
-    after = scraped({"encode": [0.015] * 10, "seal": [0.005] * 10, "capture": [0.03] * 10})
-    result = stages_ms(after, Figures(), "stage_seconds", {"encode", "seal", "entropy"})
+    after = scraped({"encode": [0.015] * 10, "entropy": [0.005] * 10, "capture": [0.03] * 10})
+    result = stages_ms(after, Figures(), "stage_seconds", {"encode", "entropy"})
     assert result["p50"] == pytest.approx(15.0 + 5.0)
 
 

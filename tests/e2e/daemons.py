@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from proto.crypto import new_key_file
+from tests.bench.relay.client import ask
 from tests.demo.logs import ShownLine, read_shown
 from tests.demo.process import Child, free_port
 from tests.demo.scrape import Figures
 
 RX = "semcast_receiver_"
+TX = "semcast_sender_"
 
 
 class Bench:
@@ -25,8 +28,11 @@ class Bench:
         self.folder = folder
         self.key = folder / "link.key"
         new_key_file(self.key)
+        self.host = "127.0.0.1"  # where the receiver listens
         self.udp_port = free_port(socket.SOCK_DGRAM)
         self.metrics_port = free_port(socket.SOCK_STREAM)
+        self.sender_metrics_port = free_port(socket.SOCK_STREAM)
+        self.relay_control = ("127.0.0.1", free_port(socket.SOCK_STREAM))
         self.children: list[Child] = []
 
     def receiver(self, *flags: str, output: Path | None = None, frame_log: bool = True) -> Child:
@@ -37,7 +43,7 @@ class Bench:
             flags = (*flags, "--frame-log", str(self.shown_log))
         child = self._start(
             "receiver",
-            *("receiver", "--listen", f"127.0.0.1:{self.udp_port}", "--key-file", str(self.key)),
+            *("receiver", "--listen", f"{self.host}:{self.udp_port}", "--key-file", str(self.key)),
             *("--metrics.listen", f"127.0.0.1:{self.metrics_port}", *flags),
             output=output,
         )
@@ -48,17 +54,24 @@ class Bench:
         """A sender of the synthetic scene, at its defaults otherwise."""
         return self._start(
             "sender",
-            *("sender", "--source", "synthetic", "--to", f"127.0.0.1:{to or self.udp_port}"),
-            *("--key-file", str(key or self.key), "--metrics.listen", "off", *flags),
+            *("sender", "--source", "synthetic", "--key-file", str(key or self.key)),
+            *("--to", f"{'127.0.0.1' if to else self.host}:{to or self.udp_port}"),
+            *("--metrics.listen", f"127.0.0.1:{self.sender_metrics_port}", *flags),
         )
 
     def relay(self, *flags: str) -> tuple[Child, int]:
         """A relay to the receiver, and its port."""
         port = free_port(socket.SOCK_DGRAM)
         target = f"127.0.0.1:{self.udp_port}"
-        return self._start(
-            "relay", "tests.bench.relay", "--listen", f"127.0.0.1:{port}", "--to", target, *flags
-        ), port
+        relay = self._start(
+            *("relay", "tests.bench.relay", "--listen", f"127.0.0.1:{port}", "--to", target),
+            *("--control", "{}:{}".format(*self.relay_control), *flags),
+        )
+        return relay, port
+
+    def ask_relay(self, **request: object) -> dict[str, Any]:
+        """The relay's answer to a request."""
+        return ask(self.relay_control, request)
 
     def _start(self, name: str, *arguments: str, output: Path | None = None) -> Child:
         child = Child(name, arguments, self.folder / f"{name}{len(self.children)}.log", output)
@@ -76,6 +89,10 @@ class Bench:
     def figures(self) -> Figures:
         """The receiver's metrics."""
         return Figures.fetch(self.metrics_port)
+
+    def sender_figure(self, name: str) -> float:
+        """One of the sender's metrics; nan when it is not there yet."""
+        return Figures.fetch(self.sender_metrics_port).get(TX + name)
 
     def wait(self, what: str, ready: Callable[[], bool], seconds: float = 40.0) -> None:
         """Fails with the processes' logs when that takes too long or a process ends."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import random
 
 import pytest
@@ -219,6 +221,57 @@ def test_wild_segments_never_break_the_bounds(
     tally = reassembler.tally
     assert tally.received == accepted
     assert accepted + tally.late + tally.conflict + tally.duplicate == len(pushes)
+
+
+def test_closed_units_are_told_in_order_with_what_arrived() -> None:
+    told: list[tuple[int, tuple[bool, ...]]] = []
+    reassembler = Reassembler()
+    reassembler.closed = lambda unit, arrived: told.append((unit, arrived))
+    for unit, index in ((3, 0), (5, 1), (6, 0), (3, 2)):
+        reassembler.push(segment(unit, index, 3), now=0.0)
+    assert told == []
+    reassembler.take(5)
+    assert told == [(3, (True, False, True)), (4, ()), (5, (False, True, False))]
+    reassembler.take(5)
+    with pytest.raises(WireError):
+        reassembler.push(segment(4), now=0.0)
+    assert len(told) == 3
+
+
+def test_units_that_the_window_pushes_out_are_told() -> None:
+    told: list[tuple[int, tuple[bool, ...]]] = []
+    reassembler = Reassembler(max_units=4)
+    reassembler.closed = lambda unit, arrived: told.append((unit, arrived))
+    for unit in (0, 1, 6):
+        reassembler.push(segment(unit), now=0.0)
+    assert told == [(0, (True,)), (1, (True,)), (2, ())]
+
+
+def test_after_a_silence_no_more_units_are_told_than_can_be_open() -> None:
+    told: list[int] = []
+    reassembler = Reassembler(max_units=8)
+    reassembler.closed = lambda unit, arrived: told.append(unit)
+    reassembler.push(segment(0), now=0.0)
+    reassembler.push(segment(30_000), now=8000.0)
+    reassembler.take(30_000)
+    assert told == [*range(29_985, 29_993), *range(29_993, 30_001)]
+    assert reassembler.tally.units_missed == 29_999
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2), st.booleans()), max_size=60))
+def test_every_unit_is_told_once_and_in_rising_order(steps: list[tuple[int, int, bool]]) -> None:
+    told: list[tuple[int, int]] = []
+    reassembler = Reassembler()
+    reassembler.closed = lambda unit, arrived: told.append((unit, sum(arrived)))
+    for unit, index, take in steps:
+        with contextlib.suppress(WireError):
+            reassembler.push(segment(unit, index, 3), now=0.0)
+        if take:
+            reassembler.take(unit)
+    assert all(after[0] == before[0] + 1 for before, after in itertools.pairwise(told))
+    tally = reassembler.tally
+    assert sum(1 for _, arrived in told if arrived) == tally.units_closed
+    assert len(told) == tally.units_closed + tally.units_missed
 
 
 def test_max_units_is_checked() -> None:

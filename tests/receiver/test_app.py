@@ -62,6 +62,7 @@ async def test_silence_is_concealed_told_and_ended_by_the_same_sender(tmp_path: 
             await asyncio.sleep(1.0)
             assert app.player.shown - shown >= 0.8 * FPS
             assert app.player.concealed - concealed >= 0.8 * FPS
+            assert app.player.last is not None and app.player.last.silence > 1.4
             sender.loss = 0.0
             await until(lambda: app.player.state is SignalState.LIVE)
             await until(lambda: app.player.last is not None and not app.player.last.concealed)
@@ -168,6 +169,12 @@ async def test_metrics_and_health(tmp_path: Path) -> None:
     assert float(samples[prefix + 'stage_seconds_count{stage="decode"}']) > 3
     assert float(samples[prefix + "capture_to_display_seconds_count"]) > 10
     assert float(samples[prefix + "packets_lost_total"]) > 0
+    assert (
+        float(samples[prefix + "silence_seconds"]) == 0 and float(samples[prefix + "path_jumps_total"]) == 0
+    )
+    assert (
+        samples[prefix + "clock_drift_ppm"] == "NaN" and float(samples[prefix + "playout_delay_seconds"]) > 0
+    )
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP " + prefix)}
     helps = [line for line in text.splitlines() if line.startswith("# HELP " + prefix)]
     assert len(names) > 20 and all(len(line.split()) > 4 for line in helps)

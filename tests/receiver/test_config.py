@@ -6,6 +6,7 @@ import pytest
 
 from common.config import ConfigError
 from receiver.config import configure
+from receiver.delay import AUTOMATIC, DelayBounds
 
 KEY = ("--key-file", "link.key")
 
@@ -26,6 +27,21 @@ def test_sinks_repeat_and_delay_is_a_number_or_auto() -> None:
     assert configure([*KEY, "--playout.delay-ms", "auto"]).playout.delay_ms == "auto"
 
 
+def test_the_bounds_of_the_playout_delay() -> None:
+    def bounds(*flags: str) -> DelayBounds:
+        return configure([*KEY, *flags]).playout.bounds
+
+    assert bounds() == AUTOMATIC
+    assert bounds("--playout.delay-ms", "250") == DelayBounds(0.25, 0.25)
+    assert bounds("--playout.max-delay-ms", "600") == DelayBounds(0.0, 0.6)
+    assert bounds("--playout.delay-ms", "250", "--playout.max-delay-ms", "250") == DelayBounds(0.25, 0.25)
+
+
+def test_a_lost_signal_is_marked_unless_told_otherwise() -> None:
+    assert configure(KEY).signal.mark
+    assert not configure([*KEY, "--signal.mark", "false"]).signal.mark
+
+
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
@@ -34,6 +50,11 @@ def test_sinks_repeat_and_delay_is_a_number_or_auto() -> None:
         (["--playout.delay-ms", "4000"], "playout.delay_ms"),
         (["--playout.delay-ms", "-1"], "playout.delay_ms"),
         (["--playout.delay-ms", "soon"], "playout.delay_ms"),
+        (["--playout.max-delay-ms", "3001"], "playout.max_delay_ms"),
+        (
+            ["--playout.delay-ms", "500", "--playout.max-delay-ms", "400"],
+            r"delay_ms \(500\) .* max_delay_ms \(400\)",
+        ),
         (["--listen", "5004"], "listen"),
         (["--signal.lost-after", "0"], "signal.lost_after"),
         (["--web.max-viewers", "0"], "web.max_viewers"),

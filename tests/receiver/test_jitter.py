@@ -79,3 +79,32 @@ def test_memory_is_bounded_at_any_packet_rate() -> None:
     for i in range(50_000):
         clock.observe(i * 0.001, i * 0.001)
     assert len(clock._minima) <= WINDOW_S / BUCKET_S + 2
+
+
+@pytest.mark.parametrize("drift", [-400e-6, 400e-6])
+def test_the_clocks_drift_on_through_a_silence(drift: float) -> None:
+    clock = PlayoutClock(0.3)
+    for i in range(1200):  # 60 s, then nothing for 100 s
+        now = i * 0.05
+        clock.observe(now * (1 + drift), now + 0.02 * (i % 3))
+    assert clock.drift == pytest.approx(drift, rel=0.05)
+    clock.observe(160 * (1 + drift), 160.04)  # not one of the fastest
+    assert clock.base == pytest.approx(-160 * drift, abs=0.005)
+
+
+def test_the_first_packets_after_a_silence_do_not_raise_the_base() -> None:
+    clock = PlayoutClock(0.3)
+    feed(clock, 0, 5, 0.0)
+    feed(clock, 100, 100.9, 0.1)
+    assert clock.base == pytest.approx(0.0)
+    feed(clock, 100.9, 115, 0.1)
+    assert clock.base == pytest.approx(0.1)
+
+
+def test_a_queue_that_drains_is_not_taken_for_a_longer_path() -> None:
+    clock = PlayoutClock(0.3)
+    feed(clock, 0, 5, 0.0)
+    for i in range(60):  # 5 s of packets in 1.5 s
+        now = 10 + i * 0.025
+        clock.observe(now - 5 + 5 * i / 60, now)
+    assert clock.base == pytest.approx(0.0) and clock.jumps == 0

@@ -221,6 +221,32 @@ def test_a_decoder_slower_than_real_time_drops_and_never_queues_up() -> None:
     assert len(sim.playout._ready) <= 2 * FRAMES
 
 
+def test_one_stall_of_the_decoder_does_not_make_later_units_go_early() -> None:
+    playout: Playout[str] = Playout(PlayoutClock(DELAY), FRAMES, FPS)
+    usual = playout.allowance
+    step = Decode(0, 1000.0, 0)
+    playout.clock.observe(1000.0, 0.0)
+    for seconds in (0.02, 1.0, 0.02):
+        playout.decoded(step, [], seconds, 1.0)
+    assert playout.allowance == pytest.approx(usual)
+    playout.decoded(step, [], 0.2, 1.0)
+    assert playout.allowance == pytest.approx(1.5 * 0.2 + 0.005)
+    for _ in range(16):
+        playout.decoded(step, [], 0.02, 1.0)
+    assert playout.allowance == pytest.approx(usual)
+
+
+def test_what_waited_out_a_frozen_process_is_skipped_not_played_in_a_hurry() -> None:
+    sim = Simulation()
+    sim.stream(range(60))
+    sim.arrivals = [(max(t, 12.0) if t > 4.0 else t, u, ts, c) for t, u, ts, c in sim.arrivals]
+    sim.run(4.0)
+    sim.now = 12.0
+    sim.run(16.0)
+    after = [tick for at, tick in sim.shown if at > 12.3]
+    assert all(tick.ready.unit >= 43 for tick in after if not tick.ready.concealed)
+
+
 def test_a_refused_unit_leaves_the_schedule_running() -> None:
     playout: Playout[str] = Playout(PlayoutClock(DELAY), FRAMES, FPS)
     playout.clock.observe(1000.0, 0.0)

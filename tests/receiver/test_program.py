@@ -9,6 +9,7 @@ import pytest
 from proto.packet import Segment
 from proto.reassembler import Reassembler
 from proto.wire import TICK_SECONDS, TIMESTAMP_SPAN, latest_time
+from receiver.delay import AUTOMATIC, DelayBounds
 from receiver.playout import Decode, Wait
 from receiver.program import CLOCK_TOLERANCE_S, JOIN_WAIT_S, Program
 from tests.fakes import FakeEncoder, fake_describe
@@ -20,9 +21,9 @@ UNIT = 4 / 15
 class Link:
     """Pushes segments of fake units into a program's reassembler."""
 
-    def __init__(self, delay: float | None = None) -> None:
+    def __init__(self, bounds: DelayBounds = AUTOMATIC) -> None:
         self.reassembler = Reassembler(16)
-        self.program = Program(1, self.reassembler, fake_describe, delay)
+        self.program = Program(1, self.reassembler, fake_describe, bounds)
         self._encoder = FakeEncoder(64, 64, 15.0, segments=4)
 
     def push(self, unit: int, index: int, now: float, payload: bytes | None = None) -> None:
@@ -60,7 +61,7 @@ def test_a_complete_first_unit_is_opened_at_once() -> None:
 
 
 def test_a_fixed_delay_stays() -> None:
-    link = Link(delay=0.5)
+    link = Link(DelayBounds.exactly(0.5))
     for index in range(4):
         link.push(0, index, 1.0)
     link.program.plan(1.0)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 import pytest
 
 from common.service import ServiceError
 from common.values import Address
-from proto.session import ReceiverEndpoint
-from proto.wire import Reason
+from proto.report import PlayoutState
+from proto.session import Established, Message, ReceiverEndpoint, SenderSession
+from proto.streams import LATENTS, REPORT
+from proto.wire import HANDSHAKE_BYTE, Mode, Reason
 from receiver.receive import Receive, open_socket
+from receiver.replies import Replies
 from tests.receiver.link import KEY, FakeSender
 
 
@@ -21,8 +25,9 @@ async def test_datagrams_reach_the_endpoint_and_good_ones_are_reported() -> None
     sock = open_socket(Address("127.0.0.1", 0))
     port = sock.getsockname()[1]
     loop = asyncio.get_running_loop()
+    replies = Replies(endpoint, lambda: (PlayoutState.PLAYING, 0.3))
     transport, protocol = await loop.create_datagram_endpoint(
-        lambda: Receive(endpoint, lambda arrival, size, now: arrivals.append(size)), sock=sock
+        lambda: Receive(endpoint, replies, lambda arrival, size, now: arrivals.append(size)), sock=sock
     )
     sender = FakeSender(port)
     await sender.run(units=2)
@@ -35,6 +40,62 @@ async def test_datagrams_reach_the_endpoint_and_good_ones_are_reported() -> None
     assert arrivals == [len(datagram) for datagram in sender.sent]
     refused = {reason: count for reason, count in endpoint.dropped.items() if count}
     assert refused == {Reason.SHORT: 1, Reason.OVERSIZED: 1, Reason.REPLAYED: 1}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", ""])
+async def test_a_sender_gets_keys_and_reports_from_the_port_it_sends_to(host: str) -> None:
+    endpoint = ReceiverEndpoint(KEY)
+    sock = open_socket(Address(host, 0))
+    loop = asyncio.get_running_loop()
+    replies = Replies(endpoint, lambda: (PlayoutState.PLAYING, 0.3))
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: Receive(endpoint, replies, lambda arrival, size, now: None), sock=sock
+    )
+    session = SenderSession(KEY, mode=Mode.TWO_WAY)
+    heard: list[object] = []
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.connect((host or "127.0.0.1", sock.getsockname()[1]))
+        peer.setblocking(False)
+        async with asyncio.timeout(5):
+            while not any(isinstance(event, Message) and event.stream == REPORT.id for event in heard):
+                for datagram in session.poll(loop.time(), 0.0):
+                    peer.send(datagram)
+                with contextlib.suppress(BlockingIOError):
+                    heard.append(session.receive(peer.recv(2000), loop.time()))
+                for datagram in session.packets(LATENTS.id, len(heard), 0.0, [b"x"]):
+                    peer.send(datagram)
+                await asyncio.sleep(0.01)
+    transport.close()
+    assert sum(isinstance(event, Established) for event in heard) == 1
+    assert replies.sent >= 1
+
+
+async def test_a_one_way_receiver_sends_nothing_back() -> None:
+    endpoint = ReceiverEndpoint(KEY, mode=Mode.ONE_WAY)
+    sock = open_socket(Address("127.0.0.1", 0))
+    loop = asyncio.get_running_loop()
+    arrivals: list[int] = []
+    replies = Replies(endpoint, lambda: (PlayoutState.PLAYING, 0.3))
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: Receive(endpoint, replies, lambda arrival, size, now: arrivals.append(size)), sock=sock
+    )
+    session = SenderSession(KEY, mode=Mode.AUTO)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.connect(sock.getsockname())
+        peer.setblocking(False)
+        asked = 0
+        for unit in range(40):
+            due = session.poll(loop.time(), 0.0)
+            asked += sum(datagram[0] == HANDSHAKE_BYTE for datagram in due)
+            for datagram in (*due, *session.packets(LATENTS.id, unit, 0.0, [b"x"])):
+                peer.send(datagram)
+            await asyncio.sleep(0.01)
+        with pytest.raises(BlockingIOError):
+            peer.recv(2000)
+    transport.close()
+    assert asked > 0
+    assert endpoint.dropped[Reason.POLICY] == asked
+    assert (len(arrivals), replies.sent) == (40, 0)
 
 
 def test_without_a_host_both_families_are_served() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sender.congestion import CongestionControl, RateLimits, State
@@ -65,7 +67,7 @@ def control(start: float = 100.0, cap: float = 1000.0, safe: float = 30.0) -> Co
 
 
 def test_loss_alone_changes_nothing_once_it_is_known() -> None:
-    """Half of the packets lost from the start: a test, then growth."""
+    """Half of the packets lost from the start: growth, and no test."""
     ours = control(cap=200.0)
     for step in range(400):
         now = step * 0.16
@@ -154,6 +156,13 @@ def test_queue_is_what_stands() -> None:
     assert queue.standing(1.05) is None  # two packets tell nothing
 
 
+def test_the_longest_wait() -> None:
+    queue = QueueDelay()
+    assert queue.longest() == 0.0
+    queue.add([Sample(i, i + 0.05 + 0.02 * (i == 3), 500, 0) for i in range(6)], 100.0)
+    assert queue.longest() == pytest.approx(0.02)
+
+
 def test_a_larger_packet_is_no_queue() -> None:
     queue = QueueDelay()
     queue.add([Sample(i / 10, i / 10 + 0.05, 100, 0) for i in range(4)], 100.0)
@@ -208,6 +217,54 @@ def test_new_loss_of_the_link_is_told_from_overflow() -> None:
     assert verdict is not None and verdict.ceiling is None
     assert watch.usual == pytest.approx(0.4, abs=0.06)
     assert watch.suspect(100.0, 8.0, now + 1) is None
+
+
+def test_what_is_lost_from_the_start_is_the_links_own_unless_a_queue_is_seen() -> None:
+    calm, queued = LossWatch(), LossWatch()
+    for step in range(12):
+        said = Update((), 10, 5, 3, 0.2, 2500, 0.04, ())
+        calm.add(said, 1 + step * 0.2, 0.0)
+        queued.add(said, 1 + step * 0.2, 0.0, calm=step < 2)
+    assert calm.usual == pytest.approx(0.5) and calm.suspect(100.0, 8.0, 3.5) is None
+    assert queued.excess() > 0.3 and queued.suspect(100.0, 8.0, 3.5) is not None
+
+
+def test_a_first_rate_above_a_link_without_a_queue_is_found_out_as_it_grows() -> None:
+    """100 kbit/s are kept of 150: a third seems the link's own, until a higher rate loses more."""
+    watch = LossWatch()
+    now = overflow(watch, 150.0, 100.0, 0.0, 0.0, 5.0)
+    assert watch.usual == pytest.approx(1 / 3, abs=0.05)
+    now = overflow(watch, 250.0, 100.0, 0.0, now, 3.0)
+    rate = watch.suspect(250.0, 8.0, now)
+    assert rate is not None
+    now = overflow(watch, rate, 100.0, 0.0, now, 7.0)
+    verdict = watch.verdict(now)
+    assert verdict is not None and verdict.ceiling == pytest.approx(150.0, rel=0.2)
+    assert watch.usual < 0.2
+
+
+def test_losses_that_are_gone_in_a_test_were_ours_though_it_ran_out_of_packets() -> None:
+    watch = LossWatch()
+    now = overflow(watch, 40.0, 100.0, 0.0, 0.0, 20.0)
+    now = overflow(watch, 40.0, 31.0, 0.0, now, 2.6)
+    assert watch.suspect(40.0, 8.0, now) is not None
+    watch.add(Update((), 56, 54, 2, 7.0, 20_000, 0.04, ()), now + 7.0, 0.0)
+    verdict = watch.verdict(now + 7.1)
+    assert verdict is not None and verdict.ceiling == pytest.approx(31.0, rel=0.1)
+
+
+def test_a_test_ends_in_time_without_reports() -> None:
+    ours = control()
+    now = 0.0
+    while not ours.losses.testing and now < 20:
+        said = update(now, 0.05, kbps=ours.kbps, received=4 if now < 10 else 1)
+        ours.update(replace(said, runs=4 - said.received), 0.1, now + 0.2)
+        now += 0.16
+    lowered = ours.kbps
+    ours.tick(False, now + 6.0)
+    assert ours.losses.testing and ours.kbps == lowered < 700
+    ours.tick(False, now + 7.5)
+    assert ours.kbps == pytest.approx(1000.0)
 
 
 def test_an_outage_is_no_loss() -> None:

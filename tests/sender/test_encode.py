@@ -10,15 +10,14 @@ import pytest
 from common.codec.base import Budget, EncodedUnit
 from common.handoff import DropOldest
 from common.video import Frame, Picture, blank
-from proto.reassembler import ReceivedUnit
-from proto.session import Arrival, ReceiverEndpoint, SenderSession
+from proto.packet import Segment
+from proto.reassembler import Reassembler, ReceivedUnit
 from proto.streams import LATENTS
-from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES
-from sender.encode import EncodeStage, SealedUnit
+from proto.wire import IP_UDP_BYTES, MAX_DATAGRAM, OVERHEAD_BYTES, max_payload
+from sender.encode import CodedUnit, EncodeStage
 from sender.rate import RateController
 from tests.fakes import FakeDecoder, FakeEncoder
 
-PSK = bytes(range(32))
 FPS = 10.0
 EPOCH = 1_800_000_000.0
 
@@ -48,29 +47,43 @@ class Kept:
         self.closed = True
 
 
+class FakeControl:
+    """What the receiver has told, and whether there are keys, as the test sets them."""
+
+    def __init__(self) -> None:
+        self.ready = True
+        self.told: list[tuple[int, tuple[bool, ...] | None]] = []
+
+    def take_reports(self) -> list[tuple[int, tuple[bool, ...] | None]]:
+        taken, self.told = self.told, []
+        return taken
+
+
 class Stage:
     """An encoding stage with a fake codec, run in the test's own thread."""
 
     def __init__(self) -> None:
         self.frames: DropOldest[Frame] = DropOldest()
-        self.units: list[SealedUnit] = []
+        self.units: list[CodedUnit] = []
         self.seconds: list[str] = []
         self.kept = Kept()
         self.encoder = FakeEncoder(64, 48, FPS)
-        session = SenderSession(PSK)
-        rate = RateController(60, 4 / FPS, OVERHEAD_BYTES + IP_UDP_BYTES, session.payload_limit)
+        self.control = FakeControl()
+        limit = max_payload(MAX_DATAGRAM)
+        self.rate = RateController(60, 4 / FPS, OVERHEAD_BYTES + IP_UDP_BYTES, limit)
         self.stage = EncodeStage(
             self.frames,
             self.encoder,
-            session,
-            rate,
+            self.control,
+            self.rate,
             FPS,
+            limit,
             self.units.append,
             stage_seconds=lambda stage, seconds: self.seconds.append(stage),
             records=[self.kept],
         )
 
-    def run(self, *frames: Frame) -> list[SealedUnit]:
+    def run(self, *frames: Frame) -> list[CodedUnit]:
         """Feed the frames one after the other, none dropped, then end."""
         thread = threading.Thread(target=self.stage.run)
         thread.start()
@@ -82,41 +95,38 @@ class Stage:
         return self.units
 
 
-def received(datagrams: list[bytes]) -> ReceivedUnit:
-    endpoint = ReceiverEndpoint(PSK)
-    arrivals = [endpoint.receive(datagram, 0.0) for datagram in datagrams]
-    first = arrivals[0]
-    assert isinstance(first, Arrival)
-    reassembler = endpoint.reassembler(LATENTS.id)
-    assert reassembler is not None
-    unit = reassembler.take(first.unit)
+def received(segments: list[Segment]) -> ReceivedUnit:
+    reassembler = Reassembler()
+    numbers = {reassembler.push(segment, 0.0) for segment in segments}
+    unit = reassembler.take(numbers.pop())
     assert unit is not None
     return unit
 
 
-def test_units_of_four_frames_come_out_sealed() -> None:
+def test_units_of_four_frames_come_out_in_segments() -> None:
     harness = Stage()
     units = harness.run(*[frame(index) for index in range(10)])
     assert [unit.unit for unit in units] == [0, 1]
     assert units[0].duration == pytest.approx(0.4)
-    assert units[0].wire_bytes == sum(len(d) + IP_UDP_BYTES for d in units[0].datagrams)
-    decoded = FakeDecoder().decode(received(units[1].datagrams))
+    assert units[0].wire_bytes == sum(len(s) + IP_UDP_BYTES for s in units[0].segments)
+    assert {segment.stream for segment in units[0].segments} == {LATENTS.id}
+    decoded = FakeDecoder().decode(received(units[1].segments))
     assert [int(picture[0, 0]) for picture in decoded.pictures] == [30 + 5 * index for index in range(4, 8)]
     stage = harness.stage
     assert (stage.units, stage.frames_encoded, stage.frames_incomplete, stage.quality) == (2, 8, 2, 1)
     assert harness.kept.indices == [(index // 4, index) for index in range(8)]
     assert harness.kept.closed
-    assert set(harness.seconds) == {"encode", "seal"}
+    assert set(harness.seconds) == {"encode"}
 
 
 def test_the_unit_carries_the_capture_time_of_its_first_frame() -> None:
-    unit = received(Stage().run(*[frame(index) for index in range(4)])[0].datagrams)
+    unit = received(Stage().run(*[frame(index) for index in range(4)])[0].segments)
     assert unit.timestamp % 262.144 == pytest.approx(EPOCH % 262.144, abs=0.003)
 
 
 def test_a_unit_that_waited_through_a_stall_belongs_to_the_time_after_it() -> None:
     frames = [frame(0), frame(1), frame(2, at=60.0), frame(3, at=60.1)]
-    unit = received(Stage().run(*frames)[0].datagrams)
+    unit = received(Stage().run(*frames)[0].segments)
     assert unit.timestamp % 262.144 == pytest.approx((EPOCH + 60.1 - 0.3) % 262.144, abs=0.003)
 
 
@@ -128,6 +138,53 @@ def test_the_budget_follows_what_was_spent() -> None:
     assert first.wire_bytes == pytest.approx(share)
     assert second.wire_bytes > share > units[0].wire_bytes
     assert first.packet_overhead == OVERHEAD_BYTES + IP_UDP_BYTES
+
+
+def test_a_target_that_fell_while_a_unit_was_encoded_cuts_it() -> None:
+    harness = Stage()
+
+    class Falling(FakeEncoder):
+        def encode(self, pictures: Sequence[Picture], unit: int, budget: Budget) -> EncodedUnit:
+            encoded = super().encode(pictures, unit, budget)
+            harness.rate.set_target(8.0 * encoded.wire_bytes / 2 / 1000 / (4 / FPS))
+            return encoded
+
+    harness.stage._encoder = Falling(64, 48, FPS)
+    (unit,) = harness.run(*[frame(index) for index in range(4)])
+    assert (len(unit.segments), {segment.count for segment in unit.segments}) == (2, {2})
+    assert harness.stage.packets_withheld == 2
+
+
+def test_without_keys_nothing_is_encoded_and_unit_numbers_wait() -> None:
+    harness = Stage()
+    harness.control.ready = False
+    assert harness.run(*[frame(index) for index in range(9)]) == []
+    assert harness.encoder.budgets == []
+    assert (harness.stage.frames_withheld, harness.stage.frames_incomplete) == (8, 1)
+    later = Stage()
+    later.control.ready = False
+    later.stage._encode([frame(index) for index in range(4)])
+    later.control.ready = True
+    later.stage._encode([frame(index) for index in range(4, 8)])
+    assert [unit.unit for unit in later.units] == [0]
+
+
+def test_what_the_receiver_told_reaches_the_encoder_before_the_next_unit() -> None:
+    told: list[object] = []
+
+    class Listening(FakeEncoder):
+        def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
+            told.append((unit, arrived))
+
+        def encode(self, pictures: Sequence[Picture], unit: int, budget: Budget) -> EncodedUnit:
+            told.append("encode")
+            return super().encode(pictures, unit, budget)
+
+    harness = Stage()
+    harness.stage._encoder = Listening(64, 48, FPS)
+    harness.control.told = [(7, (True, False)), (8, None)]
+    harness.run(*[frame(index) for index in range(8)])
+    assert told == [(7, (True, False)), (8, None), "encode", "encode"]
 
 
 def test_an_encoder_that_is_too_slow_loses_the_oldest_frames() -> None:

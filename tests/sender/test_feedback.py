@@ -95,6 +95,28 @@ def test_a_new_session_is_measured_by_itself() -> None:
     assert update is not None and update.expected == 0 and len(update.samples) == 1
 
 
+@pytest.mark.parametrize("clock_ms", [0, 7100, 3_000_000_000])
+def test_a_restarted_receiver_numbers_from_zero_by_another_clock(clock_ms: int) -> None:
+    told = feedback()
+    for number in range(200, 210):
+        told.report(
+            report(number, number - 200, number - 199, 5000 + 100 * (number - 200)), 10 + number / 100
+        )
+    arrived = told._arrived_last
+    for counter in range(3):
+        told.sent(b"zzother", counter, 1000, 14.0 + counter / 10)
+    zz = int.from_bytes(b"zz", "big")
+    first = told.report(replace(report(0, 0, 1, clock_ms), session=zz), 14.1)
+    second = told.report(replace(report(1, 2, 3, clock_ms + 200), session=zz), 14.3)
+    assert first is not None and second is not None
+    assert told.reports == 12
+    assert 0.0 < first.samples[0].arrived_at - arrived < 4.0  # time has gone on by what passed here
+    assert second.samples[0].arrived_at - first.samples[0].arrived_at == pytest.approx(0.2)
+    assert told.report_loss < 0.5
+    assert told.report(replace(report(1, 2, 3, clock_ms + 200), session=zz), 14.4) is None
+    assert told.stale == 1
+
+
 def test_dead_after_silence_and_not_before_the_first_report() -> None:
     told = feedback()
     assert not told.dead(1e6)

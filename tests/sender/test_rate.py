@@ -86,3 +86,27 @@ def test_a_new_target_holds_at_once() -> None:
     assert rate.admit([250] * 8) == 2
     with pytest.raises(ValueError, match="rate"):
         rate.set_target(0)
+
+
+def test_what_is_sent_beside_media_is_paid_for_once() -> None:
+    rate = controller()
+    rate.charge(150)
+    rate.charge(150)
+    assert rate.budget().wire_bytes == pytest.approx(2000.0)  # the unit that is being encoded keeps its share
+    rate.spent(2000)
+    assert rate.budget().wire_bytes == pytest.approx(1700.0)
+    rate.spent(1700)
+    assert rate.budget().wire_bytes == pytest.approx(2000.0)
+
+
+@given(st.lists(st.integers(0, 900), min_size=40, max_size=60))
+def test_media_and_what_goes_beside_it_hold_the_rate_together(beside: list[int]) -> None:
+    """At up to 45 % of the rate beside media, the sum over any 4 s (15 units) is within a tenth of the target."""
+    rate = controller()
+    spent = []
+    for extra in beside:
+        rate.charge(extra)
+        spent.append(round(rate.budget().wire_bytes) + extra)
+        rate.spent(spent[-1] - extra)
+    for start in range(1, len(spent) - 15):
+        assert sum(spent[start : start + 15]) == pytest.approx(15 * 2000, rel=0.10)

@@ -28,6 +28,8 @@ class Link:
     seed: int = 1
     direction: Direction = Direction.FORWARD
     counts: Counts = field(default_factory=Counts)
+    # Seconds that the packet of the last transfer waits for the bottleneck; None if it did not get that far.
+    waited: float | None = field(default=None, init=False)
     _losses: LossProcess = field(init=False)
     _bottleneck: Bottleneck = field(default_factory=Bottleneck)
     _started: float | None = None
@@ -68,6 +70,7 @@ class Link:
         """Deliveries of one packet: (time, datagram) pairs, none if it is lost."""
         number, lost = self._receive(data, now)
         link, counts = self.impairments, self.counts
+        self.waited = None
         if self._is_dead(now):
             counts.outage += 1
             return []
@@ -138,11 +141,13 @@ class Link:
         elif link.rate_kbps is not None:
             service = self._bottleneck.at_rate(size, elapsed, link.queue_s, link.rate_kbps)
         else:
+            self.waited = 0.0
             return now
         if service is None:
             return None
         begins, ends = service
-        self.counts.waits.add(begins - elapsed)
+        self.waited = begins - elapsed
+        self.counts.waits.add(self.waited)
         return now + (ends - elapsed)
 
     def _arrives(self, number: int, leaves: float) -> float:

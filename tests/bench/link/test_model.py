@@ -171,3 +171,20 @@ def test_wrong_values_name_the_setting(name: str, value: object) -> None:
 def test_unknown_settings_are_told_with_those_that_exist() -> None:
     with pytest.raises(ValueError, match=r"^'lost' is no setting; there are loss, "):
         fields_of({"lost": 0.5})
+
+
+def test_how_long_the_last_packet_waits_is_told() -> None:
+    link = Link(Impairments(rate_kbps=8.0, queue_s=0.5, loss=1.0, outages=((9.0, 1.0),)))
+    assert link.waited is None
+    waits: list[float | None] = []
+    for now in (0.0, 0.01, 0.02, 9.5):  # 0.1 s of service each, then an outage
+        assert link.transfer(bytes(72), now) == []
+        waits.append(link.waited)
+    assert waits[:3] == pytest.approx([0.0, 0.09, 0.18])
+    assert waits[3] is None
+    full = Link(Impairments(rate_kbps=8.0, queue_s=0.05))
+    full.transfer(bytes(72), 0.0)
+    assert full.transfer(bytes(72), 0.0) == [] and full.waited is None
+    free = Link(Impairments())
+    free.transfer(bytes(72), 0.0)
+    assert free.waited == 0.0

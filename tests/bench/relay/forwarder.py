@@ -99,9 +99,8 @@ class Relay:
         self._buffer = bytearray(1 << 16)
         self._roam_every = roam_every
         self._roam_timer: asyncio.TimerHandle | None = None
-        self._target, family = _resolved(target)
+        self._target, self._family = _resolved(target)
         place, own_family = _resolved(listen)
-        self._family = family
         self._downstream = _opened(own_family)
         try:
             self._downstream.bind(place)
@@ -158,9 +157,15 @@ class Relay:
             sock.close()
 
     def _new_upstream(self) -> socket.socket:
+        """Bound where packets to the target leave from, but not connected: a refusal by the target's host would end
+        the reading of a connected socket in uvloop."""
+        with _opened(self._family) as probe:
+            probe.connect(self._target)
+            self._target = probe.getpeername()
+            host, _, *rest = probe.getsockname()
         sock = _opened(self._family)
         try:
-            sock.connect(self._target)  # the kernel then drops what others send here
+            sock.bind((host, 0, *rest))
         except OSError:
             sock.close()
             raise
@@ -193,19 +198,16 @@ class Relay:
         lane = self.lanes[Direction.BACK]
         for _ in range(BATCH):
             try:
-                data = self._upstream.recv(1 << 16)
-            except ConnectionRefusedError:
-                continue  # nobody listens at the target (yet): a link does not care
+                data, source = self._upstream.recvfrom(1 << 16)
             except OSError:
                 break
+            if source != self._target:
+                continue
             lane.push(data, time.monotonic())
         lane.flush(time.monotonic())
 
     def _send_up(self, payload: bytes) -> None:
-        try:
-            self._upstream.send(payload)
-        except ConnectionRefusedError:  # about an earlier packet; this one has not been sent
-            self._upstream.send(payload)
+        self._upstream.sendto(payload, self._target)
 
     def _send_down(self, payload: bytes) -> None:
         if self._client is not None:

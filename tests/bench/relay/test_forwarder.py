@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import pytest
+import uvloop
 
 from tests.bench.link.draws import Direction
 from tests.bench.link.impairments import Impairments
 from tests.bench.link.model import Link
 from tests.bench.relay import forwarder
-from tests.bench.relay.wires import Wire, rigged
+from tests.bench.relay.wires import Rig, Wire, rigged
 
 
 async def test_replies_go_back_to_the_client_that_spoke_last() -> None:
@@ -135,6 +137,36 @@ async def test_a_target_that_comes_later_gets_the_next_packet() -> None:
         rig.send(b"somebody")
         assert (await rig.target.get())[0] == b"somebody"
         assert (await rig.control.stats())["forward"]["forwarded"] == 4
+
+
+def test_replies_come_again_from_a_target_that_was_away() -> None:
+    """In the loop of the process, which gives up a socket that has met a refusal."""
+
+    async def got(wire: Wire) -> tuple[bytes, object]:
+        async with asyncio.timeout(5.0):
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    return wire.socket.recvfrom(100)
+                await asyncio.sleep(0.01)
+
+    async def go_and_come() -> None:
+        rig = Rig(Impairments(), Impairments(), None)
+        address = rig.target.address
+        rig.target.socket.close()
+        for _ in range(3):
+            rig.send(b"nobody")
+            await asyncio.sleep(0.02)
+        rig.target, stranger = Wire(address[1]), Wire()
+        rig.send(b"somebody")
+        assert await got(rig.target) == (b"somebody", rig.relay.upstream)
+        stranger.send(b"not asked for", rig.relay.upstream)
+        rig.target.send(b"reply", rig.relay.upstream)
+        assert await got(rig.client) == (b"reply", rig.relay.address)
+        stranger.socket.close()
+        rig.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(go_and_come())
 
 
 async def test_large_and_empty_datagrams_pass() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from receiver.play.base import SinkError
+from receiver.play.base import SignalState, SinkError
 from receiver.play.file import FileSink
+from receiver.play.mark import mark
 from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
 
@@ -92,3 +94,16 @@ async def test_a_restart_keeps_the_recordings_before(tmp_path: Path) -> None:
     paths = [(await record(tmp_path / "out.mkv", list(range(5)))).path.name for _ in range(3)]
     assert paths == ["out.mkv", "out-2.mkv", "out-3.mkv"]
     assert all(len(decoded(tmp_path / name)) == 5 for name in paths)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_a_lost_signal_is_marked_in_the_recording(tmp_path: Path, wanted: bool) -> None:
+    sink = FileSink(tmp_path / "out.mkv", wanted)
+    await sink.start()
+    lost = dataclasses.replace(shown(0, 128, 128, SignalState.LOST), silence=7.0)
+    sink.show(lost)
+    await until(lambda: len(sink._queue) == 0)
+    await sink.close()
+    [frame] = decoded(sink.path)
+    expected = mark(lost.picture, 7.0) if wanted else lost.picture
+    assert np.abs(frame.to_ndarray(format="yuv420p").astype(int) - expected).mean() < 3

@@ -138,7 +138,7 @@ async def test_events_and_stats_carry_figures_and_trust() -> None:
             line = await answer.content.readline()
         stats = json.loads(line.removeprefix(b"data: "))
         assert stats["trust"] == {"rows": 3, "columns": 4, "cells": "012012012012"}
-        assert (stats["width"], stats["height"]) == (64, 48)
+        assert (stats["width"], stats["height"], stats["silence_s"]) == (64, 48, 0.0)
 
 
 async def test_the_jpeg_stream_shows_the_newest_picture_and_ends_with_the_sink() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 
+from common.video import Picture
 from receiver.play.base import SignalState
+from receiver.play.mark import mark
 from receiver.play.window import WindowSink, title
 from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
@@ -58,6 +63,18 @@ async def test_no_display_ends_the_sink_and_nothing_else(monkeypatch: pytest.Mon
     await sink.start()
     await until(lambda: sink.ended)
     await sink.close()
+
+
+async def test_a_lost_signal_is_marked_in_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Picture] = []
+    monkeypatch.setattr(WindowSink, "_upload", lambda self, picture: drawn.append(picture))
+    sink = WindowSink()
+    await sink.start()
+    lost = dataclasses.replace(shown(0, state=SignalState.LOST), silence=7.0)
+    sink.show(lost)
+    await until(lambda: drawn)
+    await sink.close()
+    assert np.array_equal(drawn[0], mark(lost.picture, 7.0))
 
 
 def test_the_title_tells_the_state() -> None:

@@ -7,7 +7,10 @@ import os
 
 import av
 import numpy as np
+import pytest
 
+from receiver.play.base import SignalState
+from receiver.play.mark import mark
 from receiver.play.y4m import Y4mSink, header
 from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
@@ -59,3 +62,17 @@ async def test_a_new_size_keeps_the_stream_valid() -> None:
     with open(reader, "rb") as pipe:
         data = pipe.read()
     assert len(data) == len(header(64, 48, 15.0)) + 2 * (len(b"FRAME\n") + 64 * 48 * 3 // 2)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_a_lost_signal_is_marked_when_so_configured(wanted: bool) -> None:
+    reader, writer = os.pipe()
+    sink = Y4mSink(writer, wanted)
+    await sink.start()
+    lost = shown(0, state=SignalState.LOST)
+    sink.show(lost)
+    await sink.close()
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        data = pipe.read()
+    assert data.endswith((mark(lost.picture, 0.0) if wanted else lost.picture).tobytes())
