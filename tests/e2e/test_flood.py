@@ -12,7 +12,7 @@ from tests.bench.tap import Tap
 from tests.e2e.daemons import RX, daemons
 
 PPS = 20_000.0
-SECONDS = 5.0
+SECONDS = 3.0
 TRIES = 3
 CROWDED = 0.25
 """Share of the time that the receiver waits for a processor, above which others have this machine, and no packet that

@@ -1,4 +1,4 @@
-"""More than 2**32 microseconds of a whole conversation in virtual time: every number that can wrap does."""
+"""More than 2**32 microseconds of a whole conversation in virtual time: every number that can wrap does so."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from proto.crypto import MAX_PACKETS
+from proto.streams import LATENTS
 from tests.e2e.conversation import Conversation
 
 MINUTES = 72
@@ -29,12 +30,25 @@ def check(talk: Conversation) -> None:
     assert len(talk.transits) == 1  # timestamps are restored, whichever time they wrap
 
 
+def near_the_end_of_every_count(talk: Conversation) -> None:
+    """What reports count wraps soon: packets and bytes, units shown and due."""
+    reporter = talk.replies._reporter
+    reporter._packets += (1 << 32) - 1000
+    reporter._bytes += (1 << 32) - 100_000
+    talk.receiver.tallies[LATENTS.id].units_closed += (1 << 16) - 1000
+
+
 def test_seventy_two_minutes() -> None:
     first = 65_536 - 4_000
     talk = Conversation(loss=0.1, unit=first, clock_offset=CLOCK_SPAN_S - 1_900.0)
     own = talk.session._own.session
-    talk.run(60.0 * MINUTES)
+    talk.replies._reporter.number = (1 << 16) - 1000
+    talk.run(10.0)
+    near_the_end_of_every_count(talk)
+    talk.run(60.0 * MINUTES - 10.0)
     check(talk)
+    reporter, tally = talk.replies._reporter, talk.receiver.tallies[LATENTS.id]
+    assert reporter.number > 1 << 16 and tally.units_closed > 1 << 16
     assert talk.now - talk.start > 2**32 / 1e6
     agreed, renewed = talk.agreed  # once at the start and, as nobody was ever silent, once more after an hour
     assert renewed - agreed == pytest.approx(3600.0, abs=5.0)
