@@ -37,6 +37,7 @@ MOST_EARLIER, FEWEST_EARLIER = 24, 4
 MASK_BYTES, EARLIER_BYTES = 64, 48  # of a report, at most
 REORDER = 16  # packets by which one may come late and not be taken for lost
 RATE_WINDOW_S = 2.0
+STRAGGLER_S = 0.2  # by which packets of the former session may come late
 
 
 class LossRuns:
@@ -109,6 +110,7 @@ class Reporter:
         self.interval = SHORTEST_S  # s until the next one
         self._session = self._former = b""
         self._runs = LossRuns(0)
+        self._former_newest = 0
         self._newest = self._first = 0
         self._newest_at = -math.inf
         self._packets = self._bytes = 0
@@ -129,8 +131,8 @@ class Reporter:
 
     def packet(self, session: bytes, counter: int, wire_bytes: int, now: float) -> None:
         """A packet of the sender's authenticated. `wire_bytes`: IP and UDP headers included. Counts start again with a
-        new session; the former is then over."""
-        if session == self._former:
+        new session; packets of the former are then stragglers, unless the sender has gone back to it."""
+        if session == self._former and not self._went_back(counter, now):
             return
         if session != self._session:
             self._start(session, counter, now)
@@ -197,8 +199,14 @@ class Reporter:
         self.number, self._last_at, self._hurry = self.number + 1, now, False
         return out
 
+    def _went_back(self, counter: int, now: float) -> bool:
+        """Whether a packet of the former session tells that the sender uses its keys again: it does so when it hears us
+        after a silence."""
+        return counter > self._former_newest and now - self._newest_at > STRAGGLER_S
+
     def _start(self, session: bytes, counter: int, now: float) -> None:
         self._former, self._session = self._session, session
+        self._former_newest = self._newest
         self._runs = LossRuns(counter)
         self._newest = self._first = counter
         self._packets = self._bytes = 0

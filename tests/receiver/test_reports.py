@@ -123,6 +123,19 @@ def test_another_session_starts_the_counts_and_the_former_is_over() -> None:
     assert (report.session, report.newest, report.packets) == (int.from_bytes(B[:2], "big"), 0, 1)
 
 
+def test_a_sender_that_goes_back_to_its_former_keys_is_followed() -> None:
+    reporter = Reporter()
+    for counter in range(5):
+        reporter.packet(A, counter, 100, counter / 10)
+    reporter.packet(B, 7, 100, 0.6)
+    for counter in (5, 6, 7, 8):
+        reporter.packet(A, counter, 100, 0.6 + counter / 10)
+    reporter.packet(B, 6, 100, 1.5)  # a straggler now
+    reporter.packet(B, 8, 100, 1.5)  # likewise
+    report = Report.parse(reporter.build(1.5))
+    assert (report.session, report.newest, report.packets) == (int.from_bytes(A[:2], "big"), 8, 4)
+
+
 def test_heavy_loss_repeats_more_units() -> None:
     quiet, lossy = Reporter(), Reporter()
     feed(quiet, 0.0, 10.0)

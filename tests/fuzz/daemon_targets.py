@@ -1,0 +1,133 @@
+"""Fuzz targets above the wire format: the codec's parsers, and the conversation of the daemons about rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.codec import av1, registry
+from common.codec.base import CodecError
+from common.codec.header import FRAMES, CodecHeader
+from common.codec.parse import parse_unit
+from common.codec.view import coded_size
+from proto.crypto import Sealer
+from proto.packet import Segment
+from proto.report import PlayoutState, Report
+from proto.session import Answer, Arrival, Established, Message, ReceiverEndpoint, SenderSession
+from proto.streams import CONTROL, LATENTS, REPORT
+from proto.wire import Mode
+from receiver.replies import Replies
+from sender.congestion import RateLimits
+from sender.control import Control
+from sender.pacer import Pacer
+from sender.rate import RateController
+from tests.fuzz.script import Script, steps
+from tests.fuzz.world import HERE, PSK
+
+PAUSES = (0.0, 0.01, 0.1, 0.25, 1.1, 11.0)
+LIMITS = RateLimits(start=60.0)
+
+
+@dataclass(frozen=True)
+class Received:
+    """A unit as the codec sees it."""
+
+    unit: int
+    segments: tuple[bytes | None, ...]
+
+
+def codec_header(data: bytes) -> None:
+    """The header of every payload, and what the player makes of it."""
+    try:
+        found = CodecHeader.parse(data)
+    except CodecError:
+        return
+    assert bytes(found) == data[:6]
+    try:
+        info = registry.describe(data)
+    except CodecError:
+        return
+    assert (info.width, info.height) == (found.width, found.height)
+
+
+def codec_unit(data: bytes) -> None:
+    """The payloads of a unit: a chunk each, empty ones are lost; the rest is the last."""
+    script, payloads = Script(data), list[bytes | None]()
+    for _ in range(script.number() & 3):
+        payloads.append(script.chunk() or None)
+    payloads.append(script.rest() or None)
+    try:
+        parsed = parse_unit(Received(0, tuple(payloads)))
+    except CodecError:
+        return
+    if parsed is not None:
+        for view in parsed[1]:
+            width, height = coded_size(view.header)
+            assert [picture.shape for picture in view.coded] == [(height * 3 // 2, width)] * FRAMES
+
+
+def coded(data: bytes) -> None:
+    """Coded pictures, as they come from the payload or the erasure code: 64x64, four of them."""
+    try:
+        pictures = av1.decode(data, 64, 64, FRAMES)
+    except CodecError:
+        return
+    assert [picture.shape for picture in pictures] == [(96, 64)] * FRAMES
+
+
+def conversation(now: float) -> tuple[Control, Replies, ReceiverEndpoint, Sealer]:
+    """A sender and a receiver that have agreed on keys, and the receiver's sealer."""
+    pacer: Pacer[Segment] = Pacer()
+    session = SenderSession(PSK, mode=Mode.TWO_WAY)
+    control = Control(session, LIMITS, RateController(60.0, 0.25, 57, session.payload_limit), pacer)
+    endpoint = ReceiverEndpoint(PSK)
+    replies = Replies(endpoint, lambda: (PlayoutState.PLAYING, 0.1))
+    control.poll(now, now)
+    for datagram in control.session.poll(now + 0.1, now):
+        answer = endpoint.receive(datagram, now, HERE)
+        if isinstance(answer, Answer) and isinstance(session.receive(answer.datagram, now), Established):
+            break
+    hello = session.seal(CONTROL.id, b"\0")
+    assert hello is not None and isinstance(endpoint.receive(hello, now, HERE), Message)
+    assert endpoint.active is None and endpoint.handshakes == 1
+    origin = endpoint._listener()
+    assert origin is not None and origin.two_way is not None
+    return control, replies, endpoint, origin.two_way.sealer
+
+
+def control(data: bytes) -> None:
+    """Authentic packets of the receiver with wild bodies, above all reports, at the sender."""
+    now = 100.0
+    control, _, _, sealer = conversation(now)
+    for unit, step in enumerate(steps(data)):
+        now += step.choose(PAUSES)
+        control.poll(now, now)
+        control.unit_sent(unit, 2)
+        for index in range(2):
+            control.seal(Segment(LATENTS.id, unit, index, 2, unit, b"media"), now)
+        how, body = step.number(), step.rest()
+        control.receive(sealer.seal(REPORT.id if how & 3 else how >> 2, body), now)
+        control.receive(body, now)
+        assert LIMITS.minimum <= control.kbps <= LIMITS.cap
+        assert len(control.take_reports()) <= 256
+        assert control.next_time() >= now
+
+
+def replies(data: bytes) -> None:
+    """Authentic media and messages of the sender with wild bodies, at the receiver that reports of them."""
+    now = 100.0
+    control, replies, endpoint, _ = conversation(now)
+    for step in steps(data):
+        now += step.choose(PAUSES)
+        stream = step.choose((LATENTS.id, LATENTS.id, LATENTS.id, CONTROL.id, 2, 3, 40))
+        assert control.session._two_way is not None
+        sender = control.session._two_way.sealer
+        sender._counter += step.number() >> 2
+        event = endpoint.receive(sender.seal(stream, step.rest()), now, HERE)
+        assert not isinstance(event, Answer)
+        if isinstance(event, Arrival):
+            replies.arrived(event, now)
+        for datagram, _ in replies.poll(now):
+            message = control.session.receive(datagram, now)
+            if isinstance(message, Message) and message.stream == REPORT.id:
+                Report.parse(message.body)
+        assert replies.next_time(now) > now
