@@ -86,6 +86,12 @@ class ReceiverEndpoint:
         origin = self._listener()
         return None if origin is None else origin.address
 
+    @property
+    def can_reply(self) -> bool:
+        """Whether `seal_reply` would give a datagram: there are keys agreed on with the sender that replies go to."""
+        origin = self._listener()
+        return origin is not None and origin.two_way is not None and origin.address is not None
+
     def seal_reply(self, stream: int, body: bytes, now: float) -> bytes | None:
         """A datagram to the sender on show, for `reply_to`; None while there is no handshake with it.
 

@@ -92,7 +92,7 @@ class Replies:
         self._now = now
         self._fates.expire(now)
         due = self._endpoint.poll(now)
-        if self._reporter.due(now):
+        if self._endpoint.can_reply and self._reporter.due(now):
             state, delay = self._playing()
             tally = self._endpoint.tallies[LATENTS.id]
             self._reporter.playout(state, tally.units_closed, tally.units_closed + tally.units_missed, delay)
@@ -105,7 +105,7 @@ class Replies:
 
     def next_time(self, now: float) -> float:
         """When to poll again, unless something arrives before."""
-        report = self._reporter.next_time(now)
+        report = self._reporter.next_time(now) if self._endpoint.can_reply else None
         wanted = min(self._endpoint.next_time(), now + LONGEST_PAUSE if report is None else report)
         return min(max(wanted, now + SHORTEST_PAUSE), now + LONGEST_PAUSE)
 

@@ -151,7 +151,8 @@ class Transmitter:
             self._timer = None
         now = self._clock()
         for segment in self._pacer.take(now):
-            datagram = self._control.seal(segment, now)
+            # Not sealed before it can leave: a packet that never left would look lost on the way.
+            datagram = self._control.seal(segment, now) if self._is_open() else None
             if datagram is None:
                 self.unsent += 1
             else:
@@ -162,6 +163,9 @@ class Transmitter:
         else:
             delay = max(due - self._clock(), 0.0)
             self._timer = asyncio.get_running_loop().call_later(delay, self._send_due)
+
+    def _is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
 
     def _send(self, datagram: bytes, now: float) -> None:
         if self._transport is None or self._transport.is_closing():

@@ -101,7 +101,7 @@ class DemoRun:
         sender += ["--rate.kbps", f"{settings.rate_kbps:g}", "--size", str(settings.size)]
         sender += ["--fps", f"{settings.fps:g}", "--frame-log", str(files.sent_log)]
         sender += ["--record", str(files.sent_video), "--metrics.listen", f"127.0.0.1:{self._sender_port}"]
-        sender += ["--capture.loop", "true"]
+        sender += ["--capture.loop", "true", "--profile", settings.profile]
         for command in (receiver, sender):
             command += ["--session.mode", settings.mode]
         self._start("receiver", receiver, files.shown_video)

@@ -14,6 +14,7 @@ from tests.bench.link.impairments import least_burst
 T = TypeVar("T")
 DEFAULT_SIZE = Size(256, 256)
 CHANNELS = ("iid", "gilbert")
+DEMO_PROFILES = ("resilient", "classic", "auto")
 DEFAULT_BURST = 6.0
 LIVE_PREFIXES = ("/dev/", ":", "screen")
 
@@ -34,6 +35,7 @@ class Settings:
     seconds: float = 20.0
     seed: int = 1
     mode: Mode = Mode.AUTO
+    profile: str = "resilient"
     burst: float | None = None
     outage: float = 0.0
     delay_ms: float = 0.0
@@ -75,6 +77,9 @@ class Settings:
             seconds=seconds,
             seed=read("SEED", cls.seed, int, lambda v: True, "a whole number"),
             mode=read("MODE", cls.mode, Mode, lambda v: True, " or ".join(Mode)),
+            profile=read(
+                "PROFILE", cls.profile, str, lambda v: v in DEMO_PROFILES, " or ".join(DEMO_PROFILES)
+            ),
             burst=_burst(channel, burst, loss),
             outage=read(
                 "OUTAGE", cls.outage, float, lambda v: 0 <= v <= seconds / 2, "0 to half of DEMO_SECONDS"
@@ -90,6 +95,7 @@ class Settings:
         return {
             "source": self.source or "scene",
             "mode": str(self.mode),
+            "profile": self.profile,
             "loss": self.loss,
             "channel": "iid" if self.burst is None else "gilbert",
             "burst": self.burst,

@@ -238,3 +238,16 @@ def test_undecided_units_are_bounded() -> None:
     for unit in range(10 * MOST_UNDECIDED):
         fates.closed(unit, (True,), 0.0)
     assert told == list(range(9 * MOST_UNDECIDED))
+
+
+def test_without_keys_there_is_nothing_to_hurry_for() -> None:
+    endpoint, sender = ReceiverEndpoint(KEY), SenderSession(KEY)
+    replies = Replies(endpoint, lambda: (PlayoutState.PLAYING, 0.3))
+    for unit in range(50):
+        now = unit / 10
+        [datagram] = sender.packets(LATENTS.id, unit, unit / 10, [b"x"])
+        event = endpoint.receive(datagram, now, ("192.0.2.1", 5004))
+        assert isinstance(event, Arrival)
+        replies.arrived(event, now)
+        assert replies.poll(now) == []
+        assert replies.next_time(now) == pytest.approx(now + LONGEST_PAUSE)
