@@ -19,8 +19,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import uvloop
-
 from tests.bench.transport import results as files
 from tests.bench.transport.contestants import BY_KEY, CONTESTANTS, Contestant
 from tests.bench.transport.plots import draw
@@ -174,7 +172,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.draw:
         with tempfile.TemporaryDirectory() as folder, suppress(KeyboardInterrupt, asyncio.CancelledError):
             stopped = True
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            # Not uvloop: it stops watching a UDP socket whose peer was closed for a moment.
+            with asyncio.Runner() as runner:
                 runner.run(measure(args, results, Path(folder)))
             stopped = False
     text = markdown(results)

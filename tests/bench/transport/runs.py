@@ -19,8 +19,7 @@ from tests.bench.transport.workload import CONTROL, Workload
 
 DELAY_S = 0.025  # each way
 OUTAGE_S = 2.0
-LATE_S = 1.0  # a packet is late so long after its budget: generous, as the machine may be busy
-DRAIN_S = 0.5
+DRAIN_S = 0.2  # waited longer than a packet may take
 MESSAGE_DRAIN_S = 4.0
 
 Row = dict[str, Any]
@@ -54,6 +53,7 @@ class Plan:
     window_s: float = 20.0  # in which is measured
     settle_s: float = 2.0  # before it, once everyone is connected
     connect_s: float = 15.0  # after so long nobody is waited for
+    late_s: float = 0.2  # so long after its budget a packet is late: the way, and what the processes take
     start_limit_s: float = 20.0  # in the runs that measure starts
     between_s: float = 3.0  # from the first unit to the receiver's death, there
     stagger_s: float = 0.4  # from one contestant's start to the next, so that they do not hinder each other
@@ -126,7 +126,7 @@ async def _window(live: Sequence[tuple[Row, Stage]], condition: Condition, plan:
             stage.check()
         except Ended as error:
             row["note"] = f"failed: {error}"
-        found = score(stage.sink, first[place], units[place], stage.contestant.budget_s + LATE_S)
+        found = score(stage.sink, first[place], units[place], stage.contestant.budget_s + plan.late_s)
         sent = [end - start for start, end in zip(before[place], after[place], strict=True)]
         row |= asdict(found)
         row["forward_kbps"], row["back_kbps"] = (bytes_ * 0.008 / took for bytes_ in sent)
@@ -140,7 +140,7 @@ def _drain(contestant: Contestant, plan: Plan) -> float:
     """Seconds after the last packet was handed over in which it may still come."""
     if contestant.messages:
         return min(MESSAGE_DRAIN_S, plan.window_s)
-    return contestant.budget_s + LATE_S + DRAIN_S
+    return contestant.budget_s + plan.late_s + DRAIN_S
 
 
 async def starts(

@@ -7,24 +7,25 @@ from statistics import median
 
 from tests.bench.transport.contestants import BY_KEY
 from tests.bench.transport.results import Results
-from tests.bench.transport.runs import CONDITIONS, DELAY_S, LATE_S, Row
+from tests.bench.transport.runs import CONDITIONS, DELAY_S, Row
 from tests.bench.transport.workload import WORKLOADS
 
-NOTES = f"""\
-All through the same relay, {DELAY_S * 1000:g} ms each way, the same losses for the same packet numbers, both ways.
-*Delivered*: share of packets that came within their budget and {LATE_S:g} s. *Usable*: share of units. A unit of the
+NOTES = """\
+All through the same relay, {delay_ms:g} ms each way, the same losses for the same packet numbers, both ways.
+*Delivered*: share of packets that came within their budget and {late_s:g} s. *Usable*: share of units. A unit of the
 peers, or of a protected stream of ours, is usable when all of its packets came; a tolerant one when any did, for that
 is how its codec cuts it (how good such a unit looks is a matter of other benchmarks). *Latency*: of packets that came,
 ms from being handed over; SRT and RIST hold every packet for their budget, ours and WebRTC hand it on at once.
 *Overhead*: wire bytes both ways, 28 of IP and UDP a packet included, by payload byte delivered. *Freeze*: the longest
 run of unusable units. *Loss unknown*: protection against a loss of 0.1, whatever it is; *loss known*: against that of
-the link, bursts included. SRT and RIST are not encrypted here; ours and WebRTC are.
+the link, bursts included. Handshakes meet the same losses; only WebRTC's offer and answer go another way. SRT and RIST
+are not encrypted here, ours and WebRTC are.
 """
 
 
 def markdown(results: Results) -> str:
     """Everything."""
-    parts = [_machine(results), NOTES]
+    parts = [_machine(results), NOTES.format(delay_ms=1e3 * DELAY_S, late_s=results.plan.late_s)]
     delivered = [row for row in results.rows if row["kind"] == "delivery"]
     for name, workload in WORKLOADS.items():
         rows = [row for row in delivered if row["workload"] == name]
@@ -151,7 +152,7 @@ def _times(rows: Sequence[Row], name: str, part: str) -> str:
     parts = [row[part] for row in tried if row.get(part) is not None]
     if not tried:
         notes = {row["note"].partition(" (")[0] for row in rows if row["note"]}
-        return "; ".join(sorted(notes))
+        return "; ".join(sorted(notes)) if name == "first_s" else ""
     share = "" if len(came) == len(tried) else f", {len(came)}/{len(tried)}"
     if not came:
         return f"never{share}"
