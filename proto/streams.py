@@ -48,11 +48,10 @@ class StreamSpec:
 
 
 CONTROL = StreamSpec(0, "control", DeliveryClass.RELIABLE, Direction.BOTH)
-LATENTS = StreamSpec(1, "latents", DeliveryClass.TOLERANT)
+VIDEO = StreamSpec(1, "video", DeliveryClass.TOLERANT)
 REPORT = StreamSpec(2, "report", DeliveryClass.TOLERANT, Direction.BACK)
-CLASSIC = StreamSpec(3, "classic", DeliveryClass.PROTECTED)
 
-STREAMS = MappingProxyType({spec.id: spec for spec in (CONTROL, LATENTS, REPORT, CLASSIC)})
+STREAMS = MappingProxyType({spec.id: spec for spec in (CONTROL, VIDEO, REPORT)})
 
 
 def lookup(stream: int, direction: Direction = Direction.FORWARD) -> StreamSpec:

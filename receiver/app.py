@@ -22,7 +22,7 @@ from common.service import EX_UNAVAILABLE, ServiceError, ready
 from proto.crypto import KeyFileError, load_key
 from proto.report import PlayoutState
 from proto.session import ReceiverEndpoint
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import Mode
 from receiver.config import ReceiverConfig
 from receiver.decode import DecodeWorker, Outcome
@@ -134,7 +134,7 @@ class App:
             "frames_shown": player.shown,
             "frames_concealed": player.concealed,
             "frozen_seconds": player.frozen_seconds,
-            "packets_lost": self.endpoint.tallies[LATENTS.id].lost,
+            "packets_lost": self.endpoint.tallies[VIDEO.id].lost,
         }
 
     def _playing(self) -> tuple[PlayoutState, float]:

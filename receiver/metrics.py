@@ -11,7 +11,7 @@ from common.clock import monotonic
 from common.codec.base import DecodedUnit
 from common.metrics import LATENCY_BUCKETS, STAGE_BUCKETS, Exporter
 from proto.session import ReceiverEndpoint
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from receiver.decode import DecodeWorker
 from receiver.play.base import Shown, SignalState, Sink
 from receiver.player import Player
@@ -61,7 +61,7 @@ class ReceiverMetrics:
 
 
 def _link(exporter: Exporter, endpoint: ReceiverEndpoint, player: Player) -> None:
-    tally = endpoint.tallies[LATENTS.id]
+    tally = endpoint.tallies[VIDEO.id]
     exporter.counter("packets_total", "Packets that authenticated.", lambda: endpoint.packets)
     exporter.counter(
         "bytes_total", "Bytes of these on the wire, IP and UDP headers included.", lambda: endpoint.wire_bytes

@@ -11,7 +11,7 @@ from common.clock import Clock, WallClock, monotonic
 from common.codec.base import IMAGINED, DecodedUnit
 from common.log import Log
 from proto.session import Arrival, ReceiverEndpoint
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import IP_UDP_BYTES
 from receiver.decode import Job, Outcome
 from receiver.delay import AUTOMATIC, DelayBounds
@@ -78,7 +78,7 @@ class Player:
     def arrived(self, arrival: Arrival, datagram_bytes: int, now: float) -> None:
         """A segment was taken in (called by the socket)."""
         self.figures.add(now, bytes=datagram_bytes + IP_UDP_BYTES)
-        if not arrival.active or arrival.stream != LATENTS.id:
+        if not arrival.active or arrival.stream != VIDEO.id:
             return
         if arrival.took_over:
             self._take_over()
@@ -189,7 +189,7 @@ class Player:
 
     def _take_over(self) -> None:
         """A sender has started (again): play it as soon as it has a picture, until then go on concealing."""
-        reassembler = self._endpoint.reassembler(LATENTS.id)
+        reassembler = self._endpoint.reassembler(VIDEO.id)
         if reassembler is None:
             return
         self._generation += 1
@@ -267,7 +267,7 @@ class Player:
         self.cells_imagined += imagined
         self.elements += unit.total
         self.elements_lost += unit.total - unit.arrived
-        tally = self._endpoint.tallies[LATENTS.id]
+        tally = self._endpoint.tallies[VIDEO.id]
         received, lost = tally.received, tally.lost
         fresh, gone = received - self._tallied[0], lost - self._tallied[1]
         self._tallied = (received, lost)

@@ -13,7 +13,7 @@ from proto.origins import Address
 from proto.reassembler import Reassembler
 from proto.report import PlayoutState
 from proto.session import Arrival, ReceiverEndpoint
-from proto.streams import LATENTS, REPORT
+from proto.streams import REPORT, VIDEO
 from receiver.reports import Reporter
 
 SHORTEST_PAUSE = 0.01  # between two polls
@@ -73,7 +73,7 @@ class Replies:
     def arrived(self, arrival: Arrival, now: float) -> None:
         """A segment was taken in."""
         reassembler = self._endpoint.reassembler(arrival.stream)
-        if not arrival.active or arrival.stream != LATENTS.id or reassembler is None:
+        if not arrival.active or arrival.stream != VIDEO.id or reassembler is None:
             return
         self._now = now
         if reassembler.closed is None:
@@ -94,7 +94,7 @@ class Replies:
         due = self._endpoint.poll(now)
         if self._endpoint.can_reply and self._reporter.due(now):
             state, delay = self._playing()
-            tally = self._endpoint.tallies[LATENTS.id]
+            tally = self._endpoint.tallies[VIDEO.id]
             self._reporter.playout(state, tally.units_closed, tally.units_closed + tally.units_missed, delay)
             datagram = self._endpoint.seal_reply(REPORT.id, self._reporter.build(now), now)
             address = self._endpoint.reply_to
@@ -110,7 +110,7 @@ class Replies:
         return min(max(wanted, now + SHORTEST_PAUSE), now + LONGEST_PAUSE)
 
     def _closed(self, reassembler: Reassembler, unit: int, arrived: tuple[bool, ...]) -> None:
-        if reassembler is not self._endpoint.reassembler(LATENTS.id):
+        if reassembler is not self._endpoint.reassembler(VIDEO.id):
             return  # of a sender that was on show before
         self._fates.closed(unit, arrived, self._now)
 

@@ -25,7 +25,7 @@ from proto.announce import StreamInUse
 from proto.crypto import KeyFileError, load_key
 from proto.packet import Segment
 from proto.session import SenderSession
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, Mode
 from sender.capture import create_source
 from sender.capture.base import CaptureOptions, Source
@@ -76,7 +76,7 @@ async def run(config: SenderConfig, make_encoder: MakeEncoder = make_encoder) ->
         )
     except KeyFileError as error:
         raise ConfigError(f"key_file: {error}") from None
-    session.streams = (StreamInUse(LATENTS.id, LATENTS.delivery, config.codec.profile),)
+    session.streams = (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile),)
     source = create_source(config.source, capture_options(config))
     encoder = await asyncio.to_thread(make_encoder, config)
     await Sender(config, session, source, encoder).run()

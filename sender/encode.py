@@ -12,7 +12,7 @@ from common.log import Log
 from common.video import Frame
 from proto.packet import Segment
 from proto.packetizer import segments
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES
 
 log = Log("sender.encode")
@@ -147,7 +147,7 @@ class EncodeStage:
         self.packets_withheld += len(sizes) - admitted
         wire_bytes = sum(sizes[:admitted])
         self._rate.spent(wire_bytes)
-        cut = segments(LATENTS.id, unit, timestamp, encoded.payloads[:admitted], self._payload_limit)
+        cut = segments(VIDEO.id, unit, timestamp, encoded.payloads[:admitted], self._payload_limit)
         self._deliver(CodedUnit(unit, cut, self.unit_duration, wire_bytes))
         for stage, seconds in encoded.stages.items():
             self._stage_seconds(stage, seconds)

@@ -14,7 +14,7 @@ from common.video import Picture, picture_size
 from proto.packet import Segment
 from proto.packetizer import segments
 from proto.reassembler import Reassembler
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import IP_UDP_BYTES, MAX_DATAGRAM, OVERHEAD_BYTES, max_payload
 from sender.rate import RateController
 from tests.bench.contestant import Arrived, Channel, Encoded, Shown, unit_frames
@@ -111,7 +111,7 @@ class _Sender:
         self.wire.append(sum(sizes[:admitted]))
         self._withheld.append(len(sizes) - admitted)
         timestamp = unit * self._frames / self._fps
-        self.units.append(segments(LATENTS.id, unit, timestamp, payloads, self._limit)[:admitted])
+        self.units.append(segments(VIDEO.id, unit, timestamp, payloads, self._limit)[:admitted])
 
     def report(self, unit: int, arrived: Arrived) -> None:
         """What the receiver has of a unit."""

@@ -30,7 +30,7 @@ from common.values import Size, parse_size
 from common.video import Picture, Resizer
 from proto.crypto import Opener, Sealer
 from proto.session import ReceiverEndpoint, SenderSession
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from sender.capture.synthetic import SyntheticScene
 from tests.bench.contestant import unit_frames
 from tests.bench.macs import Macs, MacsError, profile_macs
@@ -149,12 +149,12 @@ def transport() -> list[Timing]:
     sealed = [b""] * PACKETS
 
     def seal(number: int) -> None:
-        sealed[number] = sealer.seal(LATENTS.id, body)
+        sealed[number] = sealer.seal(VIDEO.id, body)
 
     session, endpoint = SenderSession(PSK), ReceiverEndpoint(PSK)
 
     def through(number: int) -> None:
-        [datagram] = session.packets(LATENTS.id, number, number * 0.1, [body])
+        [datagram] = session.packets(VIDEO.id, number, number * 0.1, [body])
         endpoint.receive(datagram, number * 0.1)
 
     return [

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from proto.session import Arrival, ReceiverEndpoint, SenderSession
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import DATAGRAM_LIMIT, IP_UDP_BYTES
 from sender.packet_length.curve import QualityCurve
 from sender.packet_length.loss import SymbolErrors
@@ -67,7 +67,7 @@ class Sealed:
         """See Framing."""
         return [
             self._IP_UDP + datagram
-            for datagram in self._sender.packets(LATENTS.id, unit, unit * 0.25, payloads)
+            for datagram in self._sender.packets(VIDEO.id, unit, unit * 0.25, payloads)
         ]
 
     def receive(self, unit: int, packets: Sequence[bytes]) -> list[bytes | None]:
@@ -75,7 +75,7 @@ class Sealed:
         good = [self._good(packet, unit * 0.25) for packet in packets]
         if not any(good):
             return [None] * len(packets)
-        reassembler = self._receiver.reassembler(LATENTS.id)
+        reassembler = self._receiver.reassembler(VIDEO.id)
         taken = reassembler.take(unit) if reassembler else None
         assert taken is not None and list(taken.arrived) == good
         return list(taken.segments)

@@ -12,7 +12,7 @@ from itertools import count
 from proto.packet import Segment
 from proto.report import PlayoutState
 from proto.session import Answer, Arrival, ReceiverEndpoint, SenderSession
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, OVERHEAD_BYTES, Mode, to_ticks
 from receiver.replies import Replies
 from sender.congestion import RateLimits
@@ -94,7 +94,7 @@ class Conversation:
         ticks = to_ticks(EPOCH + self.now)
         for index in range(2):
             datagram = self.control.seal(
-                Segment(LATENTS.id, self.unit & 0xFFFF, index, 2, ticks, bytes(200)), self.now
+                Segment(VIDEO.id, self.unit & 0xFFFF, index, 2, ticks, bytes(200)), self.now
             )
             assert datagram is not None  # in this mode there are always keys
             yield datagram

@@ -56,7 +56,7 @@ def test_a_run_leaves_videos_and_a_summary(tmp_path: Path) -> None:
     assert set(summary) >= KEYS
     assert summary["settings"]["loss"] == 0.3
     assert 50 <= summary["frames_shown"] <= 66
-    assert 58 <= summary["frames_sent"] <= 62
+    assert 52 <= summary["frames_sent"] <= 62
     assert summary["frozen_seconds"] == 0
     assert summary["wire_kbps"] == pytest.approx(60, rel=0.15)
     assert 0.05 < summary["loss_observed"] < 0.6  # some thirty packets

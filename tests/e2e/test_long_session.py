@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from proto.crypto import MAX_PACKETS
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from tests.e2e.conversation import Conversation
 
 MINUTES = 72
@@ -35,7 +35,7 @@ def near_the_end_of_every_count(talk: Conversation) -> None:
     reporter = talk.replies._reporter
     reporter._packets += (1 << 32) - 1000
     reporter._bytes += (1 << 32) - 100_000
-    talk.receiver.tallies[LATENTS.id].units_closed += (1 << 16) - 1000
+    talk.receiver.tallies[VIDEO.id].units_closed += (1 << 16) - 1000
 
 
 def test_seventy_two_minutes() -> None:
@@ -47,7 +47,7 @@ def test_seventy_two_minutes() -> None:
     near_the_end_of_every_count(talk)
     talk.run(60.0 * MINUTES - 10.0)
     check(talk)
-    reporter, tally = talk.replies._reporter, talk.receiver.tallies[LATENTS.id]
+    reporter, tally = talk.replies._reporter, talk.receiver.tallies[VIDEO.id]
     assert reporter.number > 1 << 16 and tally.units_closed > 1 << 16
     assert talk.now - talk.start > 2**32 / 1e6
     agreed, renewed = talk.agreed  # once at the start and, as nobody was ever silent, once more after an hour

@@ -29,7 +29,15 @@ from proto.report import Report
 from proto.responder import MAX_PENDING, Responder
 from proto.session import Arrival, Dropped, ReceiverEndpoint, Rules, SenderSession
 from proto.wire import Mode, Reason, WireError
-from tests.fuzz.daemon_targets import codec_header, codec_unit, coded, control, replies
+from tests.fuzz.daemon_targets import (
+    classic_body,
+    classic_units,
+    codec_header,
+    codec_unit,
+    coded,
+    control,
+    replies,
+)
 from tests.fuzz.script import Script, steps
 from tests.fuzz.world import HERE, KEYS, PSK, World
 
@@ -307,6 +315,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     for target in (
         *(header, packet, segment, reassembler, announcement, report, protected, recover, reliable),
         *(reliable_ends, handshake, noise, key_file, endpoint, session),
-        *(codec_header, codec_unit, coded, control, replies),
+        *(codec_header, codec_unit, coded, classic_body, classic_units, control, replies),
     )
 }

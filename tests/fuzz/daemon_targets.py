@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from common.codec import av1, registry
 from common.codec.base import CodecError
+from common.codec.classic.body import Body
+from common.codec.classic.decoder import ClassicDecoder
+from common.codec.classic.header import ClassicHeader
 from common.codec.header import FRAMES, CodecHeader
 from common.codec.parse import parse_unit
 from common.codec.view import coded_size
@@ -13,7 +16,7 @@ from proto.crypto import Sealer
 from proto.packet import Segment
 from proto.report import PlayoutState, Report
 from proto.session import Answer, Arrival, Established, Message, ReceiverEndpoint, SenderSession
-from proto.streams import CONTROL, LATENTS, REPORT
+from proto.streams import CONTROL, REPORT, VIDEO
 from proto.wire import Mode
 from receiver.replies import Replies
 from sender.congestion import RateLimits
@@ -25,6 +28,7 @@ from tests.fuzz.world import HERE, PSK
 
 PAUSES = (0.0, 0.01, 0.1, 0.25, 1.1, 11.0)
 LIMITS = RateLimits(start=60.0)
+MOST_SAMPLES = 256 * 256
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,36 @@ def codec_unit(data: bytes) -> None:
             assert [picture.shape for picture in view.coded] == [(height * 3 // 2, width)] * FRAMES
 
 
+def classic_body(data: bytes) -> None:
+    """A unit of the classic profile as the erasure code gives it back."""
+    try:
+        body = Body.parse(data)
+    except CodecError:
+        return
+    assert len(body.coded) == FRAMES
+    assert Body.parse(bytes(body)) == body
+
+
+def classic_units(data: bytes) -> None:
+    """Payloads of the classic profile, a unit each step, through the decoder that follows changes of the profile."""
+    decoder = ClassicDecoder()
+    for unit, step in enumerate(steps(data)):
+        payloads: list[bytes | None] = [step.chunk() or None for _ in range(step.number() & 3)]
+        payloads.append(step.rest() or None)
+        for payload in payloads:
+            try:
+                header = ClassicHeader.parse(payload or b"")
+            except CodecError:
+                continue
+            if header.width * header.height > MOST_SAMPLES:
+                return  # large pictures only take time
+        try:
+            decoded = decoder.decode(Received(unit, tuple(payloads)) if any(payloads) else None)
+        except CodecError:
+            continue
+        assert len(decoded.pictures) == FRAMES
+
+
 def coded(data: bytes) -> None:
     """Coded pictures, as they come from the payload or the erasure code: 64x64, four of them."""
     try:
@@ -103,7 +137,7 @@ def control(data: bytes) -> None:
         control.poll(now, now)
         control.unit_sent(unit, 2)
         for index in range(2):
-            control.seal(Segment(LATENTS.id, unit, index, 2, unit, b"media"), now)
+            control.seal(Segment(VIDEO.id, unit, index, 2, unit, b"media"), now)
         how, body = step.number(), step.rest()
         control.receive(sealer.seal(REPORT.id if how & 3 else how >> 2, body), now)
         control.receive(body, now)
@@ -118,7 +152,7 @@ def replies(data: bytes) -> None:
     control, replies, endpoint, _ = conversation(now)
     for step in steps(data):
         now += step.choose(PAUSES)
-        stream = step.choose((LATENTS.id, LATENTS.id, LATENTS.id, CONTROL.id, 2, 3, 40))
+        stream = step.choose((VIDEO.id, VIDEO.id, VIDEO.id, CONTROL.id, 2, 3, 40))
         assert control.session._two_way is not None
         sender = control.session._two_way.sealer
         sender._counter += step.number() >> 2

@@ -7,6 +7,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from common.codec import av1, symbols
+from common.codec.base import Budget
+from common.codec.classic.body import Body
+from common.codec.classic.encoder import ClassicEncoder
 from common.codec.header import CodecHeader, Mirror
 from common.codec.view import take
 from common.video import blank
@@ -19,7 +22,7 @@ from proto.protection import Policy
 from proto.reliable_packet import Acknowledgement, Messages
 from proto.reliable_packet import Announcement as Standing
 from proto.report import Earlier, PlayoutState, Report, UnitMask
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import Mode
 from tests.fuzz.atheris_targets import PINNED, PRIVATE, SESSIONS
 from tests.fuzz.run import CORPUS
@@ -32,7 +35,7 @@ ANNOUNCEMENT = bytes(
         3,
         1.8e9,
         Mode.AUTO,
-        (StreamInUse(LATENTS.id, LATENTS.delivery, "resilient", 4, 6),),
+        (StreamInUse(VIDEO.id, VIDEO.delivery, "resilient", 4, 6),),
         "north mast",
     )
 )
@@ -87,6 +90,13 @@ def payloads() -> list[bytes]:
     return views + [bytes(replace(header, needed=3, index=i)) + part for i, part in enumerate(finer)]
 
 
+def classic() -> list[list[bytes]]:
+    """Payloads of three units of the classic profile: a key unit and two that lean on it."""
+    encoder = ClassicEncoder(64, 64, 15.0)
+    pictures = [blank(64, 64) for _ in range(4)]
+    return [encoder.encode(pictures, unit, Budget(2000.0, 57, 400)).payloads for unit in range(3)]
+
+
 def seeds() -> dict[str, list[bytes]]:
     """For each target some inputs that get far."""
     sealer = Sealer(PSK, SESSIONS[0])
@@ -132,6 +142,15 @@ def seeds() -> dict[str, list[bytes]]:
             bytes((1, 1, 5)) + bytes((4, 1, 2, 4, 8, 3, 65, 66, 67, 4, 0, 2)) * 12 + bytes((10, 5, 0, 9)),
             bytes((2, 2, 3)) + bytes((1, 1, 2, 0, 6, 0, 3, 5, 0, 1, 4, 7, 2, 1, 2, 9, 2, 5, 6)) * 6,
             bytes((0, 2, 9)) + bytes((1, 3, 4)) * 10,
+        ],
+        "classic_body": [
+            bytes(Body(9, (b"key", b"", b"more", b""))),
+            bytes(Body(31, (bytes(range(200)), b"", b"", b""))),
+            b"\x05\x80",
+        ],
+        "classic_units": [
+            join(*(b"\0" + payloads[0] for payloads in classic())),
+            join(*(b"\0" + payloads[0] for payloads in classic()[1:])),
         ],
         "codec_header": [view[:8] for view in views],
         "codec_unit": [

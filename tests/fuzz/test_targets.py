@@ -18,7 +18,17 @@ from tests.fuzz.names import NAMES
 from tests.fuzz.run import CORPUS, MAX_BYTES, corpus, fuzz
 
 ROOT = Path(__file__).parent.parent.parent
-SLOW = {"session", "control", "replies", "endpoint", "handshake", "coded", "codec_unit", "recover"}
+SLOW = {
+    "session",
+    "control",
+    "replies",
+    "endpoint",
+    "handshake",
+    "coded",
+    "codec_unit",
+    "classic_units",
+    "recover",
+}
 MOST_CORPUS_BYTES = 200_000
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from proto.keys import KeySchedule
 from proto.session import Answer, Arrival, Dropped, ReceiverEndpoint, SenderSession
-from proto.streams import CONTROL, LATENTS, REPORT
+from proto.streams import CONTROL, REPORT, VIDEO
 
 PSK = bytes(range(32))
 KEYS = KeySchedule(PSK)
@@ -43,12 +43,12 @@ class World:
         self.seen += datagrams
 
     def deliver(self, datagram: bytes) -> None:
-        before = self.receiver.tallies[LATENTS.id].received
+        before = self.receiver.tallies[VIDEO.id].received
         event = self.receiver.receive(datagram, self.now, HERE)
         if isinstance(event, Answer):
             assert len(event.datagram) < len(datagram)
             self.answer([event.datagram])
-        taken = self.receiver.tallies[LATENTS.id].received - before
+        taken = self.receiver.tallies[VIDEO.id].received - before
         assert taken == isinstance(event, Arrival)
         if isinstance(event, Arrival):
             # Before it is told, a receiver may take a later session that it meets first for a sender of its own.
@@ -62,7 +62,7 @@ class World:
                 self.now += seconds
             case "unit", int(count):
                 payloads = [bytes((self.unit & 0xFF, index)) for index in range(count)]
-                self.send(self.sender.packets(LATENTS.id, self.unit, self.now, payloads))
+                self.send(self.sender.packets(VIDEO.id, self.unit, self.now, payloads))
                 self.unit += 1
             case "there", int(place):
                 if self.there:

@@ -11,7 +11,7 @@ from itertools import count
 from proto.announce import Announcement
 from proto.origins import Address
 from proto.session import Announced, Answer, Arrival, Event, Message, ReceiverEndpoint, SenderSession
-from proto.streams import LATENTS, REPORT
+from proto.streams import REPORT, VIDEO
 from proto.wire import IP_UDP_BYTES
 from tests.proto.link import EPOCH, PSK
 
@@ -81,7 +81,7 @@ class Duplex:
             self.there(self.sender.poll(self.now, wall))
         if self.unit_seconds and self.now >= self._unit_at:
             self._unit_at += self.unit_seconds
-            self.there(self.sender.packets(LATENTS.id, self.unit, wall, [bytes(self.payload)]))
+            self.there(self.sender.packets(VIDEO.id, self.unit, wall, [bytes(self.payload)]))
             self.unit += 1
         if self.report_seconds and self.now >= self._report_at:
             self._report_at += self.report_seconds

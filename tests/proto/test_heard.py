@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from proto.crypto import Sealer, read_header
 from proto.keys import KeySchedule
 from proto.session import ReceiverEndpoint, SenderSession
-from proto.streams import CONTROL, LATENTS
+from proto.streams import CONTROL, VIDEO
 from proto.wire import IP_UDP_BYTES, Mode
 from tests.proto.duplex import pair
 from tests.proto.link import PSK
@@ -26,8 +26,8 @@ class Listener:
 
 def test_every_fresh_packet_is_told_once_with_its_size() -> None:
     listener, session = Listener(), SenderSession(PSK)
-    listener.endpoint.receive(session.packets(LATENTS.id, 0, 0.0, [b"first"])[0], 0.0)
-    datagrams = session.packets(LATENTS.id, 1, 0.0, [b"abc", b"d"])
+    listener.endpoint.receive(session.packets(VIDEO.id, 0, 0.0, [b"first"])[0], 0.0)
+    datagrams = session.packets(VIDEO.id, 1, 0.0, [b"abc", b"d"])
     datagrams += session.poll(0.0, 0.0)  # an announcement counts as well
     for number, datagram in enumerate(datagrams):
         listener.endpoint.receive(datagram, float(number))
@@ -41,10 +41,10 @@ def test_every_fresh_packet_is_told_once_with_its_size() -> None:
 
 def test_a_packet_that_comes_too_late_to_be_of_use_is_told() -> None:
     listener, session = Listener(), SenderSession(PSK)
-    first, late, newer = (session.packets(LATENTS.id, unit, unit * 0.25, [b"x"])[0] for unit in range(3))
+    first, late, newer = (session.packets(VIDEO.id, unit, unit * 0.25, [b"x"])[0] for unit in range(3))
     for datagram in (first, newer):
         listener.endpoint.receive(datagram, 0.0)
-    reassembler = listener.endpoint.reassembler(LATENTS.id)
+    reassembler = listener.endpoint.reassembler(VIDEO.id)
     assert reassembler is not None
     reassembler.take(2)
     listener.endpoint.receive(late, 0.1)
@@ -55,7 +55,7 @@ def test_a_sender_that_is_not_on_show_is_not_told() -> None:
     listener, shown, other = Listener(), SenderSession(PSK), SenderSession(PSK)
     for unit in range(3):
         for session in (shown, other):
-            for datagram in session.packets(LATENTS.id, unit, 0.0, [b"x"]):
+            for datagram in session.packets(VIDEO.id, unit, 0.0, [b"x"]):
                 listener.endpoint.receive(datagram, unit * 0.1)
     assert {session for session, *_ in listener.told} == {shown.session}
 

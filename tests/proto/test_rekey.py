@@ -9,7 +9,7 @@ from proto.keys import KeySchedule
 from proto.origins import SUCCESSORS
 from proto.packet import Segment
 from proto.session import Announced, Arrival, Dropped, ReceiverEndpoint, Rules, SenderSession
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import TIMESTAMP_SPAN, Mode, Reason, latest_time
 from tests.proto.duplex import pair
 from tests.proto.link import EPOCH, PSK, UNIT_SECONDS
@@ -26,7 +26,7 @@ def arrival(endpoint: ReceiverEndpoint, datagram: bytes, now: float) -> Arrival:
 
 
 def unit(sender: SenderSession, number: int) -> bytes:
-    return sender.packets(LATENTS.id, number, EPOCH + number * UNIT_SECONDS, [b"payload"])[0]
+    return sender.packets(VIDEO.id, number, EPOCH + number * UNIT_SECONDS, [b"payload"])[0]
 
 
 def test_every_change_of_keys_at_80_percent_loss_goes_unnoticed() -> None:
@@ -118,7 +118,7 @@ def test_the_counter_near_its_end() -> None:
     sender._own._counter = MAX_PACKETS - 3
     events = []
     for number in range(6):
-        for datagram in sender.packets(LATENTS.id, number, EPOCH, [b"a", b"b"]):
+        for datagram in sender.packets(VIDEO.id, number, EPOCH, [b"a", b"b"]):
             events.append(arrival(endpoint, datagram, number * 0.1))
     assert [event.session == sender.origin for event in events] == [True] * 2 + [False] * 10
     assert {event.origin for event in events} == {sender.origin}
@@ -150,7 +150,7 @@ def test_72_minutes_of_timestamps_with_changes_of_keys() -> None:
     for number in range(units):
         now = number * UNIT_SECONDS
         event = arrival(endpoint, unit(sender, number), now)
-        reassembler = endpoint.reassembler(LATENTS.id)
+        reassembler = endpoint.reassembler(VIDEO.id)
         assert reassembler is not None
         stamp = reassembler.timestamp(event.unit)
         assert stamp is not None
@@ -158,7 +158,7 @@ def test_72_minutes_of_timestamps_with_changes_of_keys() -> None:
             assert latest_time(stamp, EPOCH + now + 0.1) == pytest.approx(EPOCH + now, abs=0.003)
         assert (event.unit, event.origin) == (number, sender.origin)
     assert sender._number == units // 1000
-    assert endpoint.tallies[LATENTS.id].lost == 0
+    assert endpoint.tallies[VIDEO.id].lost == 0
 
 
 def test_the_ids_of_an_origin_differ_and_depend_on_the_key() -> None:

@@ -14,7 +14,7 @@ from proto.crypto import Sealer
 from proto.interleaver import loss_mask
 from proto.packet import Segment
 from proto.session import Arrival, Dropped, ReceiverEndpoint, SenderSession
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import OVERHEAD_BYTES, Reason, latest_time
 from tests.proto.link import EPOCH, PSK, UNIT_SECONDS, Link
 
@@ -24,7 +24,7 @@ def payloads(unit: int, count: int = 8) -> list[bytes]:
 
 
 def unit_packets(session: SenderSession, unit: int, count: int = 8) -> list[bytes]:
-    return session.packets(LATENTS.id, unit, EPOCH + unit * UNIT_SECONDS, payloads(unit, count))
+    return session.packets(VIDEO.id, unit, EPOCH + unit * UNIT_SECONDS, payloads(unit, count))
 
 
 def run(link: Link, session: SenderSession, units: range) -> None:
@@ -34,7 +34,7 @@ def run(link: Link, session: SenderSession, units: range) -> None:
 
 
 def pending(endpoint: ReceiverEndpoint) -> tuple[int, ...]:
-    reassembler = endpoint.reassembler(LATENTS.id)
+    reassembler = endpoint.reassembler(VIDEO.id)
     return () if reassembler is None else reassembler.pending
 
 
@@ -45,7 +45,7 @@ def test_any_subset_of_packets_gives_the_exact_mask(survives: list[bool], unit: 
     link = Link(endpoint, survives)
     link.send(unit_packets(SenderSession(PSK), unit, len(survives)))
     link.advance(0.0)
-    reassembler = endpoint.reassembler(LATENTS.id)
+    reassembler = endpoint.reassembler(VIDEO.id)
     assert reassembler is not None
     got = reassembler.take(unit & 0xFFFF)
     assert got is not None
@@ -62,8 +62,8 @@ def test_packets_have_the_promised_size_and_epoch_time_survives() -> None:
     packets = unit_packets(session, 5, count=1)
     assert [len(packet) for packet in packets] == [100 + OVERHEAD_BYTES]
     event = endpoint.receive(packets[0], now=1.0)
-    assert event == Arrival(session.session, session.origin, LATENTS.id, 5, active=True, took_over=True)
-    reassembler = endpoint.reassembler(LATENTS.id)
+    assert event == Arrival(session.session, session.origin, VIDEO.id, 5, active=True, took_over=True)
+    reassembler = endpoint.reassembler(VIDEO.id)
     assert reassembler is not None
     stamp = reassembler.timestamp(5)
     assert stamp is not None
@@ -97,7 +97,7 @@ def test_reordering_and_half_the_packets_lost() -> None:
     link = Link(endpoint, (True, False, False, True, True, False, True), lambda n: delays[n % 97])
     run(link, SenderSession(PSK), range(300))
     assert all(isinstance(event, Arrival) for event in link.events)
-    tally = endpoint.tallies[LATENTS.id]
+    tally = endpoint.tallies[VIDEO.id]
     assert tally.received == len(link.events)
     closed = tally.units_closed + tally.units_missed
     held = sum(1 for event in link.events if isinstance(event, Arrival) and event.unit >= closed)
@@ -153,7 +153,7 @@ def test_an_outage_of_ten_minutes() -> None:
     assert all(isinstance(event, Arrival) and event.active for event in link.events)
     assert pending(endpoint)[-1] == 2449
     assert endpoint.takeovers == 1
-    assert endpoint.tallies[LATENTS.id].units_missed == 2250
+    assert endpoint.tallies[VIDEO.id].units_missed == 2250
 
 
 def test_the_counter_running_out_starts_a_new_session(monkeypatch: pytest.MonkeyPatch) -> None:

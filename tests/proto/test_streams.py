@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from proto.streams import (
-    CLASSIC,
     CONTROL,
-    LATENTS,
     REPORT,
     STREAMS,
+    VIDEO,
     DeliveryClass,
     Direction,
     StreamSpec,
@@ -18,9 +17,9 @@ from proto.streams import (
 from proto.wire import Reason, WireError
 
 
-def test_the_latents_are_stream_1_and_tolerant() -> None:
-    assert lookup(1) is LATENTS
-    assert LATENTS.delivery is DeliveryClass.TOLERANT
+def test_video_is_stream_1_and_tolerant() -> None:
+    assert lookup(1) is VIDEO
+    assert VIDEO.delivery is DeliveryClass.TOLERANT
 
 
 def test_ids_and_names_are_unique() -> None:
@@ -38,9 +37,8 @@ def test_streams_run_one_way_or_both() -> None:
     assert lookup(0) is CONTROL
     assert lookup(0, Direction.BACK) is CONTROL
     assert lookup(2, Direction.BACK) is REPORT
-    assert lookup(3) is CLASSIC
-    assert [spec.name for spec in STREAMS.values() if spec.segmented] == ["latents", "classic"]
-    for stream, direction in [(2, Direction.FORWARD), (1, Direction.BACK), (3, Direction.BACK)]:
+    assert [spec.name for spec in STREAMS.values() if spec.segmented] == ["video"]
+    for stream, direction in [(2, Direction.FORWARD), (1, Direction.BACK)]:
         with pytest.raises(WireError, match="does not run this way") as caught:
             lookup(stream, direction)
         assert caught.value.reason is Reason.STREAM

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proto.session import Arrival, Dropped, ReceiverEndpoint, SenderSession
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import Reason
 from tests.proto.link import PSK, UNIT_SECONDS, Link
 
@@ -19,7 +19,7 @@ class Sender:
 
     def packet(self) -> bytes:
         self.unit += 1
-        return self.session.packets(LATENTS.id, self.unit, self.unit * UNIT_SECONDS, [b"payload"])[0]
+        return self.session.packets(VIDEO.id, self.unit, self.unit * UNIT_SECONDS, [b"payload"])[0]
 
 
 def arrival(endpoint: ReceiverEndpoint, sender: Sender, now: float) -> Arrival:
@@ -38,7 +38,7 @@ def test_a_restarted_sender_is_on_show_within_a_second() -> None:
     assert shown.active
     assert shown.took_over
     assert not arrival(endpoint, new, 1.1).took_over
-    reassembler = endpoint.reassembler(LATENTS.id)
+    reassembler = endpoint.reassembler(VIDEO.id)
     assert reassembler is not None
     assert reassembler.pending == (1, 2, 3, 4)  # what came while it waited is there
     assert endpoint.takeovers == 2

@@ -8,7 +8,7 @@ from proto import origins
 from proto.handshake import Identity
 from proto.noise import public_key
 from proto.session import Announced, Arrival, Dropped, ReceiverEndpoint, Rules, SenderSession
-from proto.streams import CONTROL, LATENTS, REPORT
+from proto.streams import CONTROL, REPORT, VIDEO
 from proto.wire import Mode, Reason
 from tests.proto.duplex import AT_HOME, Duplex, pair
 from tests.proto.link import EPOCH, PSK
@@ -49,7 +49,7 @@ def test_media_flows_at_once_and_moves_to_the_keys_of_the_handshake() -> None:
     assert sessions == [link.sender.origin, link.sender.session]
     assert link.sender.two_way
     assert link.receiver.handshakes == 1
-    assert link.receiver.tallies[LATENTS.id].lost == 0
+    assert link.receiver.tallies[VIDEO.id].lost == 0
     one_sender(link)
 
 
@@ -123,7 +123,7 @@ def test_replies_come_back_once_each_and_only_with_a_handshake() -> None:
     link = pair(auto())
     assert link.receiver.seal_reply(REPORT.id, b"early", 0.0) is None
     with pytest.raises(ValueError, match="does not run this way"):
-        link.receiver.seal_reply(LATENTS.id, b"", 0.0)
+        link.receiver.seal_reply(VIDEO.id, b"", 0.0)
     up(link)
     reply = link.receiver.seal_reply(REPORT.id, b"report", link.now)
     assert reply is not None
@@ -143,7 +143,7 @@ def test_replies_come_back_once_each_and_only_with_a_handshake() -> None:
 def test_the_receiver_follows_the_newest_authentic_packet() -> None:
     link = pair(auto(), unit_seconds=0.05)
     up(link)
-    early = link.sender.packets(LATENTS.id, 5000, EPOCH, [b"held back"])
+    early = link.sender.packets(VIDEO.id, 5000, EPOCH, [b"held back"])
     link.address = AWAY
     link.advance(1.0)
     assert link.receiver.reply_to == AWAY
@@ -185,7 +185,7 @@ def test_a_silent_receiver_is_not_relied_on_and_taken_up_again() -> None:
     link.advance(1.0)
     assert usable(link) == (True, True)
     assert link.receiver.takeovers == 1
-    assert link.receiver.tallies[LATENTS.id].lost == 0
+    assert link.receiver.tallies[VIDEO.id].lost == 0
 
 
 @pytest.mark.parametrize("mode", [Mode.AUTO, Mode.TWO_WAY])
@@ -247,7 +247,7 @@ def test_keys_are_renewed_by_time_and_the_old_ones_overlap() -> None:
     link = pair(auto(rekey_seconds=20.0), unit_seconds=0.05, report_seconds=0.1)
     link.advance(19.5)
     assert link.sender.handshakes == 1
-    late = link.sender.packets(LATENTS.id, link.unit - 1, EPOCH + link.now, [b"", b""])
+    late = link.sender.packets(VIDEO.id, link.unit - 1, EPOCH + link.now, [b"", b""])
     old = link.receiver.active.two_way  # type: ignore[union-attr]
     assert old is not None
     reply = old.sealer.seal(REPORT.id, b"under the old key")
@@ -261,7 +261,7 @@ def test_keys_are_renewed_by_time_and_the_old_ones_overlap() -> None:
     assert link.receiver.receive(late[1], link.now) == Dropped(Reason.FORGED)
     late_reply = old.sealer.seal(REPORT.id, b"too late")
     assert link.sender.receive(late_reply, link.now) == Dropped(Reason.FORGED)
-    assert link.receiver.tallies[LATENTS.id].lost == 0
+    assert link.receiver.tallies[VIDEO.id].lost == 0
     one_sender(link)
 
 
@@ -269,7 +269,7 @@ def test_keys_are_renewed_by_packets() -> None:
     link = pair(auto(rekey_packets=100), unit_seconds=0.02, delay=0.01)
     link.advance(10.0)
     assert link.sender.handshakes >= 4
-    assert link.receiver.tallies[LATENTS.id].lost == 0
+    assert link.receiver.tallies[VIDEO.id].lost == 0
     one_sender(link)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from common.codec.base import Budget
 from common.video import Picture, blank
 from proto.session import SenderSession
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from receiver.app import App
 from receiver.config import ReceiverConfig, configure
 from tests.fakes import FRAMES, FakeDecoder, FakeEncoder, fake_describe
@@ -71,7 +71,7 @@ class FakeSender:
                 pictures = [scene(unit * FRAMES + i, *self._size) for i in range(FRAMES)]
                 encoded = self._encoder.encode(pictures, unit, BUDGET)
                 captured = epoch + unit * duration
-                datagrams = self._session.packets(LATENTS.id, unit, captured, encoded.payloads)
+                datagrams = self._session.packets(VIDEO.id, unit, captured, encoded.payloads)
                 await self._until(begun + (unit + 1) * duration)
                 for number, datagram in enumerate(datagrams):
                     await self._until(begun + (unit + 1 + 0.75 * number / len(datagrams)) * duration)

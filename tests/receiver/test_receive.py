@@ -12,7 +12,7 @@ from common.service import ServiceError
 from common.values import Address
 from proto.report import PlayoutState
 from proto.session import Established, Message, ReceiverEndpoint, SenderSession
-from proto.streams import LATENTS, REPORT
+from proto.streams import REPORT, VIDEO
 from proto.wire import HANDSHAKE_BYTE, Mode, Reason
 from receiver.receive import Receive, open_socket
 from receiver.replies import Replies
@@ -62,7 +62,7 @@ async def test_a_sender_gets_keys_and_reports_from_the_port_it_sends_to(host: st
                     peer.send(datagram)
                 with contextlib.suppress(BlockingIOError):
                     heard.append(session.receive(peer.recv(2000), loop.time()))
-                for datagram in session.packets(LATENTS.id, len(heard), 0.0, [b"x"]):
+                for datagram in session.packets(VIDEO.id, len(heard), 0.0, [b"x"]):
                     peer.send(datagram)
                 await asyncio.sleep(0.01)
     transport.close()
@@ -87,7 +87,7 @@ async def test_a_one_way_receiver_sends_nothing_back() -> None:
         for unit in range(40):
             due = session.poll(loop.time(), 0.0)
             asked += sum(datagram[0] == HANDSHAKE_BYTE for datagram in due)
-            for datagram in (*due, *session.packets(LATENTS.id, unit, 0.0, [b"x"])):
+            for datagram in (*due, *session.packets(VIDEO.id, unit, 0.0, [b"x"])):
                 peer.send(datagram)
             await asyncio.sleep(0.01)
         with pytest.raises(BlockingIOError):

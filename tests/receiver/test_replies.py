@@ -8,7 +8,7 @@ import pytest
 
 from proto.report import PlayoutState, Report
 from proto.session import Answer, Arrival, Dropped, Message, ReceiverEndpoint, SenderSession
-from proto.streams import CONTROL, LATENTS, REPORT
+from proto.streams import CONTROL, REPORT, VIDEO
 from proto.wire import Mode
 from receiver.replies import (
     LONGEST_PAUSE,
@@ -51,7 +51,7 @@ class Ends:
 
     def media(self, packets: int = 3, lost: frozenset[int] = frozenset()) -> None:
         """One unit."""
-        cut = self.session.packets(LATENTS.id, self.unit, self.now, [bytes(200)] * packets)
+        cut = self.session.packets(VIDEO.id, self.unit, self.now, [bytes(200)] * packets)
         self.say([datagram for index, datagram in enumerate(cut) if index not in lost])
         self.unit += 1
 
@@ -63,7 +63,7 @@ class Ends:
             if self.now >= unit_at:
                 unit_at += 0.25
                 self.media()
-                reassembler = self.endpoint.reassembler(LATENTS.id)
+                reassembler = self.endpoint.reassembler(VIDEO.id)
                 if reassembler is not None:
                     reassembler.take(self.unit - 3)
             self.listen()
@@ -90,7 +90,7 @@ def test_reports_tell_what_arrived_and_what_is_on_show() -> None:
     assert ends.replies.sent == len(ends.reports) >= 4
     assert last.session == int.from_bytes(ends.session.session[:2], "big")
     assert (last.state, last.playout_delay_ms) == (PlayoutState.PLAYING, 300)
-    assert ends.endpoint.tallies[LATENTS.id].units_closed - 3 <= last.shown == last.due
+    assert ends.endpoint.tallies[VIDEO.id].units_closed - 3 <= last.shown == last.due
     assert all(mask.arrived == (True, True, True) for mask in last.units)
     assert set(ends.to) == {HOME}
 
@@ -159,7 +159,7 @@ def test_replies_follow_the_sender_to_its_new_address() -> None:
     ends.wait(2.0)
     away = ("198.51.100.9", 77)
     ends.to.clear()
-    ends.say(ends.session.packets(LATENTS.id, ends.unit, ends.now, [b"x"]), away)
+    ends.say(ends.session.packets(VIDEO.id, ends.unit, ends.now, [b"x"]), away)
     ends.unit += 1
     ends.now += 1.0
     ends.listen()
@@ -170,7 +170,7 @@ def test_units_of_another_stream_or_sender_are_not_reported() -> None:
     ends, other = Ends(), SenderSession(KEY)
     ends.wait(2.0)
     for unit in range(1000, 1004):
-        ends.say(other.packets(LATENTS.id, unit, ends.now, [b"y"]), ("192.0.2.2", 1))
+        ends.say(other.packets(VIDEO.id, unit, ends.now, [b"y"]), ("192.0.2.2", 1))
     ends.wait(2.0)
     assert {mask.unit for report in ends.reports for mask in report.units} <= set(range(ends.unit))
 
@@ -187,7 +187,7 @@ def test_the_former_sender_is_not_reported_to_the_next() -> None:
     began = len(ends.reports)
     assert began > 3
     for unit in range(20, 200):  # and then says something again, which closes units of its own
-        ends.say(former.packets(LATENTS.id, unit, ends.now, [b"z"]))
+        ends.say(former.packets(VIDEO.id, unit, ends.now, [b"z"]))
         ends.now += 0.001
     ends.wait(3.0)
     told = {mask.unit for report in ends.reports[began:] for mask in report.units}
@@ -245,7 +245,7 @@ def test_without_keys_there_is_nothing_to_hurry_for() -> None:
     replies = Replies(endpoint, lambda: (PlayoutState.PLAYING, 0.3))
     for unit in range(50):
         now = unit / 10
-        [datagram] = sender.packets(LATENTS.id, unit, unit / 10, [b"x"])
+        [datagram] = sender.packets(VIDEO.id, unit, unit / 10, [b"x"])
         event = endpoint.receive(datagram, now, ("192.0.2.1", 5004))
         assert isinstance(event, Arrival)
         replies.arrived(event, now)

@@ -19,7 +19,7 @@ from common.video import blank
 from proto.packet import Segment
 from proto.reassembler import Reassembler, Tally
 from proto.session import Arrival, ReceiverEndpoint
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import TICK_SECONDS, WireError
 from receiver.decode import Job, Outcome
 from receiver.delay import AUTOMATIC, DelayBounds
@@ -70,7 +70,7 @@ class Path:
                 jitter, lost = rng.uniform(0, self.jitter), rng.random() < self.loss
                 if lost or any(begin <= sent < end for begin, end in self.outages):
                     continue
-                segment = Segment(LATENTS.id, unit & 0xFFFF, index, self.packets, ticks, b"x")
+                segment = Segment(VIDEO.id, unit & 0xFFFF, index, self.packets, ticks, b"x")
                 yield START + sent + self.transit(sent) + jitter, segment
                 if rng.random() < self.duplicates:
                     yield START + sent + self.transit(sent) + rng.uniform(0, 1), segment
@@ -93,7 +93,7 @@ class Seen:
 class _Endpoint:
     def __init__(self) -> None:
         self.streams = Reassembler()
-        self.tallies = {LATENTS.id: self.streams.tally}
+        self.tallies = {VIDEO.id: self.streams.tally}
 
     def reassembler(self, stream: int) -> Reassembler:
         return self.streams
@@ -198,7 +198,7 @@ class VirtualReceiver:
         except WireError:
             return
         took_over, self._began = not self._began, True
-        self.player.arrived(Arrival(RUN, RUN, LATENTS.id, unit, True, took_over), 100, self.now)
+        self.player.arrived(Arrival(RUN, RUN, VIDEO.id, unit, True, took_over), 100, self.now)
 
     def _show(self, shown: Shown) -> None:
         latency = self.now - self.path.captured(shown.unit, shown.offset)

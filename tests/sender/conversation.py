@@ -12,7 +12,7 @@ from proto.packet import Segment
 from proto.packetizer import segments
 from proto.report import PlayoutState
 from proto.session import Answer, Arrival, ReceiverEndpoint, SenderSession
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import IP_UDP_BYTES, MAX_STREAM, OVERHEAD_BYTES, Mode
 from receiver.replies import Replies
 from sender.congestion import RateLimits
@@ -101,7 +101,7 @@ class Conversation:
                 self.control.receive(datagram, self.now)
         while self._due and self._due[0][0] <= self.now:
             unit = self._due.popleft()[1]
-            reassembler = self.endpoint.reassembler(LATENTS.id)
+            reassembler = self.endpoint.reassembler(VIDEO.id)
             taken = None if reassembler is None else reassembler.take(unit)
             if taken is not None:
                 self.replies.decoded(unit, False, self.now)
@@ -121,7 +121,7 @@ class Conversation:
         self.rate.spent(packets * PACKET)
         self.arrived[self.unit] = [False] * packets
         cut = segments(
-            LATENTS.id, self.unit, EPOCH + self.now, [bytes(PAYLOAD)] * packets, self.session.payload_limit
+            VIDEO.id, self.unit, EPOCH + self.now, [bytes(PAYLOAD)] * packets, self.session.payload_limit
         )
         self.control.unit_sent(self.unit, packets)
         self.pacer.submit(cut, UNIT_SECONDS, self.now)

@@ -25,7 +25,7 @@ from common.service import ServiceError
 from common.video import Picture
 from proto.crypto import load_key, new_key_file
 from proto.session import ReceiverEndpoint
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import HANDSHAKE_BYTE, MAX_STREAM
 from sender import app
 from sender.capture.base import SourceError
@@ -50,7 +50,7 @@ class Peer:
     @property
     def media(self) -> list[bytes]:
         """Of the datagrams, those that carry video."""
-        return [datagram for datagram in self.datagrams if datagram[0] & MAX_STREAM == LATENTS.id]
+        return [datagram for datagram in self.datagrams if datagram[0] & MAX_STREAM == VIDEO.id]
 
     def endpoint(self) -> ReceiverEndpoint:
         """An endpoint that has taken in everything so far."""
@@ -113,7 +113,7 @@ async def test_a_file_is_sent_to_its_end(peer: Peer, tmp_path: Path) -> None:
     await asyncio.wait_for(app.run(config, fake_encoder), 20)
     await asyncio.sleep(0.2)
     endpoint = peer.endpoint()
-    reassembler = endpoint.reassembler(LATENTS.id)
+    reassembler = endpoint.reassembler(VIDEO.id)
     assert reassembler is not None
     decoder, shown = FakeDecoder(), []
     lines = [json.loads(line) for line in log.read_text().splitlines()]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from proto.packet import Segment
 from proto.packetizer import segments
 from proto.session import SenderSession
-from proto.streams import LATENTS, REPORT
+from proto.streams import REPORT, VIDEO
 from proto.wire import HANDSHAKE_BYTE, Mode, Reason
 from sender.congestion import RateLimits, State
 from sender.control import MOST_REPORTS, Control
@@ -89,7 +89,7 @@ def test_what_goes_beside_media_is_taken_from_the_budget_of_media(mode: Mode) ->
     both = Conversation(mode, link=Impairments(loss=1.0), limits=RateLimits(60.0, cap=60.0))
     both.advance(12.0)
     begun = both.now - 12.0
-    beside = both.wire_bytes(begun) - both.wire_bytes(begun, LATENTS.id)
+    beside = both.wire_bytes(begun) - both.wire_bytes(begun, VIDEO.id)
     assert (both.wire_bytes(begun, HANDSHAKE) > 0) == (mode is Mode.AUTO)
     assert 0.01 * 90_000 < beside < 0.3 * 90_000
     assert both.wire_bytes(begun) == pytest.approx(90_000, rel=0.05)
@@ -98,14 +98,14 @@ def test_what_goes_beside_media_is_taken_from_the_budget_of_media(mode: Mode) ->
 def test_when_reports_stop_the_rate_goes_to_the_safe_one_and_comes_back() -> None:
     both = Conversation(limits=RateLimits(60.0, cap=60.0, safe=30.0))
     both.advance(6.0)
-    before = both.endpoint.tallies[LATENTS.id].received
+    before = both.endpoint.tallies[VIDEO.id].received
     both.back.outage(both.now, 12.0)
     both.advance(11.5)
     assert both.control.congestion.state is State.FALLBACK
     assert both.rate.kbps == both.control.kbps == 30.0
     assert both.session.session == both.session.origin  # media goes on under the shared key
-    assert both.endpoint.tallies[LATENTS.id].received > before + 50
-    assert both.endpoint.tallies[LATENTS.id].lost == 0
+    assert both.endpoint.tallies[VIDEO.id].received > before + 50
+    assert both.endpoint.tallies[VIDEO.id].lost == 0
     both.advance(15.0)
     assert both.session.two_way
     assert both.control.kbps == 60.0
@@ -120,14 +120,14 @@ def test_a_restarted_receiver_is_talked_to_again() -> None:
     assert both.session.two_way
     assert both.session.handshakes >= 2
     assert both.control.feedback.reports > reports + 3
-    assert both.endpoint.tallies[LATENTS.id].received > 0
+    assert both.endpoint.tallies[VIDEO.id].received > 0
 
 
 @pytest.mark.parametrize(("mode", "receiver_mode"), [(Mode.ONE_WAY, Mode.AUTO), (Mode.AUTO, Mode.ONE_WAY)])
 def test_one_way_at_either_end_nothing_comes_back(mode: Mode, receiver_mode: Mode) -> None:
     both = Conversation(mode, receiver_mode)
     both.advance(6.0)
-    assert both.endpoint.tallies[LATENTS.id].received > 50
+    assert both.endpoint.tallies[VIDEO.id].received > 50
     assert (both.replied, both.replies.sent, both.control.feedback.reports) == (0, 0, 0)
     assert both.control.kbps == 60.0
     if mode is Mode.ONE_WAY:
@@ -148,7 +148,7 @@ def test_a_one_way_sender_hears_nothing_even_from_its_receiver() -> None:
 
 def test_two_way_seals_nothing_before_there_are_keys() -> None:
     waiting = control(Mode.TWO_WAY)
-    (segment,) = segments(LATENTS.id, 0, 0.0, [b"x"], 1000)
+    (segment,) = segments(VIDEO.id, 0, 0.0, [b"x"], 1000)
     assert not waiting.ready
     assert waiting.seal(segment, 0.0) is None
     assert {datagram[0] for datagram in waiting.poll(0.0, 0.0)} == {HANDSHAKE_BYTE}

@@ -12,7 +12,7 @@ from common.handoff import DropOldest
 from common.video import Frame, Picture, blank
 from proto.packet import Segment
 from proto.reassembler import Reassembler, ReceivedUnit
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import IP_UDP_BYTES, MAX_DATAGRAM, OVERHEAD_BYTES, max_payload
 from sender.encode import CodedUnit, EncodeStage
 from sender.rate import RateController
@@ -109,7 +109,7 @@ def test_units_of_four_frames_come_out_in_segments() -> None:
     assert [unit.unit for unit in units] == [0, 1]
     assert units[0].duration == pytest.approx(0.4)
     assert units[0].wire_bytes == sum(len(s) + IP_UDP_BYTES for s in units[0].segments)
-    assert {segment.stream for segment in units[0].segments} == {LATENTS.id}
+    assert {segment.stream for segment in units[0].segments} == {VIDEO.id}
     decoded = FakeDecoder().decode(received(units[1].segments))
     assert [int(picture[0, 0]) for picture in decoded.pictures] == [30 + 5 * index for index in range(4, 8)]
     stage = harness.stage

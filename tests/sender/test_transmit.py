@@ -17,7 +17,7 @@ from proto.crypto import Opener
 from proto.keys import KeySchedule
 from proto.packet import Segment
 from proto.session import Answer, ReceiverEndpoint, SenderSession
-from proto.streams import LATENTS
+from proto.streams import VIDEO
 from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, OVERHEAD_BYTES, Mode, Reason
 from sender.congestion import RateLimits
 from sender.control import Control
@@ -32,7 +32,7 @@ WIRE = 100 + OVERHEAD_BYTES + IP_UDP_BYTES
 
 def unit(number: int, packets: int, duration: float = 0.2) -> CodedUnit:
     payloads = [bytes([number, index]) * 50 for index in range(packets)]
-    cut = [Segment(LATENTS.id, number, index, packets, 0, payload) for index, payload in enumerate(payloads)]
+    cut = [Segment(VIDEO.id, number, index, packets, 0, payload) for index, payload in enumerate(payloads)]
     return CodedUnit(number, cut, duration, packets * WIRE)
 
 
@@ -61,8 +61,8 @@ class Tap:
                 data, self.source = await asyncio.get_running_loop().sock_recvfrom(self.sink, 2000)
                 opened = self.opener.open(data)
                 self.counters.append(opened.counter)
-                if opened.stream == LATENTS.id:
-                    return Segment.parse(LATENTS.id, opened.body)
+                if opened.stream == VIDEO.id:
+                    return Segment.parse(VIDEO.id, opened.body)
 
 
 @contextlib.asynccontextmanager
@@ -174,7 +174,7 @@ async def test_what_a_receiver_says_reaches_the_session_whoever_else_speaks(sink
             sink.sendto(event.datagram, source)
         await asyncio.sleep(0.01)
     transmitter.submit(unit(1, 1))
-    while endpoint.reassembler(LATENTS.id) is None:
+    while endpoint.reassembler(VIDEO.id) is None:
         endpoint.receive(await asyncio.wait_for(loop.sock_recv(sink, 2000), 5), loop.time(), source)
     assert (endpoint.handshakes, transmitter._control.session.handshakes) == (1, 1)
     assert transmitter._control.session.dropped[Reason.SHORT] >= 1

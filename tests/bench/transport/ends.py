@@ -16,7 +16,7 @@ from proto.protection import Policy
 from proto.recover import Recover
 from proto.reliable import ReliableReceiver, ReliableSender, SenderFull
 from proto.session import Answer, Arrival, ReceiverEndpoint, SenderSession
-from proto.streams import CLASSIC, CONTROL, LATENTS
+from proto.streams import CONTROL, VIDEO
 from proto.wire import MAX_DATAGRAM, OVERHEAD_BYTES, Mode, WireError
 from tests.bench.transport.workload import Piece, Workload, noted, pacer
 
@@ -27,6 +27,8 @@ MESSAGE_RATE = 1500.0  # wire bytes a second for reliable messages: a fifth of 6
 PAYLOAD_LIMIT = MAX_DATAGRAM - OVERHEAD_BYTES
 
 Address = tuple[str, int]
+
+PROTECTED = 3  # a stream of this benchmark; version 1 of the format has no protected one
 
 
 class End(ABC):
@@ -78,7 +80,7 @@ class TolerantSender(End):
             self._unit.clear()
         self._unit.append(payload)
         if len(self._unit) == piece.packets:
-            datagrams = self._session.packets(LATENTS.id, self._number, time.time(), self._unit)
+            datagrams = self._session.packets(VIDEO.id, self._number, time.time(), self._unit)
             self._number += 1
             self._unit = []
             self._pacer.submit(datagrams, self._workload.duration, now)
@@ -112,7 +114,7 @@ class TolerantReceiver(End):
             if event.took_over:
                 self._open.clear()
             self._open.setdefault(event.unit, []).append(now)
-            units = self._endpoint.reassembler(LATENTS.id)
+            units = self._endpoint.reassembler(VIDEO.id)
             if units is not None and units.complete(event.unit):
                 self._take(event.unit)
 
@@ -125,7 +127,7 @@ class TolerantReceiver(End):
         return min(self._endpoint.next_time(), taken)
 
     def _take(self, upto: int) -> None:
-        units = self._endpoint.reassembler(LATENTS.id)
+        units = self._endpoint.reassembler(VIDEO.id)
         for unit in sorted(unit for unit in self._open if unit <= upto):
             times = self._open.pop(unit)
             taken = None if units is None else units.take(unit)
@@ -141,7 +143,7 @@ class ProtectedSender(End):
         super().__init__(*sockets)  # type: ignore[arg-type]
         self._interval = workload.interval
         self._sealer = Sealer(PSK)
-        self._protector = Protector(CLASSIC.id, PAYLOAD_LIMIT, policy)
+        self._protector = Protector(PROTECTED, PAYLOAD_LIMIT, policy)
         self._pacer = pacer()
 
     def given(self, payload: bytes, now: float) -> None:
@@ -164,7 +166,7 @@ class ProtectedSender(End):
         self._pacer.submit([self._sealed(s) for s in parity], self._protector.policy.window_s, now)
 
     def _sealed(self, segment: Segment) -> bytes:
-        return self._sealer.seal(CLASSIC.id, bytes(segment))
+        return self._sealer.seal(PROTECTED, bytes(segment))
 
 
 class ProtectedReceiver(End):
@@ -177,7 +179,7 @@ class ProtectedReceiver(End):
 
     def received(self, datagram: bytes, address: Address, now: float) -> None:
         try:
-            segment = Segment.parse(CLASSIC.id, self._opener.open(datagram).body)
+            segment = Segment.parse(PROTECTED, self._opener.open(datagram).body)
             units = self._recover.push(segment, now)
         except WireError:
             return

@@ -175,7 +175,7 @@ class Sink:
             self.usable_at[piece.unit] = min(at, self.usable_at.get(piece.unit, at))
 
 
-def pacer() -> Pacer:
+def pacer() -> Pacer[bytes]:
     """As the sender has it."""
     return Pacer(SPREAD)
 
