@@ -13,10 +13,10 @@ from proto.handshake import Identity
 from proto.keys import KeySchedule
 from proto.origins import MAX_ORIGINS, OVERLAP_SECONDS, Address, Origin, Origins, TwoWay
 from proto.packet import Segment
-from proto.reassembler import MAX_UNITS, Reassembler, Tally
+from proto.reassembler import LATE_SPAN, MAX_UNITS, SILENCE_SECONDS, Reassembler, Tally
 from proto.responder import Pending, Responder
 from proto.streams import CONTROL, Direction, lookup
-from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, Mode, Reason, WireError
+from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, Mode, Reason, WireError, seq16_delta
 
 REPEAT_SECONDS = 0.05  # between unasked repetitions of an answer
 REPEAT_FOR_SECONDS = 3.0  # of its life
@@ -59,7 +59,6 @@ class ReceiverEndpoint:
         self._responder = Responder(keys, identity=identity)
         self._waiting: dict[bytes, Pending] = {}  # as installed in the opener
         self._repeated = 0.0
-        self._sealed = 0.0
 
     @property
     def active(self) -> Origin | None:
@@ -99,14 +98,7 @@ class ReceiverEndpoint:
         """
         lookup(stream, Direction.BACK)
         origin = self._listener()
-        if origin is None or origin.two_way is None:
-            return None
-        try:
-            datagram = origin.two_way.sealer.seal(stream, body)
-        except CounterExhausted:
-            return None
-        self._sealed = now
-        return datagram
+        return None if origin is None else self._seal(origin, stream, body, now)
 
     def receive(self, datagram: bytes, now: float, address: Address | None = None) -> Event:
         """Take in one datagram that arrived at `now` from `address`. Never raises, whatever the bytes are."""
@@ -123,27 +115,38 @@ class ReceiverEndpoint:
         self._responder.expire(now)
         self._sync()
         out = self._repeat(now) if now - self._repeated >= REPEAT_SECONDS else []
-        origin = self._listener()
-        if (
-            origin is not None
-            and origin.address is not None
-            and now - self._sealed >= ALIVE_SECONDS
-            and now - origin.last_seen < ALIVE_FOR_SECONDS
-        ):
-            alive = self.seal_reply(CONTROL.id, bytes((KIND_ALIVE,)), now)
-            if alive is not None:
-                out.append((alive, origin.address))
+        for origin in self._origins:
+            if (
+                origin.two_way is not None
+                and origin.address is not None
+                and now - origin.answered >= ALIVE_SECONDS
+                and now - origin.last_seen < ALIVE_FOR_SECONDS
+            ):
+                alive = self._seal(origin, CONTROL.id, bytes((KIND_ALIVE,)), now)
+                if alive is not None:
+                    out.append((alive, origin.address))
         return out
 
     def next_time(self) -> float:
         """When to call `poll` again, at the latest; infinity while there is nothing to say."""
         times = [self._repeated + REPEAT_SECONDS] if self._waiting else []
-        origin = self._listener()
-        if origin is not None and origin.two_way is not None and origin.address is not None:
-            alive = max(self._sealed + ALIVE_SECONDS, origin.last_seen)
-            if alive < origin.last_seen + ALIVE_FOR_SECONDS:
-                times.append(alive)
+        for origin in self._origins:
+            if origin.two_way is not None and origin.address is not None:
+                alive = max(origin.answered + ALIVE_SECONDS, origin.last_seen)
+                if alive < origin.last_seen + ALIVE_FOR_SECONDS:
+                    times.append(alive)
         return min(times, default=math.inf)
+
+    @staticmethod
+    def _seal(origin: Origin, stream: int, body: bytes, now: float) -> bytes | None:
+        if origin.two_way is None:
+            return None
+        try:
+            datagram = origin.two_way.sealer.seal(stream, body)
+        except CounterExhausted:
+            return None
+        origin.answered = now
+        return datagram
 
     def _handshake(self, datagram: bytes, now: float) -> Answer:
         if self.mode is Mode.ONE_WAY:
@@ -182,7 +185,9 @@ class ReceiverEndpoint:
         if segment is None:
             origin.last_seen = now
             return Message(opened.session, origin.id, spec.id, opened.body)
-        unit = self._origins.reassembler(origin, spec.id).push(segment, now)
+        reassembler = self._origins.reassembler(origin, spec.id)
+        _check_near(segment, reassembler, origin, opened.peer.two_way, now)
+        unit = reassembler.push(segment, now)
         took_over = self._origins.settle(origin, now)
         origin.last_seen = origin.last_segment = now
         return Arrival(opened.session, origin.id, spec.id, unit, origin is self.active, took_over)
@@ -207,6 +212,8 @@ class ReceiverEndpoint:
         origin = self._origins.enter(peer.origin, now)
         if waiting is not None:
             self._confirm(origin, waiting, now)
+            if waiting.number > origin.number:
+                self._origins.renew(origin, waiting.number, now)
         elif not peer.two_way:
             self._origins.renew(origin, peer.number, now)
         elif origin.two_way is None or origin.two_way.session != opened.session:
@@ -279,6 +286,18 @@ class ReceiverEndpoint:
                 out.append((entry.response, origin.address))
         self._repeated = now
         return out
+
+
+def _check_near(
+    segment: Segment, reassembler: Reassembler, origin: Origin, two_way: bool, now: float
+) -> None:
+    """Raises WireError (replayed) for a unit under the shared key that is far from those of a sender which is heard
+    under agreed keys. A packet that somebody kept back for hours would else move the window away from the stream."""
+    newest = reassembler.newest_unit
+    if two_way or origin.two_way is None or newest is None or now - origin.last_segment >= SILENCE_SECONDS:
+        return
+    if abs(seq16_delta(segment.unit, newest & 0xFFFF)) > LATE_SPAN:
+        raise WireError(Reason.REPLAYED, f"unit {segment.unit} is far from {newest & 0xFFFF}")
 
 
 def _announcement(opened: Opened) -> Announcement | None:

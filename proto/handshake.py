@@ -29,6 +29,7 @@ FRESH_SECONDS = 2.0  # an initiation is repeated so long, then a new one is made
 FAST_SECONDS = (
     3.0  # of every try at the whole budget; the pause between initiations doubles after each as long
 )
+SHORTEST_SECONDS = 0.01  # between two attempts, whatever the rate
 SLOW_SECONDS = 1.0  # the longest pause, unless the budget asks for more
 CATCH_UP_SECONDS = 0.1  # what a late poll may send at once
 
@@ -234,7 +235,7 @@ class Initiator:
     def _pause(self, wire_bytes: int, elapsed: float) -> float:
         fast, slow = wire_bytes / self.rate, wire_bytes / self.slow_rate
         slower: float = fast * 2 ** min(int(elapsed / FAST_SECONDS), 16)
-        return max(fast, min(slower, max(SLOW_SECONDS, slow)))
+        return max(SHORTEST_SECONDS, fast, min(slower, max(SLOW_SECONDS, slow)))
 
 
 def _check(keys: KeySchedule, data: bytes) -> bytes:

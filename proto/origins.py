@@ -5,6 +5,7 @@ README.md section 7. A run may change its keys; its streams do not notice. Pure,
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ TAKEOVER_SECONDS = 1.0  # the active origin keeps its place until it has been si
 FORGET_SECONDS = 10.0  # an inactive origin that is silent so long is dropped
 OVERLAP_SECONDS = 10.0  # keys stay good so long after others have taken their place
 SUCCESSORS = 64  # sessions of an origin that are recognised ahead of the newest one seen
+SKIPPED = 4  # likewise, before it: of some, no packet may have come yet
 
 Address = tuple[Any, ...]
 """Where datagrams come from and go to; only compared and handed back."""
@@ -52,6 +54,7 @@ class Origin:
     address: Address | None = None  # where its newest packet came from
     credit: int = 0  # wire bytes received from there, less what was sent there unasked
     two_way: TwoWay | None = None
+    answered: float = -math.inf  # when something was last sealed for it
     old: TwoWay | None = None
     old_until: float = 0.0
 
@@ -138,7 +141,8 @@ class Origins:
 
     def _look_ahead(self, origin: Origin) -> None:
         """Work the coming ids out once, so that recordings of many sessions cost no more than other packets."""
-        coming = range(origin.number + 1, min(origin.number + SUCCESSORS, 2**32 - 1) + 1)
+        first = max(1, origin.number - SKIPPED)
+        coming = range(first, min(origin.number + SUCCESSORS, 2**32 - 1) + 1)
         origin.ahead = {self._keys.session(origin.id, number): number for number in coming}
 
     def reassembler(self, origin: Origin, stream: int) -> Reassembler:

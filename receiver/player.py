@@ -56,8 +56,9 @@ class Player:
         self.cells = self.cells_imagined = self.elements = self.elements_lost = 0
         self.last: Shown | None = None
         self.on_unit: Callable[[DecodedUnit, float], None] | None = None
-        self.on_decoded: Callable[[int, bool, float], None] | None = None
-        """Told of every unit that went to the decoder: its number, whether it was refused, and when that was known."""
+        self.on_decoded: Callable[[int, bool, bool, float], None] | None = None
+        """Told of every unit of the newest run that went to the decoder: its number, whether it was refused, whether
+        pictures were made from what had arrived, and when that was known."""
         self.current: Program | None = None
         self._coming: Program | None = None
         self._generation = 0
@@ -99,8 +100,9 @@ class Player:
             ]
             self._account(outcome, unit, now)
         step = outcome.job.step
-        if self.on_decoded is not None and isinstance(step, Decode):
-            self.on_decoded(step.unit, outcome.refused, now)
+        if self.on_decoded and isinstance(step, Decode) and outcome.job.generation == self._generation:
+            made = outcome.unit is not None and outcome.unit.arrived > 0 and not outcome.refused
+            self.on_decoded(step.unit, outcome.refused, made, now)
         for program in (self.current, self._coming):
             if program is not None and program.generation == outcome.job.generation and program.playout:
                 program.playout.decoded(step, shots, outcome.seconds, now)

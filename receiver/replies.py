@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from proto.origins import Address
 from proto.reassembler import Reassembler
@@ -24,11 +25,21 @@ MOST_UNDECIDED = 64
 Reply = tuple[bytes, Address]
 
 
+class Fate(NamedTuple):
+    """What became of a unit."""
+
+    unit: int
+    arrived: tuple[bool, ...]  # which of its packets; empty where none did
+    refused: bool  # something arrived, and was not decoded
+    shown: bool  # pictures were made from what arrived
+    now: float
+
+
 class Fates:
     """Units that are closed, until it is known whether they were decoded: what came too late was not."""
 
-    def __init__(self, tell: Callable[[int, tuple[bool, ...], bool, float], None]) -> None:
-        """`tell(unit, arrived, refused, now)` is called once a unit, in rising order."""
+    def __init__(self, tell: Callable[[Fate], None]) -> None:
+        """`tell` is called once a unit, in rising order."""
         self._tell = tell
         self._closed: deque[tuple[int, tuple[bool, ...], float]] = deque()
 
@@ -38,13 +49,13 @@ class Fates:
         if len(self._closed) > MOST_UNDECIDED:
             self._pass_over(now)
 
-    def decoded(self, unit: int, refused: bool, now: float) -> None:
-        """It was handed to the decoder, which could make nothing of it (`refused`) or showed it."""
+    def decoded(self, unit: int, refused: bool, shown: bool, now: float) -> None:
+        """It was handed to the decoder, which `refused` it, or made pictures from what had arrived (`shown`) or not."""
         while self._closed and self._closed[0][0] < unit:
             self._pass_over(now)
         if self._closed and self._closed[0][0] == unit:
             _, arrived, _ = self._closed.popleft()
-            self._tell(unit, arrived, refused, now)
+            self._tell(Fate(unit, arrived, refused, shown, now))
 
     def expire(self, now: float) -> None:
         """Tell of those of which nothing was heard for too long."""
@@ -53,7 +64,7 @@ class Fates:
 
     def _pass_over(self, now: float) -> None:
         unit, arrived, _ = self._closed.popleft()
-        self._tell(unit, arrived, any(arrived), now)
+        self._tell(Fate(unit, arrived, any(arrived), False, now))
 
 
 class Replies:
@@ -67,6 +78,7 @@ class Replies:
         self._playing = playing
         self._reporter = Reporter()
         self._now = 0.0
+        self._shown = self._due = 0
         self._fates = Fates(self._told)
         endpoint.heard = self._reporter.packet
 
@@ -78,14 +90,15 @@ class Replies:
         self._now = now
         if reassembler.closed is None:
             self._fates = Fates(self._told)
+            self._reporter.take_over()
             reassembler.closed = partial(self._closed, reassembler)
         timestamp = reassembler.timestamp(arrival.unit)
         if timestamp is not None:
             self._reporter.media(timestamp, now)
 
-    def decoded(self, unit: int, refused: bool, now: float) -> None:
-        """A unit of the run on show has been through the decoder."""
-        self._fates.decoded(unit, refused, now)
+    def decoded(self, unit: int, refused: bool, shown: bool, now: float) -> None:
+        """A unit of the run on show has been through the decoder, see Fates.decoded."""
+        self._fates.decoded(unit, refused, shown, now)
 
     def poll(self, now: float) -> list[Reply]:
         """What is due. Call at `next_time`."""
@@ -94,8 +107,7 @@ class Replies:
         due = self._endpoint.poll(now)
         if self._endpoint.can_reply and self._reporter.due(now):
             state, delay = self._playing()
-            tally = self._endpoint.tallies[VIDEO.id]
-            self._reporter.playout(state, tally.units_closed, tally.units_closed + tally.units_missed, delay)
+            self._reporter.playout(state, self._shown, self._due, delay)
             datagram = self._endpoint.seal_reply(REPORT.id, self._reporter.build(now), now)
             address = self._endpoint.reply_to
             if datagram is not None and address is not None:
@@ -114,5 +126,8 @@ class Replies:
             return  # of a sender that was on show before
         self._fates.closed(unit, arrived, self._now)
 
-    def _told(self, unit: int, arrived: tuple[bool, ...], refused: bool, now: float) -> None:
-        self._reporter.unit_closed(unit, len(arrived), arrived, now, refused=refused)
+    def _told(self, fate: Fate) -> None:
+        self._due += 1
+        self._shown += fate.shown
+        count = len(fate.arrived)
+        self._reporter.unit_closed(fate.unit, count, fate.arrived, fate.now, refused=fate.refused)

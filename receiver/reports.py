@@ -149,6 +149,12 @@ class Reporter:
             while now - self._rates[0][0] > RATE_WINDOW_S:
                 self._rates.popleft()
 
+    def take_over(self) -> None:
+        """Another sender is on show: what was seen of the one before says nothing of it."""
+        self._transit = Transit()
+        self._units.clear()
+        self._unit_at = None
+
     def media(self, media_time: float, now: float) -> None:
         """A packet of the unit captured at `media_time` (s, unwrapped) was taken in."""
         if self._transit.add(media_time, now):

@@ -19,6 +19,7 @@ from common.config import (
     option,
 )
 from common.values import Address, AddressField, Size, SizeField
+from proto.announce import MAX_NAME_BYTES
 from proto.crypto import KeyFileError, new_key_file
 from proto.wire import DATAGRAM_LIMIT, MAX_DATAGRAM, OVERHEAD_BYTES, Mode
 
@@ -101,7 +102,8 @@ class RateSection(Section):
 
     kbps: float = option(
         60.0,
-        "wire rate that is never passed, IP and UDP headers included; without reports it is what is sent",
+        "wire rate that is not passed over any ten seconds, IP and UDP headers included; one-way, and before the first "
+        "report, it is what is sent",
         unit="kbit/s",
         alias="--rate-kbps",
         ge=8,
@@ -122,7 +124,14 @@ class SessionSection(Section):
         "receiver (forward secrecy), nothing before; `one-way`: never listen (broadcast, multicast, radio)",
         metavar="auto|two-way|one-way",
     )
-    name: str = option("", "name that receivers are told, at most 32 bytes", max_length=32)
+    name: str = option("", "name that receivers are told, at most 32 bytes of UTF-8")
+
+    @field_validator("name")
+    @classmethod
+    def _short(cls, value: str) -> str:
+        if len(value.encode()) > MAX_NAME_BYTES:
+            raise ValueError(f"must be at most {MAX_NAME_BYTES} bytes of UTF-8 (got {len(value.encode())})")
+        return value
 
 
 class MulticastSection(Section):

@@ -66,6 +66,7 @@ class Control:
         datagram = self.session.seal_segment(segment)
         if datagram is not None:
             self._sent(datagram, now)
+            self.feedback.segment_sent(segment.unit)
         return datagram
 
     def unit_sent(self, unit: int, packets: int) -> None:

@@ -31,6 +31,14 @@ class _Sent:
     known: bool = False  # that it arrived
 
 
+@dataclass(slots=True)
+class _Cut:
+    """A unit, and how many of its packets have left."""
+
+    packets: int
+    left: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A packet that arrived."""
@@ -68,7 +76,7 @@ class Feedback:
         self._session = b""
         self._sent: OrderedDict[int, _Sent] = OrderedDict()
         self._total = 0
-        self._units: OrderedDict[int, int] = OrderedDict()
+        self._units: OrderedDict[int, _Cut] = OrderedDict()
         self._unit = 0
         self._clock: int | None = None  # receiver's, ms, unwrapped
         self._clock_offset = (
@@ -83,7 +91,7 @@ class Feedback:
     def sent(self, session: bytes, counter: int, wire_bytes: int, now: float) -> None:
         """A packet left. Counters rise within a session; a new session starts them again."""
         if session != self._session:
-            self._session, self._base, self._total = session, None, 0
+            self._session, self._base = session, None
             self._sent.clear()
         self._total += wire_bytes
         self._sent[counter] = _Sent(now, wire_bytes, self._total)
@@ -92,10 +100,16 @@ class Feedback:
 
     def unit_sent(self, unit: int, packets: int) -> None:
         """Unit number `unit` (never wrapped) was cut into so many packets."""
-        self._units[unit] = packets
+        self._units[unit] = _Cut(packets)
         self._unit = unit
         if len(self._units) > MOST_UNITS:
             self._units.popitem(last=False)
+
+    def segment_sent(self, unit: int) -> None:
+        """One of the packets of a unit left; `unit` as on the wire."""
+        cut = self._units.get(unwrap16(unit, self._unit))
+        if cut is not None:
+            cut.left += 1
 
     def report(self, report: Report, now: float) -> Update | None:
         """Take in an authentic report that came at `now`. None if it says nothing new."""
@@ -164,11 +178,13 @@ class Feedback:
         out: list[tuple[int, tuple[bool, ...] | None]] = []
         for mask in report.units:
             unit = unwrap16(mask.unit, self._unit)
-            packets = self._units.pop(unit, None)
-            if packets is None:
+            cut = self._units.pop(unit, None)
+            if cut is None:
                 continue
-            arrived = (mask.arrived or (False,) * packets)[:packets]
-            out.append((unit, None if mask.refused else arrived))
+            arrived = (mask.arrived or (False,) * cut.packets)[: cut.packets]
+            # Of a unit that did not leave whole, the mask says nothing about the link.
+            told = cut.left == cut.packets and not mask.refused
+            out.append((unit, arrived if told else None))
         return tuple(reversed(out))
 
     def _measure_rtt(self, rtt: float) -> None:

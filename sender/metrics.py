@@ -149,12 +149,12 @@ class SenderMetrics:
     def health(self, source: Source, transmit: Transmitter) -> tuple[bool, dict[str, object]]:
         """Whether packets leave, and what a person would ask next."""
         now = self._clock()
-        quiet = now - (self._started if transmit.last_sent is None else transmit.last_sent)
+        quiet = now - (self._started if transmit.last_media is None else transmit.last_media)
         details: dict[str, object] = {
             "source": source.name,
             "source_connected": source.stats.connected,
             "packets": transmit.packets,
-            "seconds_since_packet": None if transmit.last_sent is None else round(quiet, 3),
+            "seconds_since_packet": None if transmit.last_media is None else round(quiet, 3),
             "uptime_seconds": round(now - self._started, 3),
         }
         return quiet < QUIET_SECONDS, details

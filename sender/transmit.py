@@ -49,7 +49,8 @@ class Transmitter:
         self.unsent = 0
         self.errors = 0
         self.reopened = 0
-        self.last_sent: float | None = None
+        self.last_media: float | None = None
+        """When a packet of video last left."""
         self.meter = RateMeter()
         self._to = to
         self._pacer = pacer
@@ -157,6 +158,7 @@ class Transmitter:
                 self.unsent += 1
             else:
                 self._send(datagram, now)
+                self.last_media = now
         due = self._pacer.next_time()
         if due is None:
             self._idle.set()
@@ -181,7 +183,6 @@ class Transmitter:
         self.packets += 1
         self.wire_bytes += wire
         self.meter.add(wire, now)
-        self.last_sent = now
 
     def failed(self, error: OSError) -> None:
         """The network reported an error; called by the socket's protocol."""

@@ -160,6 +160,7 @@ class Flow:
         now, size = world.now, len(datagram) + IP_UDP_BYTES
         self._counter += 1
         self.feedback.sent(self._session, counter, size, now)
+        self.feedback.segment_sent(int.from_bytes(datagram[2:4], "big"))
         self.trace.sent.append((now, size))
         queued, deliveries = self._forward.transfer(datagram, now)
         if queued is not None:

@@ -7,12 +7,13 @@ import pytest
 from proto import origins
 from proto.handshake import Identity
 from proto.noise import public_key
-from proto.session import Announced, Arrival, Dropped, ReceiverEndpoint, Rules, SenderSession
+from proto.session import Announced, Answer, Arrival, Dropped, ReceiverEndpoint, Rules, SenderSession
 from proto.streams import CONTROL, REPORT, VIDEO
 from proto.wire import Mode, Reason
 from tests.proto.duplex import AT_HOME, Duplex, pair
 from tests.proto.link import EPOCH, PSK
 
+HOME = ("192.0.2.1", 5004)
 AWAY = ("198.51.100.7", 9)
 
 
@@ -319,3 +320,44 @@ def test_a_control_message_of_another_kind_is_handed_on() -> None:
     event = link.receiver.receive(datagram, link.now)
     assert not isinstance(event, Dropped | Arrival | Announced)
     assert (event.stream, event.body, event.origin) == (CONTROL.id, b"\x09hello", link.sender.origin)  # type: ignore[union-attr]
+
+
+def test_a_packet_kept_back_for_hours_does_not_move_the_window() -> None:
+    """What was sealed under the shared key before the handshake is good for ever, but only near the stream."""
+    sender, receiver, now = SenderSession(PSK, mode=Mode.AUTO), ReceiverEndpoint(PSK), 100.0
+    kept = sender.packets(VIDEO.id, 0, EPOCH + now, [b"kept"])[0]
+    for unit in range(1, 33000, 60):
+        for datagram in sender.poll(now, EPOCH + now):
+            event = receiver.receive(datagram, now, HOME)
+            if isinstance(event, Answer):
+                sender.receive(event.datagram, now)
+        [datagram] = sender.packets(VIDEO.id, unit, EPOCH + now, [b"media"])
+        assert isinstance(receiver.receive(datagram, now, HOME), Arrival)
+        for reply, _ in receiver.poll(now):
+            sender.receive(reply, now)
+        now += 0.1
+    assert sender.two_way
+    assert receiver.receive(kept, now, AWAY) == Dropped(Reason.REPLAYED)
+    [datagram] = sender.packets(VIDEO.id, unit + 1, EPOCH + now, [b"media"])
+    assert isinstance(receiver.receive(datagram, now, HOME), Arrival)
+    assert receiver.reply_to == HOME
+
+
+def test_two_senders_both_keep_their_keys() -> None:
+    """Signs of life go to every sender that has agreed on keys, not to the one on show alone."""
+    senders = {HOME: SenderSession(PSK, mode=Mode.AUTO), AWAY: SenderSession(PSK, mode=Mode.AUTO)}
+    receiver, now = ReceiverEndpoint(PSK), 100.0
+    for step in range(600):
+        for address, sender in senders.items():
+            datagrams = sender.poll(now, EPOCH + now)
+            if step % 5 == 0:
+                datagrams += sender.packets(VIDEO.id, step // 5, EPOCH + now, [b"media"])
+            for datagram in datagrams:
+                event = receiver.receive(datagram, now, address)
+                if isinstance(event, Answer):
+                    sender.receive(event.datagram, now)
+        for reply, address in receiver.poll(now):
+            senders[address].receive(reply, now)
+        now += 0.05
+    assert [sender.two_way for sender in senders.values()] == [True, True]
+    assert max(sender.handshakes for sender in senders.values()) <= 2

@@ -33,6 +33,7 @@ class Ends:
         self.replies = Replies(self.endpoint, lambda: (self.state, self.delay))
         self.heard: list[Message] = []
         self.to: list[object] = []
+        self.former: SenderSession | None = None
         self.now = 10.0
         self.unit = 0
 
@@ -65,7 +66,9 @@ class Ends:
                 self.media()
                 reassembler = self.endpoint.reassembler(VIDEO.id)
                 if reassembler is not None:
-                    reassembler.take(self.unit - 3)
+                    for unit in range(max(0, self.unit - 6), self.unit - 2):
+                        if reassembler.take(unit) is not None:
+                            self.replies.decoded(unit, False, True, self.now)
             self.listen()
             self.now = min(unit_at, self.replies.next_time(self.now))
 
@@ -74,7 +77,9 @@ class Ends:
         for datagram, address in self.replies.poll(self.now):
             self.to.append(address)
             event = self.session.receive(datagram, self.now)
-            assert not isinstance(event, Dropped)
+            if isinstance(event, Dropped):  # a sign of life for the sender before
+                assert self.former is not None
+                assert not isinstance(self.former.receive(datagram, self.now), Dropped)
             if isinstance(event, Message):
                 self.heard.append(event)
 
@@ -178,7 +183,8 @@ def test_units_of_another_stream_or_sender_are_not_reported() -> None:
 def test_the_former_sender_is_not_reported_to_the_next() -> None:
     ends = Ends()
     ends.wait(3.0)
-    former, ends.session = ends.session, SenderSession(KEY, mode=Mode.AUTO)
+    former = ends.former = ends.session
+    ends.session = SenderSession(KEY, mode=Mode.AUTO)
     ends.unit = 500
     ends.heard.clear()
     ends.now += 3.0  # the former is silent for so long that the next takes over
@@ -210,31 +216,31 @@ def test_polling_is_neither_a_busy_loop_nor_asleep(seed: int) -> None:
 
 def test_units_are_told_in_order_once_their_fate_is_known() -> None:
     told: list[tuple[int, bool]] = []
-    fates = Fates(lambda unit, arrived, refused, now: told.append((unit, refused)))
+    fates = Fates(lambda fate: told.append((fate.unit, fate.refused)))
     for unit in range(4):
         fates.closed(unit, (unit != 1,), unit / 10)
     assert told == []
-    fates.decoded(2, False, 0.4)  # so 0 came too late for the decoder, and of 1 nothing had come
+    fates.decoded(2, False, True, 0.4)  # so 0 came too late for the decoder, and of 1 nothing had come
     assert told == [(0, True), (1, False), (2, False)]
     fates.expire(UNDECIDED_SECONDS + 0.29)
     assert len(told) == 3
     fates.expire(UNDECIDED_SECONDS + 0.31)
     assert told[3:] == [(3, True)]
-    fates.decoded(3, False, 1.0)
+    fates.decoded(3, False, True, 1.0)
     assert len(told) == 4
 
 
 def test_what_the_decoder_refused_is_told() -> None:
     told: list[tuple[int, bool]] = []
-    fates = Fates(lambda unit, arrived, refused, now: told.append((unit, refused)))
+    fates = Fates(lambda fate: told.append((fate.unit, fate.refused)))
     fates.closed(7, (True, True), 0.0)
-    fates.decoded(7, True, 0.1)
+    fates.decoded(7, True, False, 0.1)
     assert told == [(7, True)]
 
 
 def test_undecided_units_are_bounded() -> None:
     told: list[int] = []
-    fates = Fates(lambda unit, arrived, refused, now: told.append(unit))
+    fates = Fates(lambda fate: told.append(fate.unit))
     for unit in range(10 * MOST_UNDECIDED):
         fates.closed(unit, (True,), 0.0)
     assert told == list(range(9 * MOST_UNDECIDED))

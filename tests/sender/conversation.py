@@ -104,7 +104,7 @@ class Conversation:
             reassembler = self.endpoint.reassembler(VIDEO.id)
             taken = None if reassembler is None else reassembler.take(unit)
             if taken is not None:
-                self.replies.decoded(unit, False, self.now)
+                self.replies.decoded(unit, False, True, self.now)
             if taken is not None:
                 self.arrived[unit] = list(taken.arrived)
         if self.now >= self.replies.next_time(self._polled):

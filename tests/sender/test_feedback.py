@@ -21,6 +21,7 @@ def feedback(packets: int = 40) -> Feedback:
         out.sent(SESSION, counter, 1000, 10 + counter / 10)
         if counter % 4 == 0:
             out.unit_sent(counter // 4, 4)
+        out.segment_sent(counter // 4)
     return out
 
 
@@ -132,6 +133,14 @@ def test_residual_loss_is_of_units() -> None:
     told.report(report(0, 9, 10, 5000, due=10, shown=10), 11.1)
     told.report(report(1, 19, 15, 6000, due=20, shown=19), 12.1)
     assert told.residual_loss(12.1) == pytest.approx(0.1)
+
+
+def test_a_unit_that_did_not_leave_whole_says_nothing_of_the_link() -> None:
+    told = feedback(38)  # of unit 9, two packets were dropped on this side
+    units = (UnitMask(9, (True, False, False, False)), UnitMask(8, (True, False, True, True)))
+    update = told.report(report(0, 37, 30, 5000, units=units), 13.9)
+    assert update is not None
+    assert update.units == ((8, (True, False, True, True)), (9, None))
 
 
 def test_memory_is_bounded() -> None:

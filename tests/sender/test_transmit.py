@@ -99,7 +99,7 @@ async def test_packets_arrive_paced_sealed_in_order_and_counted(sink: socket.soc
     assert transmitter.packets >= len(tap.counters) > 5  # an announcement goes before
     assert transmitter.wire_bytes > 5 * WIRE
     assert transmitter.rate() > 0
-    assert transmitter.last_sent is not None
+    assert transmitter.last_media is not None
 
 
 async def test_nobody_listening_is_no_end() -> None:
