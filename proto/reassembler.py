@@ -24,6 +24,14 @@ SILENCE_SECONDS = 10.0  # after so long without a usable segment, unit numbers a
 LATE_SPAN = 64  # except those at most this far back, which are stragglers and not the far future
 
 
+def unwrap_unit(wire: int, newest: int, silence: float) -> int:
+    """The unit number that `wire` means: the nearest to the newest one, but after a long `silence` (s) the next that is
+    congruent, stragglers excepted (section 5)."""
+    straggler = -LATE_SPAN <= seq16_delta(wire, newest) <= 0
+    near = straggler or silence < SILENCE_SECONDS
+    return unwrap16(wire, newest) if near else unwrap16_forward(wire, newest)
+
+
 @dataclass(slots=True)
 class Tally:
     """What became of a stream's segments. Plain counters that only grow; may outlive many Reassemblers."""
@@ -147,12 +155,7 @@ class Reassembler:
         return ReceivedUnit(unit, entry.ticks * TICK_SECONDS, len(entry.segments), tuple(entry.segments))
 
     def _unwrap_unit(self, wire: int, now: float) -> int:
-        if self._floor is None:
-            return wire
-        straggler = -LATE_SPAN <= seq16_delta(wire, self._newest) <= 0
-        if straggler or now - self._accepted_at < SILENCE_SECONDS:
-            return unwrap16(wire, self._newest)
-        return unwrap16_forward(wire, self._newest)
+        return wire if self._floor is None else unwrap_unit(wire, self._newest, now - self._accepted_at)
 
     def _unwrap_ticks(self, wire: int, now: float) -> int:
         """The reading of a timestamp that agrees best with the time passed here since the newest unit."""

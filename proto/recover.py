@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 from proto import erasure
 from proto.packet import Segment
 from proto.protected import LENGTH_BYTES, MAX_UNITS, SOURCE_HEADER_BYTES, Parity, Source, pack, parse, unpack
-from proto.reassembler import LATE_SPAN, SILENCE_SECONDS
+from proto.reassembler import unwrap_unit
 from proto.wire import (
     TICK_SECONDS,
     TICKS_PER_SECOND,
     Reason,
     WireError,
-    seq16_delta,
     unwrap16,
-    unwrap16_forward,
 )
 
 MAX_WINDOWS = 16  # open at a time: with windows of 0.25 s 4 s, beyond any playout delay
@@ -216,18 +214,11 @@ class Recover:
         else:
             self.tally.conflict += 1
 
-    def _unwrap_number(self, wire: int, now: float) -> int:
-        """As Reassembler does: nearest, but after a long silence forwards, stragglers excepted."""
-        if self._floor is None:
-            return wire
-        straggler = -LATE_SPAN <= seq16_delta(wire, self._newest) <= 0
-        if straggler or now - self._accepted_at < SILENCE_SECONDS:
-            return unwrap16(wire, self._newest)
-        return unwrap16_forward(wire, self._newest)
-
     def _window(self, segment: Segment, now: float) -> _Window:
         """The segment's window, perhaps a new one that is not kept yet. Raises WireError (late, conflict)."""
-        number = self._unwrap_number(segment.unit, now)
+        number = segment.unit
+        if self._floor is not None:
+            number = unwrap_unit(number, self._newest, now - self._accepted_at)
         if number in self._open:
             return self._open[number]
         if self._floor is not None and number < self._floor:

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from common.font import HEIGHT, PITCH, text_mask
 from common.video import BLACK_LUMA, NEUTRAL_CHROMA, Picture, picture_size
 from receiver.play.base import Shown, SignalState
 
@@ -25,30 +26,6 @@ WIDTH_SHARE, HEIGHT_SHARE = 0.8, 0.5
 """The words fill at most these shares of the picture."""
 
 Dots = npt.NDArray[np.bool_]
-
-COLUMNS, ROWS = 5, 7
-GLYPHS = {  # seven rows of five dots, each row a number of base 32, the left dot its highest bit
-    " ": (0, 0, 0, 0, 0, 0, 0),
-    ":": (0, 4, 4, 0, 4, 4, 0),
-    "0": (14, 17, 19, 21, 25, 17, 14),
-    "1": (4, 12, 4, 4, 4, 4, 14),
-    "2": (14, 17, 1, 2, 4, 8, 31),
-    "3": (31, 2, 4, 2, 1, 17, 14),
-    "4": (2, 6, 10, 18, 31, 2, 2),
-    "5": (31, 16, 30, 1, 1, 17, 14),
-    "6": (6, 8, 16, 30, 17, 17, 14),
-    "7": (31, 1, 2, 4, 8, 8, 8),
-    "8": (14, 17, 17, 14, 17, 17, 14),
-    "9": (14, 17, 17, 15, 1, 2, 12),
-    "A": (14, 17, 17, 31, 17, 17, 17),
-    "G": (14, 17, 16, 23, 17, 17, 15),
-    "I": (14, 4, 4, 4, 4, 4, 14),
-    "L": (16, 16, 16, 16, 16, 16, 31),
-    "N": (17, 25, 21, 19, 17, 17, 17),
-    "O": (14, 17, 17, 17, 17, 17, 14),
-    "S": (15, 16, 16, 14, 1, 1, 30),
-    "T": (31, 4, 4, 4, 4, 4, 4),
-}
 
 
 def marked(shown: Shown) -> Picture:
@@ -96,13 +73,10 @@ def words(width: int, height: int, time: str) -> Dots | None:
 
 def _lines(lines: tuple[str, ...]) -> Dots:
     """The lines centred under each other, with a margin of two dots."""
-    columns = max(len(line) for line in lines) * (COLUMNS + 1) + 3
-    dots = np.zeros((len(lines) * (ROWS + 2) + 2, columns), np.bool_)
+    columns = max(map(len, lines)) * PITCH + 3
+    dots = np.zeros((len(lines) * (HEIGHT + 2) + 2, columns), np.bool_)
     for number, line in enumerate(lines):
-        left = (columns - len(line) * (COLUMNS + 1) + 1) // 2
-        top = 2 + number * (ROWS + 2)
-        for character in line:
-            rows = np.array(GLYPHS[character], np.uint8)[:, None]
-            dots[top : top + ROWS, left : left + COLUMNS] = rows >> np.arange(COLUMNS - 1, -1, -1) & 1
-            left += COLUMNS + 1
+        left = (columns - len(line) * PITCH + 1) // 2
+        top = 2 + number * (HEIGHT + 2)
+        dots[top : top + HEIGHT, left : left + len(line) * PITCH] = text_mask(line)
     return dots

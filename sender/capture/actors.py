@@ -9,24 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.font import text_mask
 from sender.capture.paint import Canvas, Colour, Layer, blank, box, ellipse, lay, rgb, shaded
 from sender.capture.scenery import KERB, VERGE
-
-# 5x7 pixels a glyph, one number a row, the leftmost pixel in bit 4.
-_GLYPHS = {
-    "0": (14, 17, 19, 21, 25, 17, 14),
-    "1": (4, 12, 4, 4, 4, 4, 14),
-    "2": (14, 17, 1, 2, 4, 8, 31),
-    "3": (31, 2, 4, 2, 1, 17, 14),
-    "4": (2, 6, 10, 18, 31, 2, 2),
-    "5": (31, 16, 30, 1, 1, 17, 14),
-    "6": (6, 8, 16, 30, 17, 17, 14),
-    "7": (31, 1, 2, 4, 8, 8, 8),
-    "8": (14, 17, 17, 14, 17, 17, 14),
-    "9": (14, 17, 17, 15, 1, 2, 12),
-    ":": (0, 4, 4, 0, 4, 4, 0),
-    ".": (0, 0, 0, 0, 0, 4, 4),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +229,11 @@ class Clock:
 
     def __init__(self, width: int, height: int) -> None:
         self._dot = max(1, min(width // 80, height // 48))
-        self._glyphs = {text: self._enlarged(rows) for text, rows in _GLYPHS.items()}
+        self._glyphs = {sign: self._enlarged(sign) for sign in "0123456789:."}
 
-    def _enlarged(self, rows: tuple[int, ...]) -> NDArray[np.uint8]:
-        bits = np.array([[row >> (4 - column) & 1 for column in range(5)] for row in rows], np.uint8)
-        return np.kron(bits, np.ones((self._dot, self._dot), np.uint8)).astype(np.uint8) * np.uint8(
-            215
-        ) + np.uint8(20)
+    def _enlarged(self, sign: str) -> NDArray[np.uint8]:
+        dots = text_mask(sign, self._dot)[:, : 5 * self._dot]
+        return np.where(dots, np.uint8(235), np.uint8(20))
 
     def draw(self, planes: tuple[NDArray[np.uint8], ...], seconds: float) -> None:
         """Writes the time into the top left corner of the planes Y, U, V."""

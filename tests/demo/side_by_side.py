@@ -12,9 +12,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from common.codec.base import IMAGINED, RECEIVED, RECOVERED
+from common.font import PITCH, text_mask
 from common.values import Size
 from common.video import Picture, blank, planes, to_video_frame
-from tests.demo.font import PITCH, text_mask
 
 Colour = tuple[int, int, int]  # Y, U, V
 

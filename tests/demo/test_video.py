@@ -6,12 +6,12 @@ import av
 import numpy as np
 import pytest
 
+from common.font import text_mask
 from common.values import Size
 from common.video import Resizer, blank, planes
 from sender.capture.synthetic import SyntheticScene
 from tests.bench.quality import psnr, rgb
 from tests.demo import scene
-from tests.demo.font import text_mask
 from tests.demo.side_by_side import BAR, GAP, SideBySide, tinted
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import string
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.video import blank, picture_size, planes
 from receiver.play.base import SignalState
-from receiver.play.mark import COLUMNS, GLYPHS, ROWS, TEXT_LUMA, clock, mark, marked, words
+from receiver.play.mark import TEXT_LUMA, clock, mark, marked, words
 from tests.receiver.link import scene
 from tests.receiver.play.pictures import shown
 
@@ -31,11 +30,6 @@ from tests.receiver.play.pictures import shown
 )
 def test_the_time_is_read_as_on_a_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
-
-
-def test_letters_are_distinct_and_fill_their_boxes() -> None:
-    assert len(set(GLYPHS.values())) == len(GLYPHS) and set(string.digits + "SIGNALOT: ") == set(GLYPHS)
-    assert all(len(rows) == ROWS and all(row < 1 << COLUMNS for row in rows) for rows in GLYPHS.values())
 
 
 def test_the_words_say_what_they_should() -> None:
