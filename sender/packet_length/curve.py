@@ -65,6 +65,7 @@ class QualityCurve:
         rise = y[left + 1] - y[left]
         bent = t * (1 - t) * width * ((1 - t) * self._slopes[left] - t * self._slopes[left + 1])
         value = y[left] + rise * t * t * (3 - 2 * t) + bent
+        value = np.where(t == 1, y[left + 1], value)  # to the last bit
         return np.asarray(np.clip(value, y[left], y[left + 1]))  # rounding only
 
     def at_loss(self, loss: ArrayLike) -> Floats:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 from scipy.stats import binom
@@ -192,6 +192,7 @@ def test_segments_are_equal_and_whole(data: bytes, packets: int) -> None:
     assert len(cut[0]) - len(cut[-1]) <= 1
 
 
+@example(QualityCurve((0.0, 1.0), (0.2, 0.7203779666879789)), [0.0])
 @given(curves(), st.lists(st.floats(-0.5, 1.5), min_size=2, max_size=30))
 def test_curves_go_through_their_points_and_never_fall(curve: QualityCurve, shares: list[float]) -> None:
     assert curve(curve.shares) == pytest.approx(curve.qualities, abs=1e-12)
