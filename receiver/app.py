@@ -22,17 +22,18 @@ from common.service import EX_UNAVAILABLE, ServiceError, ready
 from proto.crypto import KeyFileError, load_key
 from proto.report import PlayoutState
 from proto.session import ReceiverEndpoint
-from proto.streams import VIDEO
 from proto.wire import Mode
 from receiver.config import ReceiverConfig
 from receiver.decode import DecodeWorker, Outcome
 from receiver.framelog import FrameLog
 from receiver.metrics import ReceiverMetrics
 from receiver.play.base import Shown, SignalState, Sink, SinkError
+from receiver.play.create import create_sink
 from receiver.player import Player
 from receiver.program import Describe
 from receiver.receive import Receive, open_socket
 from receiver.replies import Replies
+from receiver.status import status
 
 SINK_CHECK_S = 0.2
 
@@ -74,7 +75,7 @@ class App:
         )
         self.replies = Replies(self.endpoint, self._playing)
         self.player.on_decoded = self.replies.decoded
-        self.sinks: list[Sink] = [self._sink(name) for name in config.play]
+        self.sinks: list[Sink] = [create_sink(name, config, self.status) for name in config.play]
         self._metrics = ReceiverMetrics(
             self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies
         )
@@ -116,26 +117,9 @@ class App:
         """The receiver does its work also without a signal; only a dead decode thread is a failure."""
         return self._worker.alive, {"state": str(self.player.state), "shown": self.player.shown}
 
-    def figures(self) -> dict[str, object]:
-        """What the page shows."""
-        player, now = self.player, monotonic()
-        sums = player.figures
-        latencies = sums.total("latencies", now)
-        latency = sums.total("latency", now) / latencies * 1000 if latencies else None
-        return {
-            "state": str(player.state),
-            "loss": sums.share("lost", "sent", now),
-            "imagined": sums.share("imagined", "cells", now),
-            "latency_ms": latency,
-            "playout_delay_ms": player.delay * 1000,
-            "drift_ppm": None if player.drift is None else player.drift * 1e6,
-            "rate_kbps": sums.rate("bytes", now) * 8 / 1000,
-            "fps_shown": sums.rate("pictures", now),
-            "frames_shown": player.shown,
-            "frames_concealed": player.concealed,
-            "frozen_seconds": player.frozen_seconds,
-            "packets_lost": self.endpoint.tallies[VIDEO.id].lost,
-        }
+    def status(self) -> dict[str, object]:
+        """What viewers are told beside the picture."""
+        return status(self.endpoint, self.player, monotonic())
 
     def _playing(self) -> tuple[PlayoutState, float]:
         """What reports say of playback."""
@@ -150,29 +134,6 @@ class App:
             self._worker.prepare()
         except (BackendError, WeightsError, ValueError) as error:
             raise ServiceError(f"decode: {error}", EX_UNAVAILABLE) from None
-
-    def _sink(self, name: str) -> Sink:
-        match name:
-            case "web":
-                try:
-                    from receiver.play.web import WebSink
-                except ImportError as error:
-                    raise SinkError(
-                        f"play web: needs aiortc and aiohttp ({error}); install: pip install 'semcast[web]'"
-                    ) from None
-                return WebSink(self.config.web.listen, self.figures, self.config.web.max_viewers)
-            case "window":
-                from receiver.play.window import WindowSink
-
-                return WindowSink()
-            case "-":
-                from receiver.play.y4m import Y4mSink
-
-                return Y4mSink(mark=self.config.signal.mark)
-            case _:
-                from receiver.play.file import FileSink
-
-                return FileSink(Path(name), self.config.signal.mark)
 
     def _outcome(self, outcome: Outcome) -> None:
         """Called on the decode thread."""

@@ -36,7 +36,7 @@ async def test_video_through_half_loss_is_recorded_logged_and_smooth(tmp_path: P
     async with running(tmp_path, "--play", str(video), "--frame-log", str(log)) as app:
         async with sending(FakeSender(app.port, loss=0.5)):
             await until(lambda: app.player.shown >= 45, 15)
-            figures = app.figures()
+            figures = app.status()
         assert app.player.state is SignalState.LIVE
         assert app.player.frozen_seconds < 0.5
     lines = log_lines(log)
