@@ -1,0 +1,37 @@
+"""From the name of a sink to the sink: one place that knows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from receiver.config import ReceiverConfig
+from receiver.play.base import Sink, SinkError
+
+Status = Callable[[], Mapping[str, object]]
+"""What receiver.status tells, for sinks that show it; called on the event loop thread."""
+
+
+def create_sink(name: str, config: ReceiverConfig, status: Status) -> Sink:
+    """The sink that `--play NAME` asks for; opened by its `start`. Raises SinkError where an extra is missing."""
+    match name:
+        case "web":
+            try:
+                from receiver.play.web import WebSink
+            except ImportError as error:
+                raise SinkError(
+                    f"play web: needs aiortc and aiohttp ({error}); install: pip install 'semcast[web]'"
+                ) from None
+            return WebSink(config.web.listen, status, config.web.max_viewers)
+        case "window":
+            from receiver.play.window import WindowSink
+
+            return WindowSink()
+        case "-":
+            from receiver.play.y4m import Y4mSink
+
+            return Y4mSink(mark=config.signal.mark)
+        case _:
+            from receiver.play.file import FileSink
+
+            return FileSink(Path(name), config.signal.mark)

@@ -1,0 +1,28 @@
+"""What viewers are told beside the picture: the page, the window and `--stats` show the same figures."""
+
+from __future__ import annotations
+
+from proto.endpoint import ReceiverEndpoint
+from proto.streams import VIDEO
+from receiver.player import Player
+
+
+def status(endpoint: ReceiverEndpoint, player: Player, now: float) -> dict[str, object]:
+    """The figures at `now`, ready for JSON; rates and shares are over the last 2 seconds. Event loop thread."""
+    sums = player.figures
+    latencies = sums.total("latencies", now)
+    latency = sums.total("latency", now) / latencies * 1000 if latencies else None
+    return {
+        "state": str(player.state),
+        "loss": sums.share("lost", "sent", now),
+        "imagined": sums.share("imagined", "cells", now),
+        "latency_ms": latency,
+        "playout_delay_ms": player.delay * 1000,
+        "drift_ppm": None if player.drift is None else player.drift * 1e6,
+        "rate_kbps": sums.rate("bytes", now) * 8 / 1000,
+        "fps_shown": sums.rate("pictures", now),
+        "frames_shown": player.shown,
+        "frames_concealed": player.concealed,
+        "frozen_seconds": player.frozen_seconds,
+        "packets_lost": endpoint.tallies[VIDEO.id].lost,
+    }
