@@ -8,14 +8,15 @@ from collections.abc import Callable
 
 from proto.announce import KIND_ALIVE, KIND_ANNOUNCEMENT, Announcement
 from proto.crypto import CounterExhausted, Opened, Opener, Sealer
-from proto.events import Announced, Answer, Arrival, Dropped, Message
+from proto.events import Announced, Answer, Arrival, Delivered, Dropped, Message, Recovered
 from proto.handshake import Identity
 from proto.keys import KeySchedule
 from proto.origins import MAX_ORIGINS, OVERLAP_SECONDS, Address, Origin, Origins, TwoWay
 from proto.packet import Segment
 from proto.reassembler import LATE_SPAN, MAX_UNITS, SILENCE_SECONDS, Reassembler, Tally
+from proto.recover import RecoverTally
 from proto.responder import Pending, Responder
-from proto.streams import CONTROL, Direction, lookup
+from proto.streams import CONTROL, DeliveryClass, Direction, StreamSpec, lookup
 from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, Mode, Reason, WireError, seq16_delta
 
 REPEAT_SECONDS = 0.05  # between unasked repetitions of an answer
@@ -23,7 +24,8 @@ REPEAT_FOR_SECONDS = 3.0  # of its life
 ALIVE_SECONDS = 0.25  # the longest that a receiver with a return path says nothing
 ALIVE_FOR_SECONDS = 5.0  # after the sender's last packet it says nothing more
 
-Event = Arrival | Announced | Message | Answer | Dropped
+Taken = Arrival | Recovered | Delivered | Announced | Message
+Event = Taken | Answer | Dropped
 
 
 class ReceiverEndpoint:
@@ -51,11 +53,14 @@ class ReceiverEndpoint:
         self.packets = 0  # datagrams that authenticated
         self.wire_bytes = 0  # of these, 28 bytes of IP and UDP included
         self.tallies: defaultdict[int, Tally] = defaultdict(Tally)  # by stream, over all origins
+        self.recovered: defaultdict[int, RecoverTally] = defaultdict(
+            RecoverTally
+        )  # likewise, of protected ones
         self.handshakes = 0  # confirmed
         self.heard: Callable[[bytes, int, int, float], None] | None = None
         """Told of every fresh packet of the sender on show, late ones too: session, counter, wire bytes, now."""
         self._opener = Opener(keys)
-        self._origins = Origins(keys, max_units, max_sessions, self.tallies)
+        self._origins = Origins(keys, max_units, max_sessions, self.tallies, self.recovered)
         self._responder = Responder(keys, identity=identity)
         self._waiting: dict[bytes, Pending] = {}  # as installed in the opener
         self._repeated = 0.0
@@ -111,11 +116,12 @@ class ReceiverEndpoint:
             return Dropped(error.reason)
 
     def poll(self, now: float) -> list[tuple[bytes, Address]]:
-        """What is due to be sent without being asked for: answers again, and signs of life."""
+        """What is due to be sent: answers again, signs of life, acknowledgements of reliable streams."""
         self._responder.expire(now)
         self._sync()
         out = self._repeat(now) if now - self._repeated >= REPEAT_SECONDS else []
         for origin in self._origins:
+            out += self._acknowledge(origin, now)
             if (
                 origin.two_way is not None
                 and origin.address is not None
@@ -132,10 +138,21 @@ class ReceiverEndpoint:
         times = [self._repeated + REPEAT_SECONDS] if self._waiting else []
         for origin in self._origins:
             if origin.two_way is not None and origin.address is not None:
+                if origin.inbox.owes:
+                    return -math.inf
                 alive = max(origin.answered + ALIVE_SECONDS, origin.last_seen)
                 if alive < origin.last_seen + ALIVE_FOR_SECONDS:
                     times.append(alive)
         return min(times, default=math.inf)
+
+    def _acknowledge(self, origin: Origin, now: float) -> list[tuple[bytes, Address]]:
+        origin.inbox.expire(now)
+        if not origin.inbox.owes or origin.address is None:
+            return []
+        sealed = (
+            self._seal(origin, stream, body, now) for stream, body in origin.inbox.acknowledgements(now)
+        )
+        return [(datagram, origin.address) for datagram in sealed if datagram is not None]
 
     @staticmethod
     def _seal(origin: Origin, stream: int, body: bytes, now: float) -> bytes | None:
@@ -165,7 +182,7 @@ class ReceiverEndpoint:
             entry = self._waiting[session] = pending[session]
             self._opener.install(session, entry.keys.forward, entry.origin)
 
-    def _receive(self, datagram: bytes, now: float, address: Address | None) -> Arrival | Announced | Message:
+    def _receive(self, datagram: bytes, now: float, address: Address | None) -> Taken:
         opened = self._opener.open(datagram)
         self.packets += 1
         self.wire_bytes += len(datagram) + IP_UDP_BYTES
@@ -183,14 +200,27 @@ class ReceiverEndpoint:
             origin.announcement, origin.announced_at = announcement, now
             return Announced(opened.session, origin.id, announcement)
         if segment is None:
+            return self._message(origin, opened, spec, now)
+        if spec.delivery is DeliveryClass.PROTECTED:
+            near = _guarded(origin, opened.peer.two_way, now)
+            units = origin.inbox.segment(segment, now, near=near)
             origin.last_seen = now
-            return Message(opened.session, origin.id, spec.id, opened.body)
+            return Recovered(opened.session, origin.id, spec.id, units, origin is self.active)
         reassembler = self._origins.reassembler(origin, spec.id)
         _check_near(segment, reassembler, origin, opened.peer.two_way, now)
         unit = reassembler.push(segment, now)
         took_over = self._origins.settle(origin, now)
         origin.last_seen = origin.last_segment = now
         return Arrival(opened.session, origin.id, spec.id, unit, origin is self.active, took_over)
+
+    def _message(self, origin: Origin, opened: Opened, spec: StreamSpec, now: float) -> Delivered | Message:
+        messages = None
+        if spec.delivery is DeliveryClass.RELIABLE and spec is not CONTROL:
+            messages = origin.inbox.message(spec.id, opened.body, now)
+        origin.last_seen = now
+        if messages is None:
+            return Message(opened.session, origin.id, spec.id, opened.body)
+        return Delivered(opened.session, origin.id, spec.id, messages, origin is self.active)
 
     def _enter(self, opened: Opened, announcement: Announcement | None, now: float) -> Origin:
         """The origin of an authentic packet. Raises WireError (session_limit, replayed)."""
@@ -291,13 +321,18 @@ class ReceiverEndpoint:
 def _check_near(
     segment: Segment, reassembler: Reassembler, origin: Origin, two_way: bool, now: float
 ) -> None:
-    """Raises WireError (replayed) for a unit under the shared key that is far from those of a sender which is heard
-    under agreed keys. A packet that somebody kept back for hours would else move the window away from the stream."""
+    """Raises WireError (replayed) for a unit far from those before, where `_guarded` says so."""
     newest = reassembler.newest_unit
-    if two_way or origin.two_way is None or newest is None or now - origin.last_segment >= SILENCE_SECONDS:
+    if newest is None or not _guarded(origin, two_way, now):
         return
     if abs(seq16_delta(segment.unit, newest & 0xFFFF)) > LATE_SPAN:
         raise WireError(Reason.REPLAYED, f"unit {segment.unit} is far from {newest & 0xFFFF}")
+
+
+def _guarded(origin: Origin, two_way: bool, now: float) -> bool:
+    """Whether a packet under the shared key (not `two_way`) has to be near those of a sender which is heard under
+    agreed keys. One that somebody kept back for hours would else move the window away from the stream."""
+    return not two_way and origin.two_way is not None and now - origin.last_segment < SILENCE_SECONDS
 
 
 def _announcement(opened: Opened) -> Announcement | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from proto.announce import Announcement
+from proto.recover import RecoveredUnit
 from proto.wire import Reason
 
 
@@ -34,6 +35,28 @@ class Announced:
     session: bytes
     origin: bytes
     announcement: Announcement
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """Receiver: a segment of a protected stream was taken in."""
+
+    session: bytes
+    origin: bytes
+    stream: int
+    units: tuple[RecoveredUnit, ...]  # those that it made whole, perhaps none
+    active: bool  # whether its origin is the one on show
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Receiver: a packet of a reliable stream was taken in. Poll after it: it may have to be acknowledged."""
+
+    session: bytes
+    origin: bytes
+    stream: int
+    messages: tuple[bytes, ...]  # those that can be delivered now, in order, perhaps none
+    active: bool  # whether its origin is the one on show
 
 
 @dataclass(frozen=True, slots=True)

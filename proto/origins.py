@@ -13,8 +13,10 @@ from typing import Any
 
 from proto.announce import Announcement
 from proto.crypto import Sealer
+from proto.inbox import Inbox
 from proto.keys import KeySchedule
 from proto.reassembler import Reassembler, Tally
+from proto.recover import RecoverTally
 from proto.wire import Reason, WireError
 
 MAX_ORIGINS = 4  # with state at a time: the live one, its successor, and two that are fading
@@ -44,6 +46,7 @@ class Origin:
     id: bytes  # its first session, as far as known
     started: float  # receiver's monotonic time (s) of its first packet
     last_seen: float  # of its last usable one
+    inbox: Inbox  # its protected and reliable streams
     last_segment: float = 0.0  # of its last usable segment: what is announced, but not sent, is not shown
     streams: dict[int, Reassembler] = field(default_factory=dict)
     number: int = 0  # newest session without handshake
@@ -63,14 +66,21 @@ class Origins:
     """At most `limit` origins, of which one is active: the first to be heard until it falls silent."""
 
     def __init__(
-        self, keys: KeySchedule, max_units: int, limit: int, tallies: defaultdict[int, Tally]
+        self,
+        keys: KeySchedule,
+        max_units: int,
+        limit: int,
+        tallies: defaultdict[int, Tally],
+        recovered: defaultdict[int, RecoverTally],
     ) -> None:
+        """`tallies`, `recovered`: by stream, of tolerant and of protected ones."""
         self.active: Origin | None = None
         self.takeovers = 0
         self._keys = keys
         self._max_units = max_units
         self._limit = limit
         self._tallies = tallies
+        self._recovered = recovered
         self._known: dict[bytes, Origin] = {}
 
     def __len__(self) -> int:
@@ -90,7 +100,7 @@ class Origins:
             return found
         if len(self._known) >= self._limit:
             raise WireError(Reason.SESSION_LIMIT, f"{len(self._known)} senders are live")
-        found = self._known[origin] = Origin(origin, started=now, last_seen=now)
+        found = self._known[origin] = Origin(origin, now, now, Inbox(self._recovered))
         self._look_ahead(found)
         return found
 

@@ -175,6 +175,11 @@ class Recover:
         """The numbers of the open windows, in rising order."""
         return tuple(sorted(self._open))
 
+    @property
+    def newest(self) -> int | None:
+        """The number of the newest window; None before the first segment."""
+        return None if self._floor is None else self._newest
+
     def push(self, segment: Segment, now: float) -> list[RecoveredUnit]:
         """Take in one segment; returns the units that it makes whole.
 

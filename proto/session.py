@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from proto.announce import SHARE, Announcement, Announcer, StreamInUse
 from proto.crypto import Peer, Sealer, read_header
 from proto.endpoint import Event, ReceiverEndpoint
-from proto.events import Announced, Answer, Arrival, Dropped, Established, Message
+from proto.events import Announced, Answer, Arrival, Delivered, Dropped, Established, Message, Recovered
 from proto.handshake import Identity, Initiator
 from proto.keys import KeySchedule
 from proto.origins import OVERLAP_SECONDS
@@ -25,11 +25,13 @@ __all__ = [
     "Announced",
     "Answer",
     "Arrival",
+    "Delivered",
     "Dropped",
     "Established",
     "Event",
     "Message",
     "ReceiverEndpoint",
+    "Recovered",
     "Rules",
     "SenderSession",
 ]

@@ -50,8 +50,10 @@ class StreamSpec:
 CONTROL = StreamSpec(0, "control", DeliveryClass.RELIABLE, Direction.BOTH)
 VIDEO = StreamSpec(1, "video", DeliveryClass.TOLERANT)
 REPORT = StreamSpec(2, "report", DeliveryClass.TOLERANT, Direction.BACK)
+TEXT = StreamSpec(3, "text", DeliveryClass.RELIABLE, Direction.BOTH)
+AUDIO = StreamSpec(4, "audio", DeliveryClass.PROTECTED)
 
-STREAMS = MappingProxyType({spec.id: spec for spec in (CONTROL, VIDEO, REPORT)})
+STREAMS = MappingProxyType({spec.id: spec for spec in (CONTROL, VIDEO, REPORT, TEXT, AUDIO)})
 
 
 def lookup(stream: int, direction: Direction = Direction.FORWARD) -> StreamSpec:

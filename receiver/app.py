@@ -34,6 +34,7 @@ from receiver.program import Describe
 from receiver.receive import Receive, open_socket
 from receiver.replies import Replies
 from receiver.status import status
+from receiver.text import TextLog
 
 SINK_CHECK_S = 0.2
 
@@ -75,9 +76,10 @@ class App:
         )
         self.replies = Replies(self.endpoint, self._playing)
         self.player.on_decoded = self.replies.decoded
+        self.text = TextLog()
         self.sinks: list[Sink] = [create_sink(name, config, self.status) for name in config.play]
         self._metrics = ReceiverMetrics(
-            self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies
+            self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies, self.text
         )
         self.player.on_unit = self._metrics.unit
         self._frame_log: FrameLog | None = None
@@ -103,7 +105,8 @@ class App:
             socket = open_socket(self.config.listen, self.config.interface)
             self.port = socket.getsockname()[1]
             transport, _ = await loop.create_datagram_endpoint(
-                lambda: Receive(self.endpoint, self.replies, self.player.arrived), sock=socket
+                lambda: Receive(self.endpoint, self.replies, self.player.arrived, self.text.delivered),
+                sock=socket,
             )
             stack.callback(transport.close)
             log.info("listening", address=str(self.config.listen), port=self.port)
@@ -119,7 +122,7 @@ class App:
 
     def status(self) -> dict[str, object]:
         """What viewers are told beside the picture."""
-        return status(self.endpoint, self.player, monotonic())
+        return status(self.endpoint, self.player, self.text, monotonic())
 
     def _playing(self) -> tuple[PlayoutState, float]:
         """What reports say of playback."""

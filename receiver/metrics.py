@@ -16,6 +16,7 @@ from receiver.decode import DecodeWorker
 from receiver.play.base import Shown, SignalState, Sink
 from receiver.player import Player
 from receiver.replies import Replies
+from receiver.text import TextLog
 
 PREFIX = "semcast_receiver_"
 
@@ -31,6 +32,7 @@ class ReceiverMetrics:
         worker: DecodeWorker,
         sinks: Sequence[Sink],
         replies: Replies,
+        text: TextLog,
     ) -> None:
         exporter = Exporter(registry, PREFIX)
         self._stages = exporter.histogram(
@@ -45,6 +47,10 @@ class ReceiverMetrics:
         exporter.counter("reports_total", "Reports sent to the sender.", lambda: replies.sent)
         exporter.counter(
             "handshakes_total", "Handshakes that a sender has confirmed.", lambda: endpoint.handshakes
+        )
+        exporter.counter("text_lines_total", "Lines of the operator's text received.", lambda: text.lines)
+        exporter.counter(
+            "text_refused_total", "Messages of the text stream that were no text.", lambda: text.refused
         )
         _pictures(exporter, player, worker, sinks)
 

@@ -14,7 +14,7 @@ from common.multicast import is_group, join
 from common.service import EX_UNAVAILABLE, ServiceError
 from common.values import Address as Listen
 from proto.origins import Address
-from proto.session import Announced, Answer, Arrival, Dropped, ReceiverEndpoint
+from proto.session import Announced, Answer, Arrival, Delivered, Dropped, ReceiverEndpoint, Recovered
 from proto.wire import Reason
 from receiver.replies import Replies
 
@@ -32,12 +32,19 @@ class Receive(asyncio.DatagramProtocol):
     """Feeds the endpoint and sends the replies.  Event loop thread; nothing that arrives can raise out of here."""
 
     def __init__(
-        self, endpoint: ReceiverEndpoint, replies: Replies, arrived: Callable[[Arrival, int, float], None]
+        self,
+        endpoint: ReceiverEndpoint,
+        replies: Replies,
+        arrived: Callable[[Arrival, int, float], None],
+        delivered: Callable[[Delivered, float], object] = lambda event, now: None,
+        recovered: Callable[[Recovered, float], None] = lambda event, now: None,
     ) -> None:
-        """`arrived(arrival, size of the datagram, now)` is called for every segment that was taken in."""
+        """`arrived(arrival, size of the datagram, now)` is called for every segment of a tolerant stream that was
+        taken in; `delivered` and `recovered` for what a reliable and a protected stream bring."""
         self._endpoint = endpoint
         self._replies = replies
         self._arrived = arrived
+        self._delivered, self._recovered = delivered, recovered
         self._refused = RateLimited(log)
         self._transport: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -56,6 +63,11 @@ class Receive(asyncio.DatagramProtocol):
         elif isinstance(event, Arrival):
             self._replies.arrived(event, now)
             self._arrived(event, len(data), now)
+        elif isinstance(event, Recovered):
+            self._recovered(event, now)
+        elif isinstance(event, Delivered):
+            self._delivered(event, now)
+            self._poll()  # it is to be acknowledged
         elif isinstance(event, Answer):
             self._send(event.datagram, addr)
         elif isinstance(event, Announced):
@@ -68,6 +80,8 @@ class Receive(asyncio.DatagramProtocol):
 
     def _poll(self) -> None:
         """Send what is due, and come again."""
+        if self._timer is not None:
+            self._timer.cancel()
         now = monotonic()
         for datagram, address in self._replies.poll(now):
             self._send(datagram, address)

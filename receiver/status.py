@@ -5,9 +5,10 @@ from __future__ import annotations
 from proto.endpoint import ReceiverEndpoint
 from proto.streams import VIDEO
 from receiver.player import Player
+from receiver.text import TextLog
 
 
-def status(endpoint: ReceiverEndpoint, player: Player, now: float) -> dict[str, object]:
+def status(endpoint: ReceiverEndpoint, player: Player, text: TextLog, now: float) -> dict[str, object]:
     """The figures at `now`, ready for JSON; rates and shares are over the last 2 seconds. Event loop thread."""
     sums = player.figures
     latencies = sums.total("latencies", now)
@@ -25,4 +26,6 @@ def status(endpoint: ReceiverEndpoint, player: Player, now: float) -> dict[str, 
         "frames_concealed": player.concealed,
         "frozen_seconds": player.frozen_seconds,
         "packets_lost": endpoint.tallies[VIDEO.id].lost,
+        "text": text.last,
+        "text_age_s": text.age(now),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -25,7 +26,7 @@ from proto.announce import StreamInUse
 from proto.crypto import KeyFileError, load_key
 from proto.packet import Segment
 from proto.session import SenderSession
-from proto.streams import VIDEO
+from proto.streams import TEXT, VIDEO
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, Mode
 from sender.capture import create_source
 from sender.capture.base import CaptureOptions, Source
@@ -34,6 +35,7 @@ from sender.config import AUTO, SenderConfig
 from sender.congestion import RateLimits
 from sender.control import Control
 from sender.encode import CodedUnit, EncodeStage, UnitRecord
+from sender.lines import check_lines, follow
 from sender.metrics import SenderMetrics
 from sender.pacer import Pacer
 from sender.profile import ProfileController, Rules
@@ -45,6 +47,7 @@ from sender.worker import Worker
 log = Log("sender")
 
 REPORT_SECONDS = 10.0
+TEXT_PAUSE = 0.02  # between two lines: somebody may pipe a book in
 JOIN_SECONDS = 2.0
 """How long the end waits for each thread; one that hangs in a driver is left behind."""
 
@@ -77,6 +80,9 @@ async def run(config: SenderConfig, make_encoder: MakeEncoder = make_encoder) ->
     except KeyFileError as error:
         raise ConfigError(f"key_file: {error}") from None
     session.streams = (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile),)
+    if config.text is not None:
+        check_lines(config.text)
+        session.streams += (StreamInUse(TEXT.id, TEXT.delivery),)
     source = create_source(config.source, capture_options(config))
     encoder = await asyncio.to_thread(make_encoder, config)
     await Sender(config, session, source, encoder).run()
@@ -159,6 +165,8 @@ class Sender:
         )
         self._metrics.export(source, self._frames, self._encode, self._pacer, self._transmit, self._control)
         self._capturing = Worker("capture", self._capture)
+        self._reading = Worker("text", self._read_text) if config.text is not None else None
+        self._text = config.text
         self._encoding = Worker("encode", self._encode.run)
         self._server = (
             MetricsServer(
@@ -186,7 +194,7 @@ class Sender:
             self._frames.close()
             if self._server is not None:
                 await self._server.close()
-            for worker in (self._capturing, self._encoding):
+            for worker in filter(None, (self._capturing, self._encoding, self._reading)):
                 if not await asyncio.to_thread(worker.join, JOIN_SECONDS):
                     log.warning("a thread did not end", thread=worker.name)
             self._log_totals("stopped")
@@ -195,6 +203,8 @@ class Sender:
         """From the first frame to the last packet."""
         self._encoding.start()
         self._capturing.start()
+        if self._reading is not None:
+            self._reading.start()
         service.ready()
         ends = [asyncio.ensure_future(worker.wait()) for worker in (self._capturing, self._encoding)]
         try:
@@ -213,6 +223,20 @@ class Sender:
                 self._frames.put(frame)
         finally:
             self._frames.close()
+
+    def _read_text(self) -> None:
+        """Body of the text thread."""
+        assert self._text is not None
+        follow(self._text, self._tell_text, self._stop)
+
+    def _tell_text(self, line: str) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+            self._loop.call_soon_threadsafe(self._send_text, line)
+        self._stop.wait(TEXT_PAUSE)
+
+    def _send_text(self, line: str) -> None:
+        self._control.text.send(line, monotonic())
+        self._transmit.poll()
 
     def _deliver(self, unit: CodedUnit) -> None:
         """Called by the encoding thread."""

@@ -188,6 +188,12 @@ class SenderConfig(Section):
     fps: float = option(
         15.0, "frames a second, in steps of 0.25", unit="frames/s", ge=1, le=60, multiple_of=0.25
     )
+    text: str | None = option(
+        None,
+        "lines of text to show beside the picture (telemetry, captions): a file that grows or is written anew, a named "
+        "pipe, or - for standard input",
+        metavar="FILE",
+    )
     record: Path | None = option(
         None, "lossless video (FFV1, .mkv) of the pictures handed to the encoder", metavar="FILE"
     )

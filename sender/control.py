@@ -12,13 +12,15 @@ from proto.crypto import read_header
 from proto.packet import Segment
 from proto.report import Report
 from proto.session import Dropped, Established, Message, SenderSession
-from proto.streams import REPORT
+from proto.streams import REPORT, TEXT
 from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, Mode, WireError
 from sender.choose import Heard
 from sender.congestion import CongestionControl, RateLimits, State
 from sender.feedback import Feedback
 from sender.pacer import Pacer
+from sender.protect import ProtectedStream
 from sender.rate import RateController
+from sender.text import TextStream
 
 log = Log("sender.control")
 
@@ -45,6 +47,9 @@ class Control:
         self.malformed = 0
         """Authentic reports that could not be read."""
         self.session = session
+        self.text = TextStream(session.payload_limit)
+        self.audio: ProtectedStream | None = None
+        """Set before the first poll, where sound is sent."""
         self._rate, self._pacer = rate, pacer
         self._reports: deque[UnitReport] = deque(maxlen=MOST_REPORTS)
         self._ticked = self._polled = float("-inf")
@@ -80,9 +85,11 @@ class Control:
             dead = self.feedback.dead(now)
             self._alive = self.session.two_way and self.feedback.last is not None and not dead
             self.congestion.tick(dead, now)
+            if self.audio is not None:
+                self.audio.believe(self.feedback.loss(now) if self._alive else None)
             self._apply(now)
         self._polled = now
-        due = self.session.poll(now, wall)
+        due = self.session.poll(now, wall) + self._beside(now)
         for datagram in due:
             self._rate.charge(len(datagram) + IP_UDP_BYTES)
             self._sent(datagram, now)
@@ -90,18 +97,26 @@ class Control:
         return due
 
     def next_time(self) -> float:
-        """When to call `poll` again, at the latest."""
-        return max(self._polled + SHORTEST_PAUSE, min(self.session.next_time(), self._ticked + TICK_SECONDS))
+        """When to call `poll` again, at the latest; also after `text` and `audio` were given something."""
+        times = [self.session.next_time(), self._ticked + TICK_SECONDS]
+        if self.session.ready:
+            beside = [self.text.next_time(self.session.two_way, self._polled)]
+            beside += [] if self.audio is None else [self.audio.next_time()]
+            times += [time for time in beside if time is not None]
+        return max(self._polled + SHORTEST_PAUSE, min(times))
 
     def receive(self, datagram: bytes, now: float) -> None:
         """A datagram came back. Never raises, whatever the bytes are; poll after it."""
         event = self.session.receive(datagram, now)
         if isinstance(event, Established):
             log.info("keys agreed with the receiver", handshakes=self.session.handshakes)
+            self.text.greet(now)
         elif isinstance(event, Dropped):
             log.debug("refused what came back", reason=event.reason)
         elif isinstance(event, Message) and event.stream == REPORT.id:
             self._report(event.body, now)
+        elif isinstance(event, Message) and event.stream == TEXT.id:
+            self.text.acknowledged(event.body, now)
 
     def heard(self) -> Heard:
         """What the receiver tells of the link. Any thread."""
@@ -114,6 +129,15 @@ class Control:
         while self._reports:
             taken.append(self._reports.popleft())
         return taken
+
+    def _beside(self, now: float) -> list[bytes]:
+        """Text and sound, sealed; in a two-way session without keys text waits and sound is lost."""
+        segments = [] if self.audio is None else self.audio.poll(now)
+        sealed = [self.session.seal_segment(segment) for segment in segments]
+        if self.session.ready:
+            payloads = self.text.poll(self.session.two_way, now)
+            sealed += [self.session.seal(TEXT.id, payload) for payload in payloads]
+        return [datagram for datagram in sealed if datagram is not None]
 
     def _report(self, body: bytes, now: float) -> None:
         try:
@@ -138,6 +162,7 @@ class Control:
         before, target = self._rate.kbps, self.congestion.kbps
         self._rate.set_target(target)
         self.session.rate = target * 125
+        self.text.set_rate(target * 125, now)
         if target < FELL * before:
             self._pacer.slow(target, now)
 

@@ -130,6 +130,10 @@ class SenderMetrics:
         )
         counter("reports_total", "Reports of the receiver taken in", lambda: feedback.reports)
         counter("reports_malformed_total", "Reports that could not be read", lambda: control.malformed)
+        text = control.text
+        counter("text_lines_total", "Lines of the operator's text taken", lambda: text.lines)
+        counter("text_dropped_total", "Of these, lines that found too many waiting", lambda: text.dropped)
+        gauge("text_waiting", "Lines that the receiver has not acknowledged", lambda: text.waiting)
         gauge(
             "rtt_seconds",
             "Round-trip time; NaN before a report",

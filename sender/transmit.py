@@ -121,22 +121,22 @@ class Transmitter:
         (log.debug if self.reopened else log.info)(
             "sending", to=self._to
         )  # a flapping network reopens for ever
-        self._poll()
+        self.poll()
 
     def received(self, datagram: bytes) -> None:
         """A datagram came back; called by the socket's protocol."""
         self._control.receive(datagram, self._clock())
-        self._poll()
+        self.poll()
 
-    def _poll(self) -> None:
-        """Send what the session wants to say, and come again when it next does."""
+    def poll(self) -> None:
+        """Send what the session wants to say, and come again when it next does; also when it was given something."""
         if self._poll_timer is not None:
             self._poll_timer.cancel()
         now = self._clock()
         for datagram in self._control.poll(now, time.time()):
             self._send(datagram, now)
         delay = max(self._control.next_time() - self._clock(), 0.0)
-        self._poll_timer = asyncio.get_running_loop().call_later(delay, self._poll)
+        self._poll_timer = asyncio.get_running_loop().call_later(delay, self.poll)
 
     def _close(self) -> None:
         if self._poll_timer is not None:

@@ -37,6 +37,7 @@ from tests.fuzz.daemon_targets import (
     coded,
     control,
     replies,
+    text,
 )
 from tests.fuzz.script import Script, steps
 from tests.fuzz.world import HERE, KEYS, PSK, World
@@ -315,6 +316,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     for target in (
         *(header, packet, segment, reassembler, announcement, report, protected, recover, reliable),
         *(reliable_ends, handshake, noise, key_file, endpoint, session),
-        *(codec_header, codec_unit, coded, classic_body, classic_units, control, replies),
+        *(codec_header, codec_unit, coded, classic_body, classic_units, control, replies, text),
     )
 }

@@ -12,12 +12,13 @@ from common.codec.classic.header import ClassicHeader
 from common.codec.header import FRAMES, CodecHeader
 from common.codec.parse import parse_unit
 from common.codec.view import coded_size
+from common.text import MAX_TEXT_BYTES, Line
 from proto.crypto import Sealer
 from proto.packet import Segment
 from proto.report import PlayoutState, Report
 from proto.session import Answer, Arrival, Established, Message, ReceiverEndpoint, SenderSession
-from proto.streams import CONTROL, REPORT, VIDEO
-from proto.wire import Mode
+from proto.streams import AUDIO, CONTROL, REPORT, TEXT, VIDEO
+from proto.wire import Mode, WireError
 from receiver.replies import Replies
 from sender.congestion import RateLimits
 from sender.control import Control
@@ -139,11 +140,21 @@ def control(data: bytes) -> None:
         for index in range(2):
             control.seal(Segment(VIDEO.id, unit, index, 2, unit, b"media"), now)
         how, body = step.number(), step.rest()
-        control.receive(sealer.seal(REPORT.id if how & 3 else how >> 2, body), now)
+        control.receive(sealer.seal((how >> 2, REPORT.id, REPORT.id, TEXT.id)[how & 3], body), now)
         control.receive(body, now)
         assert LIMITS.minimum <= control.kbps <= LIMITS.cap
         assert len(control.take_reports()) <= 256
         assert control.next_time() >= now
+
+
+def text(data: bytes) -> None:
+    """A line of the operator's text."""
+    try:
+        line = Line.parse(data)
+    except WireError:
+        return
+    assert bytes(line) == data
+    assert line.text.isprintable() and len(line.text.encode()) <= MAX_TEXT_BYTES
 
 
 def replies(data: bytes) -> None:
@@ -152,7 +163,7 @@ def replies(data: bytes) -> None:
     control, replies, endpoint, _ = conversation(now)
     for step in steps(data):
         now += step.choose(PAUSES)
-        stream = step.choose((VIDEO.id, VIDEO.id, VIDEO.id, CONTROL.id, 2, 3, 40))
+        stream = step.choose((VIDEO.id, VIDEO.id, VIDEO.id, CONTROL.id, 2, TEXT.id, AUDIO.id, 40))
         assert control.session._two_way is not None
         sender = control.session._two_way.sealer
         sender._counter += step.number() >> 2

@@ -15,5 +15,5 @@ NAMES = (
         "reliable",
     ),
     *("reliable_ends", "handshake", "noise", "key_file", "endpoint", "session"),
-    *("codec_header", "codec_unit", "coded", "classic_body", "classic_units", "control", "replies"),
+    *("codec_header", "codec_unit", "coded", "classic_body", "classic_units", "control", "replies", "text"),
 )

@@ -12,6 +12,7 @@ from common.codec.classic.body import Body
 from common.codec.classic.encoder import ClassicEncoder
 from common.codec.header import CodecHeader, Mirror
 from common.codec.view import take
+from common.text import Line
 from common.video import blank
 from proto.announce import Announcement, StreamInUse
 from proto.crypto import Sealer
@@ -163,6 +164,7 @@ def seeds() -> dict[str, list[bytes]]:
             join(*(bytes((3, 1)) + r for r in (REPORT, REPORT[:27], b"\0"))),
             join(*[b"\2\1" + REPORT] * 20),
         ],
+        "text": [bytes(Line(7, "north mast, 11.9 V")), bytes(Line(0, "")), b"\0\0\0\1\xff"],
         "replies": [
             join(*(bytes((2, 0, 4)) + body for body in wild)),
             join(*(bytes((3, 0, 255)) + one + two for one, two in pairwise(wild)), b"\1\3\0" + ANNOUNCEMENT),

@@ -10,11 +10,13 @@ from itertools import count
 from proto.origins import Address
 from proto.packet import Segment
 from proto.packetizer import segments
+from proto.recover import RecoveredUnit
 from proto.report import PlayoutState
-from proto.session import Answer, Arrival, ReceiverEndpoint, SenderSession
+from proto.session import Answer, Arrival, Delivered, ReceiverEndpoint, Recovered, SenderSession
 from proto.streams import VIDEO
 from proto.wire import IP_UDP_BYTES, MAX_STREAM, OVERHEAD_BYTES, Mode
 from receiver.replies import Replies
+from receiver.text import TextLog
 from sender.congestion import RateLimits
 from sender.control import Control
 from sender.pacer import Pacer
@@ -48,6 +50,7 @@ class Conversation:
     told: list[tuple[int, tuple[bool, ...] | None]] = field(default_factory=list)
     arrived: dict[int, list[bool]] = field(default_factory=dict)  # by unit, which packets did
     sent: list[tuple[float, int, int]] = field(default_factory=list)  # time, stream, wire bytes
+    recovered: list[RecoveredUnit] = field(default_factory=list)  # of protected streams
     replied: int = 0  # datagrams that the receiver sent
     unit: int = 0
 
@@ -72,6 +75,7 @@ class Conversation:
         """The receiver begins anew and knows nothing."""
         self.endpoint = ReceiverEndpoint(PSK, mode=self.receiver_mode)
         self.replies = Replies(self.endpoint, lambda: (PlayoutState.PLAYING, self.playout))
+        self.text = TextLog()
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
@@ -147,3 +151,8 @@ class Conversation:
             self._reply(event.datagram)
         elif isinstance(event, Arrival):
             self.replies.arrived(event, self.now)
+        elif isinstance(event, Delivered):
+            self.text.delivered(event, self.now)
+            self._polled = float("-inf")  # it is to be acknowledged
+        elif isinstance(event, Recovered):
+            self.recovered += event.units
