@@ -36,7 +36,7 @@ class Receive(asyncio.DatagramProtocol):
         endpoint: ReceiverEndpoint,
         replies: Replies,
         arrived: Callable[[Arrival, int, float], None],
-        delivered: Callable[[Delivered, float], object] = lambda event, now: None,
+        delivered: Callable[[Delivered, float], None] = lambda event, now: None,
         recovered: Callable[[Recovered, float], None] = lambda event, now: None,
     ) -> None:
         """`arrived(arrival, size of the datagram, now)` is called for every segment of a tolerant stream that was

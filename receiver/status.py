@@ -13,6 +13,7 @@ def status(endpoint: ReceiverEndpoint, player: Player, text: TextLog, now: float
     sums = player.figures
     latencies = sums.total("latencies", now)
     latency = sums.total("latency", now) / latencies * 1000 if latencies else None
+    origin = None if endpoint.active is None else endpoint.active.id
     return {
         "state": str(player.state),
         "loss": sums.share("lost", "sent", now),
@@ -26,6 +27,6 @@ def status(endpoint: ReceiverEndpoint, player: Player, text: TextLog, now: float
         "frames_concealed": player.concealed,
         "frozen_seconds": player.frozen_seconds,
         "packets_lost": endpoint.tallies[VIDEO.id].lost,
-        "text": text.last,
-        "text_age_s": text.age(now),
+        "text": text.last(origin),
+        "text_age_s": text.age(origin, now),
     }

@@ -77,6 +77,11 @@ class Conversation:
         self.replies = Replies(self.endpoint, lambda: (PlayoutState.PLAYING, self.playout))
         self.text = TextLog()
 
+    @property
+    def line(self) -> str | None:
+        """The operator's text on show."""
+        return self.text.last(self.session.origin)
+
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         end = self.now + seconds

@@ -27,7 +27,7 @@ def test_every_last_line_arrives_through_heavy_loss(mode: Mode) -> None:
     for number in range(8):
         both.control.text.send(f"line {number}", both.now)
         both.advance(6.0)
-        assert both.text.last == f"line {number}"
+        assert both.line == f"line {number}"
     assert both.text.lines == 8
     if mode is not Mode.ONE_WAY:
         both.advance(4.0)
@@ -41,9 +41,9 @@ def test_a_receiver_that_comes_later_is_told_the_last_line() -> None:
     both.control.text.send("second", both.now)
     both.advance(2.0)
     both.restart_receiver()
-    assert both.text.last is None
+    assert both.line is None
     both.advance(6.0)
-    assert both.text.last == "second"
+    assert both.line == "second"
 
 
 def test_text_keeps_to_its_share_of_the_rate() -> None:
@@ -53,7 +53,7 @@ def test_text_keeps_to_its_share_of_the_rate() -> None:
         both.advance(0.1)
     text = sum(size for _, stream, size in both.sent if stream == 3)
     assert 0 < text <= 0.07 * sum(size for _, _, size in both.sent)
-    assert both.text.last is not None and int(both.text.last.split()[0]) > 180
+    assert both.line is not None and int(both.line.split()[0]) > 180
 
 
 def test_lines_that_nobody_acknowledges_are_bounded_and_counted() -> None:
