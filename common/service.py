@@ -12,14 +12,16 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 import uvloop
 
-from common.config import ConfigError
+from common.config import ConfigError, Section
 from common.log import Log
+from common.reload import Reloads
 
 EX_OK = 0
 EX_CRASH = 1
@@ -28,7 +30,7 @@ EX_NOHOST = 68
 EX_UNAVAILABLE = 69
 EX_CANTCREAT = 73
 
-C = TypeVar("C")
+C = TypeVar("C", bound=Section)
 log = Log("service")
 
 
@@ -40,21 +42,24 @@ class ServiceError(Exception):
         self.exit_code = exit_code
 
 
-def launch(configure: Callable[[], C], main: Callable[[C], Awaitable[None]]) -> int:
-    """`run(main)` with the configuration that `configure` returns, or the exit code of a ConfigError."""
+def launch(configure: Callable[[], C], main: Callable[[C, Reloads[C]], Awaitable[None]]) -> int:
+    """`run(main)` with the configuration that `configure` returns, or the exit code of a ConfigError.
+
+    SIGHUP reads the configuration again, see common.reload."""
     try:
         config = configure()
     except ConfigError as error:
         return _explain(error, error.exit_code)
-    return run(lambda: main(config))
+    reloads = Reloads(configure, config)
+    return run(lambda: main(config, reloads), reloads.reload)
 
 
-def run(main: Callable[[], Awaitable[None]]) -> int:
+def run(main: Callable[[], Awaitable[None]], hang_up: Callable[[], Awaitable[None]] | None = None) -> int:
     """Run `main` on a uvloop event loop until it returns, fails or a signal cancels it; return the exit code.
 
-    SIGINT and SIGTERM cancel the task of `main`, whose `finally` blocks then run. A ServiceError or
-    ConfigError, also inside the exception group of a TaskGroup, is printed as one line; anything else is
-    logged with its traceback.
+    SIGHUP calls `hang_up`. SIGINT and SIGTERM cancel the task of `main`, whose `finally` blocks then run. A
+    ServiceError or ConfigError, also inside the exception group of a TaskGroup, is printed as one line; anything
+    else is logged with its traceback.
     """
     stopping = False
 
@@ -73,11 +78,23 @@ def run(main: Callable[[], Awaitable[None]]) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop, number.name)
+        reloading: set[asyncio.Future[None]] = set()
+        if hang_up is not None:
+            loop.add_signal_handler(signal.SIGHUP, lambda: reloading.add(asyncio.ensure_future(reload())))
+
+        async def reload() -> None:
+            assert hang_up is not None
+            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            await hang_up()
+            notify("READY=1")
+            reloading.difference_update([task for task in reloading if task.done()])
+
         watchdog = asyncio.create_task(_watchdog(), name="watchdog")
         try:
             await main()
         finally:
-            watchdog.cancel()
+            for running in (watchdog, *reloading):
+                running.cancel()
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -17,6 +17,7 @@ from common.config import ConfigError
 from common.log import Log, setup
 from common.metrics import MetricsServer
 from common.multicast import is_group
+from common.reload import Reloads
 from common.runtime.base import BackendError
 from common.service import EX_UNAVAILABLE, ServiceError, ready
 from proto.crypto import KeyFileError, load_key
@@ -27,16 +28,18 @@ from receiver.config import ReceiverConfig
 from receiver.decode import DecodeWorker, Outcome
 from receiver.framelog import FrameLog
 from receiver.metrics import ReceiverMetrics
-from receiver.play.base import Shown, SignalState, Sink, SinkError
+from receiver.play.base import Shown, SignalState
 from receiver.play.create import create_sink
 from receiver.player import Player
 from receiver.program import Describe
 from receiver.receive import Receive, open_socket
 from receiver.replies import Replies
+from receiver.sinks import Sinks
 from receiver.status import status
 from receiver.text import TextLog
 
-SINK_CHECK_S = 0.2
+LIVE = ("play", "playout.", "signal.lost_after", "log.")
+"""Settings that change without a restart."""
 
 PLAYOUT_STATES = {
     SignalState.WAITING: PlayoutState.WAITING,
@@ -77,7 +80,8 @@ class App:
         self.replies = Replies(self.endpoint, self._playing)
         self.player.on_decoded = self.replies.decoded
         self.text = TextLog()
-        self.sinks: list[Sink] = [create_sink(name, config, self.status) for name in config.play]
+        self._sinks = Sinks(config.play, lambda name: create_sink(name, self.config, self.status))
+        self.sinks = self._sinks.all
         self._metrics = ReceiverMetrics(
             self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies, self.text
         )
@@ -95,9 +99,8 @@ class App:
             await asyncio.to_thread(self._prepare)
             self._worker.start()
             stack.callback(self._worker.close)
-            for sink in self.sinks:
-                await sink.start()
-                stack.push_async_callback(sink.close)
+            stack.push_async_callback(self._sinks.close)
+            await self._sinks.start()
             if self.config.metrics.listen is not None:
                 server = MetricsServer(self.registry, self.config.metrics.listen, self.health)
                 self.metrics_port = (await server.start()).port
@@ -113,7 +116,7 @@ class App:
             ready()
             async with asyncio.TaskGroup() as group:
                 player = group.create_task(self.player.run(), name="player")
-                await self._until_sinks_end()
+                await self._sinks.until_ended()
                 player.cancel()
 
     def health(self) -> tuple[bool, Mapping[str, object]]:
@@ -123,6 +126,14 @@ class App:
     def status(self) -> dict[str, object]:
         """What viewers are told beside the picture."""
         return status(self.endpoint, self.player, self.text, monotonic())
+
+    async def reconfigure(self, config: ReceiverConfig) -> None:
+        """Settings of LIVE have changed."""
+        setup(config.log.level, config.log.format)
+        self.config = config
+        self.player.set_delay(config.playout.bounds)
+        self.player.set_lost_after(config.signal.lost_after)
+        await self._sinks.change(config.play)
 
     def _playing(self) -> tuple[PlayoutState, float]:
         """What reports say of playback."""
@@ -146,31 +157,18 @@ class App:
                 loop.call_soon_threadsafe(self.player.decoded, outcome)
 
     def _show(self, shown: Shown) -> None:
-        for sink in self.sinks:
-            sink.show(shown)
+        self._sinks.show(shown)
         self._metrics.shown(shown)
         if self._frame_log is not None:
             self._frame_log.write(shown)
 
-    async def _until_sinks_end(self) -> None:
-        """Return when nobody looks any more: window closed, pipe closed. Raises SinkError when a sink broke down."""
-        told: set[str] = set()
-        while not all(sink.ended for sink in self.sinks):
-            for sink in self.sinks:
-                if sink.ended and sink.name not in told:
-                    told.add(sink.name)
-                    log.info("sink ended", sink=sink.name)
-            await asyncio.sleep(SINK_CHECK_S)
-        log.info("no sink left")
-        failures = [sink.failure for sink in self.sinks if sink.failure is not None]
-        if failures:
-            raise SinkError("\n".join(failures))
 
-
-async def main(config: ReceiverConfig) -> None:
+async def main(config: ReceiverConfig, reloads: Reloads[ReceiverConfig]) -> None:
     """Run the receiver until it is told to stop."""
     setup(config.log.level, config.log.format)
-    await App(config).main()
+    app = App(config)
+    reloads.follow(LIVE, app.reconfigure)
+    await app.main()
 
 
 def _key(path: Path) -> bytes:

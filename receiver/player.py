@@ -180,6 +180,10 @@ class Player:
             if program is not None:
                 program.bound_delay(bounds)
 
+    def set_lost_after(self, seconds: float) -> None:
+        """Change the silence after which the signal counts as lost."""
+        self._lost_after = self._watch.lost_after = seconds
+
     def _plan(self, program: Program, now: float) -> float:
         step = program.plan(now)
         if isinstance(step, Wait):

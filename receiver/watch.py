@@ -20,7 +20,7 @@ class SignalWatch:
     def __init__(self, lost_after: float) -> None:
         """`lost_after`: seconds of silence."""
         self.state = SignalState.WAITING
-        self._lost_after = lost_after
+        self.lost_after = lost_after
         self._last = -math.inf  # when the newest packet arrived
         self._silent_since = 0.0  # when the last packet before the loss arrived
         self._back: tuple[Key, float] | None = (
@@ -36,7 +36,7 @@ class SignalWatch:
     def look(self, now: float, patience: float) -> SignalState:
         """The state at `now`; call often.  `patience`: seconds of packets without a picture after which the signal
         counts as back all the same (units that cannot be decoded say little of the link)."""
-        silent = now - self._last >= self._lost_after
+        silent = now - self._last >= self.lost_after
         if self.state is SignalState.LIVE and silent:
             self.state, self._silent_since = SignalState.LOST, self._last
         elif self.state is SignalState.LOST and silent:

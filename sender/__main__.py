@@ -11,7 +11,7 @@ from sender.config import SenderConfig, load_config
 
 def main() -> int:
     """Run the sender with the arguments of the process; the exit code."""
-    return service.launch(configure, app.run)
+    return service.launch(configure, lambda config, reloads: app.run(config, reloads=reloads))
 
 
 def configure() -> SenderConfig:

@@ -13,14 +13,16 @@ from common import service
 from common.clock import monotonic
 from common.codec.base import UnitEncoder
 from common.codec.effort import Effort
-from common.codec.registry import create_encoder, create_switching_encoder
+from common.codec.registry import create_switching_encoder
 from common.codec.switching import SwitchingEncoder
 from common.codec.weights import WeightsError
 from common.config import ConfigError
 from common.handoff import DropOldest
 from common.log import Log
+from common.log import setup as log_setup
 from common.metrics import MetricsServer
 from common.multicast import is_group
+from common.reload import Reloads
 from common.video import Frame
 from proto.announce import StreamInUse
 from proto.crypto import KeyFileError, load_key
@@ -51,25 +53,30 @@ TEXT_PAUSE = 0.02  # between two lines: somebody may pipe a book in
 JOIN_SECONDS = 2.0
 """How long the end waits for each thread; one that hangs in a driver is left behind."""
 
+LIVE = ("rate.", "codec.profile", "log.")
+"""Settings that change without a restart."""
+
 MakeEncoder = Callable[[SenderConfig], UnitEncoder]
 
 
 def make_encoder(config: SenderConfig) -> UnitEncoder:
-    """The encoder of the configured profile; reads networks. Raises ConfigError or ServiceError."""
+    """The encoder of every profile; reads networks. Raises ConfigError or ServiceError."""
     codec = config.codec
     effort = Effort(codec.effort, codec.threads, adaptive=True)
     try:
-        if codec.profile == AUTO:
-            return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
-        return create_encoder(codec.profile, config.size.width, config.size.height, config.fps, effort)
+        return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
     except ValueError as error:
         raise ConfigError(f"codec: {error}") from None
     except WeightsError as error:
         raise service.ServiceError(f"codec: {error}") from None
 
 
-async def run(config: SenderConfig, make_encoder: MakeEncoder = make_encoder) -> None:
-    """Send until the source has ended or the task is cancelled."""
+async def run(
+    config: SenderConfig,
+    make_encoder: MakeEncoder = make_encoder,
+    reloads: Reloads[SenderConfig] | None = None,
+) -> None:
+    """Send until the source has ended or the task is cancelled. `reloads`: whence new settings come while it runs."""
     try:
         session = SenderSession(
             load_key(config.key_file),
@@ -79,13 +86,21 @@ async def run(config: SenderConfig, make_encoder: MakeEncoder = make_encoder) ->
         )
     except KeyFileError as error:
         raise ConfigError(f"key_file: {error}") from None
-    session.streams = (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile),)
     if config.text is not None:
         check_lines(config.text)
-        session.streams += (StreamInUse(TEXT.id, TEXT.delivery),)
+    session.streams = streams_in_use(config)
     source = create_source(config.source, capture_options(config))
     encoder = await asyncio.to_thread(make_encoder, config)
-    await Sender(config, session, source, encoder).run()
+    sender = Sender(config, session, source, encoder)
+    if reloads is not None:
+        reloads.follow(LIVE, sender.reconfigure)
+    await sender.run()
+
+
+def streams_in_use(config: SenderConfig) -> tuple[StreamInUse, ...]:
+    """What announcements tell of."""
+    text = () if config.text is None else (StreamInUse(TEXT.id, TEXT.delivery),)
+    return (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile), *text)
 
 
 def session_mode(config: SenderConfig) -> Mode:
@@ -111,6 +126,11 @@ def rate_limits(config: SenderConfig) -> RateLimits:
         safe=max(least, min(rate.safe_kbps, rate.kbps)),
         fixed=not rate.adapt or session_mode(config) is Mode.ONE_WAY,
     )
+
+
+def pinned(config: SenderConfig) -> str | None:
+    """The profile of every unit, None where the link decides."""
+    return None if config.codec.profile == AUTO else config.codec.profile
 
 
 def capture_options(config: SenderConfig) -> CaptureOptions:
@@ -148,10 +168,12 @@ class Sender:
             hops=config.multicast.hops,
             interface=config.multicast.interface,
         )
+        self._choosing: ChoosingEncoder | None = None
         if isinstance(encoder, SwitchingEncoder):
             rules = Rules.of_video(config.size.width, config.size.height, config.fps)
-            encoder = ChoosingEncoder(encoder, ProfileController(rules), self._control.heard)
-            self._metrics.profile(encoder)
+            encoder = self._choosing = ChoosingEncoder(encoder, ProfileController(rules), self._control.heard)
+            self._choosing.pinned = pinned(config)
+            self._metrics.profile(self._choosing)
         self._encode = EncodeStage(
             self._frames,
             encoder,
@@ -198,6 +220,14 @@ class Sender:
                 if not await asyncio.to_thread(worker.join, JOIN_SECONDS):
                     log.warning("a thread did not end", thread=worker.name)
             self._log_totals("stopped")
+
+    async def reconfigure(self, config: SenderConfig) -> None:
+        """Settings of LIVE have changed."""
+        log_setup(config.log.level, config.log.format)
+        self._control.limit(rate_limits(config), monotonic())
+        self._control.session.streams = streams_in_use(config)
+        if self._choosing is not None:
+            self._choosing.pinned = pinned(config)
 
     async def _flow(self) -> None:
         """From the first frame to the last packet."""

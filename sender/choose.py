@@ -39,6 +39,8 @@ class ChoosingEncoder:
         heard: Callable[[], Heard],
         clock: Clock = monotonic,
     ) -> None:
+        self.pinned: str | None = None
+        """The profile of every unit; None: as the link asks for. Any thread may set it."""
         self._encoder, self._controller, self._heard, self._clock = encoder, controller, heard, clock
         self._sent: dict[int, tuple[str, int]] = {}  # profile of each unit, and how many packets show it
         self._recent: deque[tuple[int, int]] = deque(maxlen=RECENT_UNITS)  # (packets, arrived) as reported
@@ -62,9 +64,12 @@ class ChoosingEncoder:
     def encode(self, pictures: Sequence[Picture], unit: int, budget: Budget) -> EncodedUnit:
         """See UnitEncoder.encode."""
         before, now = self._encoder.profile, self._clock()
-        self._encoder.profile = self._controller.decide(self._link(budget), now)
+        pinned = self.pinned
+        self._encoder.profile = pinned or self._controller.decide(self._link(budget), now)
         if self._encoder.profile != before:
-            log.info("profile", now=self._encoder.profile, why=self._controller.reason)
+            log.info(
+                "profile", now=self._encoder.profile, why="setting" if pinned else self._controller.reason
+            )
         encoded = self._encoder.encode(pictures, unit, budget)
         least = encoded.steps[0] if encoded.steps else 1
         self._sent[unit] = self._encoder.profile, least

@@ -122,6 +122,12 @@ class CongestionControl:
             return State.TESTING
         return State.GROWING if self._grown_at is not None else State.HOLDING
 
+    def limit(self, limits: RateLimits) -> None:
+        """Other limits from now on. Where only they held the rate, it goes at once to where they let it start."""
+        held = self.kbps >= self._limits.cap or self._limits.fixed
+        self._limits = limits
+        self._set(limits.start if held or limits.fixed else self.kbps)
+
     def update(self, update: Update, rtt: float, now: float) -> None:
         """A report came."""
         since, self._updated_at = now - self._updated_at, now

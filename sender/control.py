@@ -118,6 +118,11 @@ class Control:
         elif isinstance(event, Message) and event.stream == TEXT.id:
             self.text.acknowledged(event.body, now)
 
+    def limit(self, limits: RateLimits, now: float) -> None:
+        """Other limits of the rate from now on."""
+        self.congestion.limit(limits)
+        self._apply(now)
+
     def heard(self) -> Heard:
         """What the receiver tells of the link. Any thread."""
         congested = self.congestion.state is State.DRAINING

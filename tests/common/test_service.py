@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from common import service
-from common.config import ConfigError
+from common.config import ConfigError, Section
+from common.reload import Reloads
 
 PRELUDE = """
 import asyncio, sys
 from common import log, service
-from common.config import ConfigError
+from common.config import ConfigError, Section
+from common.reload import Reloads
 log.setup()
 async def main():
 """
@@ -105,10 +107,10 @@ def test_a_bug_beside_a_foreseen_error_shows() -> None:
 
 
 def test_a_wrong_configuration_is_78(capsys: pytest.CaptureFixture[str]) -> None:
-    def configure() -> None:
+    def configure() -> Section:
         raise ConfigError("a: must be 1", "b: is required")
 
-    async def never(config: None) -> None:
+    async def never(config: Section, reloads: Reloads[Section]) -> None:
         raise AssertionError
 
     assert service.launch(configure, never) == 78

@@ -35,9 +35,11 @@ class Bench:
         self.relay_control = ("127.0.0.1", free_port(socket.SOCK_STREAM))
         self.children: list[Child] = []
 
-    def receiver(self, *flags: str, output: Path | None = None, frame_log: bool = True) -> Child:
-        """A receiver that listens; a recording is its only sink unless the flags name others."""
-        if "--play" not in flags:
+    def receiver(
+        self, *flags: str, output: Path | None = None, frame_log: bool = True, sinks: bool = True
+    ) -> Child:
+        """A receiver that listens; a recording is its only sink unless the flags name others, or not `sinks`."""
+        if sinks and "--play" not in flags:
             flags = (*flags, "--play", str(self.folder / "shown.mkv"))
         if frame_log:
             flags = (*flags, "--frame-log", str(self.shown_log))
