@@ -1,41 +1,71 @@
 """Structured logs on standard error: one event with named fields a line, as logfmt or JSON.
 
-`log = Log("sender.capture")`, then `log.info("source opened", source=name, fps=15)`. Keys and packet payloads
-are never logged; addresses that may hold a password go through `redact`.
+`log = Log("sender.capture")`, then `log.info("source opened", source=name, fps=15)`. Every line has `ts`, `level`,
+`component` and `event`. What is said again and again, also by libraries, is written once and then with the number of
+its repetitions (common.log_repeat). Keys and packet payloads are never logged; passwords and tokens in texts are cut
+out (common.redact). Under systemd each line begins with its priority, which journald takes off.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import sys
+import threading
+from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 from common.clock import Clock, monotonic
+from common.log_format import ROOT, Formatter, under_journal
+from common.log_repeat import RepeatFilter
+from common.redact import redact
 
-ROOT = "semcast"
-MAX_VALUE = 500
-"""Characters of one field; garbage from outside must not fill the disk."""
+__all__ = ["LEVELS", "Log", "RateLimited", "records", "redact", "setup"]
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")  # up to the last @: FFmpeg takes those before it as password
-_SECRETS = re.compile(r"(?i)\b(pass|passwd|password|pwd|token|secret|key|auth)=[^&;\s]+")
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+_records: Counter[str] = Counter(dict.fromkeys(LEVELS, 0))
+_counting = threading.Lock()
 
 
-def redact(text: str) -> str:
-    """The text without the user names, passwords and tokens of URLs."""
-    return _SECRETS.sub(r"\1=***", _CREDENTIALS.sub("***@", text)) if "://" in text else text
+def records() -> dict[str, int]:
+    """How many records there have been by level since the start, those that were only counted included. Any thread."""
+    return dict(_records)
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes to a stream, but what is repeated only now and then. logging closes it at exit."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._repeats = RepeatFilter(self.handle)
+        self.addFilter(_count)
+        self.addFilter(self._repeats)
+
+    def close(self) -> None:
+        self._repeats.flush()
+        super().close()
+
+
+def _count(record: logging.LogRecord) -> bool:
+    if not getattr(record, "repeated", False):
+        level = record.levelname.lower()
+        with _counting:
+            _records[level if level in LEVELS else "info"] += 1
+    return True
 
 
 def setup(
     level: str = "info", format: Literal["logfmt", "json"] = "logfmt", stream: TextIO | None = None
 ) -> None:
-    """Send all events of at least `level` to `stream` (standard error). Called once, before anything logs."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_Json() if format == "json" else _Logfmt())
+    """Send all events of at least `level` to `stream` (standard error). Called once, before anything logs; another call
+    takes the place of the one before."""
+    target = stream or sys.stderr
+    handler = _Handler(target)
+    handler.setFormatter(Formatter(format, priority=under_journal(target)))
     root = logging.getLogger(ROOT)
+    for former in root.handlers:
+        former.close()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     root.propagate = False
@@ -73,13 +103,15 @@ class Log:
         self, level: int, event: str, fields: Mapping[str, Any], error: BaseException | None = None
     ) -> None:
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, "%s", event, extra={"fields": dict(fields)}, exc_info=error)
+            extra = {"fields": dict(fields), "event": event}
+            self._logger.log(level, "%s", event, extra=extra, exc_info=error)
 
 
 class RateLimited:
-    """Turns a flood of equal events into one line now and a summary line at most every `interval` seconds.
+    """Turns a flood of events of one owner into one line now and a summary line at most every `interval` seconds.
 
-    One thread owns it. `add` per event; `flush` at the end, or from a timer, so that the last are told too.
+    For events that come with every packet: unlike a record, an event that is only counted costs next to nothing. One
+    thread owns it. `add` per event; `flush` at the end, or from a timer, so that the last are told too.
     """
 
     def __init__(self, log: Log, interval: float = 10.0, clock: Clock = monotonic) -> None:
@@ -102,39 +134,3 @@ class RateLimited:
         for event, count in self._waiting.items():
             self._log.warning(event, count=count)
         self._waiting.clear()
-
-
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    # Names of our own loggers without the common root; others as they are.
-    name = record.name.removeprefix(ROOT + ".")
-    time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-    head = {"time": time, "level": record.levelname.lower(), "logger": name, "event": record.getMessage()}
-    return head | getattr(record, "fields", {})
-
-
-class _Json(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        fields = {key: _short(value) for key, value in _fields(record).items()}
-        if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(fields, ensure_ascii=False)
-
-
-class _Logfmt(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line = " ".join(f"{key}={_logfmt(value)}" for key, value in _fields(record).items())
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-def _short(value: Any) -> Any:
-    """Numbers as they are, everything else as text of bounded length."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    text = str(value)
-    return text if len(text) <= MAX_VALUE else text[:MAX_VALUE] + "..."
-
-
-def _logfmt(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(_short(value))
-    plain = text and all(char.isprintable() and char not in ' "=' for char in text)
-    return text if plain else json.dumps(text, ensure_ascii=False)
