@@ -8,11 +8,12 @@ out (common.redact). Under systemd each line begins with its priority, which jou
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TextIO
 
 from common.clock import Clock, monotonic
@@ -20,7 +21,7 @@ from common.log_format import ROOT, Formatter, under_journal
 from common.log_repeat import RepeatFilter
 from common.redact import redact
 
-__all__ = ["LEVELS", "Log", "RateLimited", "records", "redact", "setup"]
+__all__ = ["LEVELS", "Log", "RateLimited", "is_structured", "records", "redact", "setup", "uncaught"]
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -71,6 +72,32 @@ def setup(
     root.propagate = False
     # What libraries say (asyncio, aiortc) is only of interest when something is wrong.
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def is_structured() -> bool:
+    """Whether lines are read by programs: then nothing else should be written to standard error."""
+    handlers = logging.getLogger(ROOT).handlers
+    return any(isinstance(h.formatter, Formatter) and h.formatter.form == "json" for h in handlers)
+
+
+@contextlib.contextmanager
+def uncaught() -> Iterator[None]:
+    """What nobody has caught, in any thread, becomes a record instead of a traceback of many lines."""
+    log, before = Log("service"), (threading.excepthook, sys.unraisablehook)
+
+    def in_thread(hook: threading.ExceptHookArgs) -> None:
+        if hook.exc_value is not None and hook.exc_type is not SystemExit:
+            log.exception("thread crashed", hook.exc_value, thread=hook.thread.name if hook.thread else "-")
+
+    def unraisable(hook: sys.UnraisableHookArgs) -> None:
+        if hook.exc_value is not None:
+            log.exception(hook.err_msg or "error ignored", hook.exc_value)
+
+    threading.excepthook, sys.unraisablehook = in_thread, unraisable
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = before
 
 
 class Log:

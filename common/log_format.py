@@ -27,6 +27,7 @@ class Formatter(logging.Formatter):
     def __init__(self, form: str, *, priority: bool = False) -> None:
         """`form`: logfmt or json; `priority`: begin with `<3>` and the like, for journald."""
         super().__init__()
+        self.form = form
         self._write = _json if form == "json" else _logfmt
         self._priority = priority
 

@@ -20,7 +20,7 @@ from typing import TypeVar
 import uvloop
 
 from common.config import ConfigError, Section
-from common.log import Log
+from common.log import Log, is_structured, uncaught
 from common.reload import Reloads
 
 EX_OK = 0
@@ -51,7 +51,8 @@ def launch(configure: Callable[[], C], main: Callable[[C, Reloads[C]], Awaitable
     except ConfigError as error:
         return _explain(error, error.exit_code)
     reloads = Reloads(configure, config)
-    return run(lambda: main(config, reloads), reloads.reload)
+    with uncaught():
+        return run(lambda: main(config, reloads), reloads.reload)
 
 
 def run(main: Callable[[], Awaitable[None]], hang_up: Callable[[], Awaitable[None]] | None = None) -> int:
@@ -125,6 +126,9 @@ def _foreseen(error: BaseException) -> ServiceError | ConfigError | None:
 def _explain(error: Exception, code: int) -> int:
     program = Path(sys.argv[0])
     name = program.parent.name if program.name == "__main__.py" else program.name
+    if is_structured():
+        log.error("cannot go on", reason=str(error), exit_code=code)
+        return code
     for line in str(error).splitlines():
         print(f"{name}: {line}", file=sys.stderr)
     if code == ConfigError.exit_code:

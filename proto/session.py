@@ -112,6 +112,17 @@ class SenderSession:
         return self._own.session if keys is None else keys.sealer.session
 
     @property
+    def number(self) -> int:
+        """Of the session under the pre-shared key: rises when that is renewed."""
+        return self._number
+
+    @property
+    def remaining(self) -> int:
+        """Packets that the keys in use may still seal; they are renewed long before there are none."""
+        keys = self._usable(1)
+        return (self._own if keys is None else keys.sealer).remaining
+
+    @property
     def payload_limit(self) -> int:
         """The most bytes that one payload may have."""
         return self._payload_limit

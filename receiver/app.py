@@ -15,7 +15,7 @@ from common.codec.base import UnitDecoder
 from common.codec.weights import WeightsError
 from common.config import ConfigError
 from common.log import Log, setup
-from common.metrics import MetricsServer
+from common.metrics_server import MetricsServer
 from common.multicast import is_group
 from common.reload import Reloads
 from common.runtime.base import BackendError
@@ -82,10 +82,10 @@ class App:
         self.text = TextLog()
         self._sinks = Sinks(config.play, lambda name: create_sink(name, self.config, self.status))
         self.sinks = self._sinks.all
-        self._metrics = ReceiverMetrics(
+        self.metrics = ReceiverMetrics(
             self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies, self.text
         )
-        self.player.on_unit = self._metrics.unit
+        self.player.on_unit, self.player.on_stage = self.metrics.unit, self.metrics.stage
         self._frame_log: FrameLog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -158,7 +158,7 @@ class App:
 
     def _show(self, shown: Shown) -> None:
         self._sinks.show(shown)
-        self._metrics.shown(shown)
+        self.metrics.shown(shown)
         if self._frame_log is not None:
             self._frame_log.write(shown)
 

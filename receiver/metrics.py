@@ -9,20 +9,25 @@ from prometheus_client import CollectorRegistry
 
 from common.clock import monotonic
 from common.codec.base import DecodedUnit
+from common.codec.registry import PROFILES
+from common.log import redact
 from common.metrics import LATENCY_BUCKETS, STAGE_BUCKETS, Exporter
+from common.metrics_process import export_process
 from proto.session import ReceiverEndpoint
-from proto.streams import VIDEO
 from receiver.decode import DecodeWorker
+from receiver.metrics_link import export_link
 from receiver.play.base import Shown, SignalState, Sink
 from receiver.player import Player
 from receiver.replies import Replies
 from receiver.text import TextLog
 
 PREFIX = "semcast_receiver_"
+STAGES = ("collect", "parse", "recover", "decode", "unit", "ready")
+TRUST = ("received", "recovered", "imagined")
 
 
 class ReceiverMetrics:
-    """Registers everything; `unit` and `shown` feed the histograms (event loop thread)."""
+    """Registers everything; `unit`, `stage` and `shown` feed the histograms (event loop thread)."""
 
     def __init__(
         self,
@@ -34,25 +39,33 @@ class ReceiverMetrics:
         replies: Replies,
         text: TextLog,
     ) -> None:
-        exporter = Exporter(registry, PREFIX)
+        exporter = self.exporter = Exporter(registry, PREFIX)
+        export_process(exporter)
         self._stages = exporter.histogram(
-            "stage_seconds", "Time that one access unit spent in a stage.", STAGE_BUCKETS, ["stage"]
+            "stage_seconds",
+            "Time that one access unit spent in a stage: collect (first packet until handed to the decoder), parse, "
+            "recover, decode, unit (all work on it), ready (decoded until its first picture is shown).",
+            STAGE_BUCKETS,
+            "stage",
+            STAGES,
+        )
+        self._path = exporter.histogram(
+            "capture_to_arrival_seconds",
+            "Time from the capture of a unit's first frame to its first packet; right if the clocks of both hosts are "
+            "in step.",
+            LATENCY_BUCKETS,
         )
         self._latency = exporter.histogram(
             "capture_to_display_seconds",
             "Time from capture at the sender to display; right if the clocks of both hosts are in step.",
             LATENCY_BUCKETS,
         )
-        _link(exporter, endpoint, player)
-        exporter.counter("reports_total", "Reports sent to the sender.", lambda: replies.sent)
-        exporter.counter(
-            "handshakes_total", "Handshakes that a sender has confirmed.", lambda: endpoint.handshakes
-        )
-        exporter.counter("text_lines_total", "Lines of the operator's text received.", lambda: text.lines)
-        exporter.counter(
-            "text_refused_total", "Messages of the text stream that were no text.", lambda: text.refused
-        )
-        _pictures(exporter, player, worker, sinks)
+        export_link(exporter, endpoint, player, replies)
+        _pictures(exporter, player)
+        _decoder(exporter, player, worker)
+        _playout(exporter, player)
+        _sinks(exporter, sinks)
+        _text(exporter, text)
 
     def unit(self, unit: DecodedUnit, seconds: float) -> None:
         """A unit was decoded or concealed."""
@@ -60,61 +73,42 @@ class ReceiverMetrics:
             self._stages.labels(stage).observe(spent)
         self._stages.labels("unit").observe(seconds)
 
+    def stage(self, stage: str, seconds: float) -> None:
+        """A unit has passed a station, see Player.on_stage."""
+        (self._path if stage == "path" else self._stages.labels(stage)).observe(seconds)
+
     def shown(self, shown: Shown) -> None:
         """A picture was shown."""
         if not shown.concealed and not shown.repeated:
             self._latency.observe(max(0.0, shown.shown_at - shown.captured_at))
 
 
-def _link(exporter: Exporter, endpoint: ReceiverEndpoint, player: Player) -> None:
-    tally = endpoint.tallies[VIDEO.id]
-    exporter.counter("packets_total", "Packets that authenticated.", lambda: endpoint.packets)
+def _pictures(exporter: Exporter, player: Player) -> None:
+    exporter.counter("frames_shown_total", "Pictures shown.", lambda: player.shown)
     exporter.counter(
-        "bytes_total", "Bytes of these on the wire, IP and UDP headers included.", lambda: endpoint.wire_bytes
+        "frames_concealed_total", "Of these, pictures of which nothing had arrived.", lambda: player.concealed
+    )
+    exporter.counter("frames_repeated_total", "Of these, repeated ones.", lambda: player.repeated)
+    exporter.counter(
+        "frames_dropped_total", "Pictures decoded too late to be shown.", lambda: player.late_pictures
     )
     exporter.counter_by(
-        "packets_dropped_total",
-        "Packets refused, by reason.",
-        "reason",
-        lambda: {str(reason): count for reason, count in endpoint.dropped.items()},
+        "shown_regions_total",
+        "Regions (16x16) of the pictures shown, by how far they can be trusted.",
+        "trust",
+        lambda: dict(zip(TRUST, map(float, player.trust), strict=True)),
     )
     exporter.counter(
-        "packets_lost_total",
-        "Packets missing when their unit was closed (raw loss), those withheld by the sender too.",
-        lambda: tally.lost,
+        "freezes_total", "Times that a picture stood because no other was ready.", lambda: player.freezes
     )
-    exporter.counter("units_total", "Access units of which something arrived.", lambda: tally.units_closed)
     exporter.counter(
-        "units_missed_total", "Access units of which nothing arrived in time.", lambda: tally.units_missed
-    )
-    exporter.gauge(
-        "packet_loss_ratio",
-        "Share of packets lost over the last 2 seconds (raw loss); NaN when nothing came that could tell.",
-        lambda: player.figures.share("lost", "sent", monotonic(), math.nan),
-    )
-    exporter.gauge(
-        "imagined_ratio",
-        "Share of the picture that is imagined over the last 2 seconds (loss after recovery); NaN before it.",
-        lambda: player.figures.share("imagined", "cells", monotonic(), math.nan),
-    )
-    exporter.gauge(
-        "rate_bits_per_second",
-        "Wire rate received over the last 2 seconds.",
-        lambda: 8 * player.figures.rate("bytes", monotonic()),
-    )
-    exporter.gauge("sessions", "Runs of senders with state.", lambda: endpoint.sessions)
-    exporter.counter(
-        "takeovers_total", "Runs of senders that became the one on show.", lambda: endpoint.takeovers
-    )
-    exporter.gauge_by(
-        "signal_state",
-        "1 for the state that the viewer is told.",
-        "state",
-        lambda: {str(state): float(state is player.state) for state in SignalState},
+        "freeze_seconds_total",
+        "Time a picture stood because no other was ready.",
+        lambda: player.frozen_seconds,
     )
 
 
-def _pictures(exporter: Exporter, player: Player, worker: DecodeWorker, sinks: Sequence[Sink]) -> None:
+def _decoder(exporter: Exporter, player: Player, worker: DecodeWorker) -> None:
     exporter.counter("elements_total", "Coded elements expected.", lambda: player.elements)
     exporter.counter(
         "elements_lost_total", "Coded elements that did not arrive (raw loss).", lambda: player.elements_lost
@@ -125,24 +119,10 @@ def _pictures(exporter: Exporter, player: Player, worker: DecodeWorker, sinks: S
         "Of these, regions with nothing received to go by (loss after recovery).",
         lambda: player.cells_imagined,
     )
-    exporter.counter("frames_shown_total", "Pictures shown.", lambda: player.shown)
-    exporter.counter(
-        "frames_concealed_total", "Of these, pictures of which nothing had arrived.", lambda: player.concealed
-    )
-    exporter.counter("frames_repeated_total", "Of these, repeated ones.", lambda: player.repeated)
-    exporter.counter(
-        "frames_dropped_total", "Pictures decoded too late to be shown.", lambda: player.late_pictures
-    )
-    exporter.counter_by(
-        "sink_frames_dropped_total",
-        "Pictures that a sink was too slow to take.",
-        "sink",
-        lambda: {sink.name: sink.dropped for sink in sinks},
-    )
-    exporter.counter(
-        "freeze_seconds_total",
-        "Time a picture stood because no other was ready.",
-        lambda: player.frozen_seconds,
+    exporter.gauge(
+        "imagined_ratio",
+        "Share of the picture that is imagined over the last 2 seconds (loss after recovery); NaN before it.",
+        lambda: player.figures.share("imagined", "cells", monotonic(), math.nan),
     )
     exporter.counter(
         "units_damaged_total",
@@ -150,21 +130,59 @@ def _pictures(exporter: Exporter, player: Player, worker: DecodeWorker, sinks: S
         lambda: worker.damaged + player.damaged,
     )
     exporter.counter("decoder_failures_total", "Breakdowns of the decoder.", lambda: worker.failures)
-    _playout(exporter, player)
+    exporter.gauge_by(
+        "profile",
+        "1 for the profile of the last unit.",
+        "profile",
+        lambda: {name: float(name == player.profile) for name in PROFILES},
+    )
 
 
 def _playout(exporter: Exporter, player: Player) -> None:
-    exporter.gauge("playout_delay_seconds", "The playout delay in force.", lambda: player.delay)
-    exporter.counter(
-        "path_jumps_total", "Times that the path had become longer at once.", lambda: player.path_jumps
+    exporter.gauge_by(
+        "signal_state",
+        "1 for the state that the viewer is told.",
+        "state",
+        lambda: {str(state): float(state is player.state) for state in SignalState},
     )
-    exporter.gauge(
-        "clock_drift_ppm",
-        "How much faster the sender's clock runs than this host's, parts per million; NaN until it can be told.",
-        lambda: math.nan if player.drift is None else player.drift * 1e6,
-    )
+    exporter.counter("signal_losses_total", "Times that the signal was lost.", lambda: player.signal_losses)
     exporter.gauge(
         "silence_seconds",
         "Time since the last packet while the signal is lost, else 0.",
         lambda: player.silence(monotonic()),
+    )
+    exporter.gauge("playout_delay_seconds", "The playout delay in force.", lambda: player.delay)
+    exporter.gauge(
+        "playout_delay_limit_seconds",
+        "The most that the playout delay may become; NaN before the first picture.",
+        lambda: player.longest_delay,
+    )
+    exporter.gauge(
+        "clock_drift_ratio",
+        "How much faster the sender's clock runs than this host's, in seconds a second (1e-6: one part per million); "
+        "NaN until it can be told.",
+        lambda: math.nan if player.drift is None else player.drift,
+    )
+
+
+def _sinks(exporter: Exporter, sinks: Sequence[Sink]) -> None:
+    """A sink's name may be an address with a password."""
+    exporter.gauge_by(
+        "sink_up",
+        "1 while a sink takes pictures; 0 once it has ended or broken down. Sinks are those of `play`.",
+        "sink",
+        lambda: {redact(sink.name): float(not sink.ended) for sink in sinks},
+    )
+    exporter.counter_by(
+        "sink_frames_dropped_total",
+        "Pictures that a sink was too slow to take.",
+        "sink",
+        lambda: {redact(sink.name): sink.dropped for sink in sinks},
+    )
+
+
+def _text(exporter: Exporter, text: TextLog) -> None:
+    exporter.counter("text_lines_total", "Lines of the operator's text received.", lambda: text.lines)
+    exporter.counter(
+        "text_refused_total", "Messages of the text stream that were no text.", lambda: text.refused
     )

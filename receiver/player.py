@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+
 from common.clock import Clock, WallClock, monotonic
-from common.codec.base import IMAGINED, DecodedUnit
+from common.codec.base import IMAGINED, CodecError, DecodedUnit
 from common.log import Log
 from proto.session import Arrival, ReceiverEndpoint
 from proto.streams import VIDEO
@@ -19,6 +22,7 @@ from receiver.figures import Figures
 from receiver.play.base import Shown, SignalState
 from receiver.playout import Decode, Tick, Wait
 from receiver.program import Describe, Program, Shot
+from receiver.stages import UnitTimes
 from receiver.watch import SignalWatch
 
 MAX_SLEEP_S = 0.5
@@ -51,11 +55,21 @@ class Player:
         """`delay`: bounds of the playout delay; `lost_after`: seconds of silence; `clock`: monotonic seconds."""
         self.figures = Figures()
         self.shown = self.concealed = self.repeated = 0
+        self.freezes = 0
+        """Times that a picture stood although the next one was due, however long."""
         self.frozen_seconds = 0.0
-        """Time during which a picture stood although the next one was due."""
+        """Time during which one did."""
+        self.signal_losses = 0
+        self.trust = np.zeros(3, np.int64)
+        """Regions of the pictures shown, by their trust: RECEIVED, RECOVERED, IMAGINED."""
         self.cells = self.cells_imagined = self.elements = self.elements_lost = 0
         self.last: Shown | None = None
+        self.profile = ""
+        """Of the last unit that went to the decoder."""
         self.on_unit: Callable[[DecodedUnit, float], None] | None = None
+        self.on_stage: Callable[[str, float], None] | None = None
+        """Told how long a unit took, in seconds: `path` (from capture to its first packet), `collect` (from there
+        to the decoder), `ready` (from decoded to shown)."""
         self.on_decoded: Callable[[int, bool, bool, float], None] | None = None
         """Told of every unit of the newest run that went to the decoder: its number, whether it was refused, whether
         pictures were made from what had arrived, and when that was known."""
@@ -74,6 +88,7 @@ class Player:
         self._wall = wall
         self._clock = clock
         self._tallied = (0, 0)
+        self._times = UnitTimes()
         self._wake = asyncio.Event()
 
     def arrived(self, arrival: Arrival, datagram_bytes: int, now: float) -> None:
@@ -85,8 +100,11 @@ class Player:
             self._take_over()
         program = self._coming or self.current
         if program is not None:
-            self._watch.arrived((program.generation, arrival.unit), now)
-            program.arrived(arrival.unit, now, self._wall.from_monotonic(now))
+            key, wall = (program.generation, arrival.unit), self._wall.from_monotonic(now)
+            self._watch.arrived(key, now)
+            captured_at = program.arrived(arrival.unit, now, wall)
+            if captured_at is not None and self._times.arrived(key, now):
+                self._stage("path", max(0.0, wall - captured_at))
         self._wake.set()
 
     def decoded(self, outcome: Outcome) -> None:
@@ -99,6 +117,7 @@ class Player:
                 Shot(picture, unit.trust, unit.arrived / max(1, unit.total)) for picture in unit.pictures
             ]
             self._account(outcome, unit, now)
+            self._times.decoded((outcome.job.generation, getattr(outcome.job.step, "unit", -1)), now)
         step = outcome.job.step
         if self.on_decoded and isinstance(step, Decode) and outcome.job.generation == self._generation:
             made = outcome.unit is not None and outcome.unit.arrived > 0 and not outcome.refused
@@ -169,6 +188,12 @@ class Player:
         return program.clock.delay if program is not None else 0.0
 
     @property
+    def longest_delay(self) -> float:
+        """The most that the playout delay may become, seconds; NaN before it is known."""
+        program = self.current or self._coming
+        return program.longest_delay if program is not None else math.nan
+
+    @property
     def damaged(self) -> int:
         """Units at joining that could not be read."""
         return self._damaged_before + sum(p.damaged for p in (self.current, self._coming) if p is not None)
@@ -190,8 +215,19 @@ class Player:
             return step.until
         assert program.info is not None
         received = program.take(step.unit) if isinstance(step, Decode) else None
+        if received is not None:
+            with contextlib.suppress(CodecError):  # the decoder will say so
+                self.profile = self._describe(
+                    next(part for part in received.segments if part is not None)
+                ).profile
+        if isinstance(step, Decode):
+            self._stage("collect", self._times.taken((program.generation, step.unit), now))
         self._worker.submit(Job(program.generation, step, received))
         return math.inf
+
+    def _stage(self, stage: str, seconds: float | None) -> None:
+        if seconds is not None and self.on_stage is not None:
+            self.on_stage(stage, seconds)
 
     def _take_over(self) -> None:
         """A sender has started (again): play it as soon as it has a picture, until then go on concealing."""
@@ -227,6 +263,7 @@ class Player:
         before = self._told
         self._told = self._watch.look(now, self.delay + self._lost_after)
         if self._told is not before:
+            self.signal_losses += self._told is SignalState.LOST
             log.info("signal", state=self._told)
 
     def _tick(self, now: float) -> None:
@@ -238,9 +275,12 @@ class Player:
         shown = self._shown(program, tick, program.info.fps, now)
         if shown.repeated:
             self.repeated += 1
+            self.freezes += self.last is None or not self.last.repeated
             self.frozen_seconds += 1.0 / shown.fps
         self.shown += 1
         self.concealed += shown.concealed
+        self.trust += np.bincount(shown.trust.ravel(), minlength=3)[:3]
+        self._stage("ready", self._times.shown((program.generation, shown.unit), now))
         self.figures.add(now, pictures=1)
         if not shown.concealed and not shown.repeated:
             self.figures.add(now, latency=shown.shown_at - shown.captured_at, latencies=1)

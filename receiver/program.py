@@ -67,11 +67,12 @@ class Program:
         self._join_at = math.inf
         self._epoch_offset: float | None = None
 
-    def arrived(self, unit: int, now: float, wall: float) -> None:
-        """Call for every segment that was taken in; `wall`: seconds since the epoch."""
+    def arrived(self, unit: int, now: float, wall: float) -> float | None:
+        """Call for every segment that was taken in; `wall`: seconds since the epoch. Returns when the unit was captured
+        (see `captured_at`); None where it is closed."""
         timestamp = self._reassembler.timestamp(unit)
         if timestamp is None:
-            return
+            return None
         jumps = self.clock.jumps
         self.clock.observe(timestamp, now)
         if self._auto is not None and self.playout is not None:
@@ -86,12 +87,20 @@ class Program:
             self._epoch_offset = latest_time(timestamp, wall, CLOCK_TOLERANCE_S) - timestamp
         if self.playout is None and self._join_at == math.inf:
             self._join_at = now + JOIN_WAIT_S
+        return self.captured_at(timestamp)
 
     def bound_delay(self, bounds: DelayBounds) -> None:
         """Other bounds from now on; the delay moves there by and by, so that no picture is skipped or held for it."""
         self._bounds = bounds
         if self._auto is not None:
             self._auto.bounds = bounds
+
+    @property
+    def longest_delay(self) -> float:
+        """The most that the playout delay may become, seconds; NaN before the geometry is known."""
+        if self._bounds.constant:
+            return self._bounds.lowest
+        return math.nan if self._auto is None else self._auto.highest
 
     def captured_at(self, media_time: float) -> float:
         """Seconds since the epoch, by the sender's clock."""

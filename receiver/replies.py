@@ -82,6 +82,11 @@ class Replies:
         self._fates = Fates(self._told)
         endpoint.heard = self._reporter.packet
 
+    @property
+    def reporter(self) -> Reporter:
+        """What is known of the path."""
+        return self._reporter
+
     def arrived(self, arrival: Arrival, now: float) -> None:
         """A segment was taken in."""
         reassembler = self._endpoint.reassembler(arrival.stream)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from proto.report import (
     MOST_VARINT,
@@ -40,10 +41,23 @@ RATE_WINDOW_S = 2.0
 STRAGGLER_S = 0.2  # by which packets of the former session may come late
 
 
+@dataclass(slots=True)
+class PathTally:
+    """What became of packets on the way, over all sessions; by their counters. Plain counters that only grow."""
+
+    runs: list[int] = field(
+        default_factory=lambda: [0] * RUN_BINS
+    )  # of lost packets, by length, see Report.runs
+    lost: int = 0  # packets in these
+    reordered: int = 0  # packets that came after one with a higher counter (RFC 4737 section 3.3)
+
+
 class LossRuns:
     """Lengths of the runs of lost packets, from counters. Those up to REORDER behind the newest may still come."""
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int, tally: PathTally | None = None) -> None:
+        """`tally` counts on where another session begins."""
+        self._tally = PathTally() if tally is None else tally
         self.counts = [0] * RUN_BINS  # by length, see Report.runs
         self._newest = first
         self._seen = 1  # bit i: packet newest - i
@@ -54,6 +68,7 @@ class LossRuns:
         """A packet arrived."""
         ahead = counter - self._newest
         if ahead <= 0:
+            self._tally.reordered += ahead < 0
             if -ahead < REORDER:
                 self._seen |= 1 << -ahead
             return
@@ -68,7 +83,10 @@ class LossRuns:
         if not arrived:
             self._run += 1
         elif self._run:
-            self.counts[sum(self._run > limit for limit in RUN_LIMITS)] += 1
+            length = sum(self._run > limit for limit in RUN_LIMITS)
+            self.counts[length] += 1
+            self._tally.runs[length] += 1
+            self._tally.lost += self._run
             self._run = 0
 
 
@@ -80,6 +98,11 @@ class Transit:
         self.gradient = 0.0  # s a second
         self._media_time = -math.inf
         self._last = self._usual = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether a unit has come."""
+        return self._media_time > -math.inf
 
     def add(self, media_time: float, now: float) -> bool:
         """A packet of the unit captured at `media_time` arrived. Returns whether transit has changed."""
@@ -108,8 +131,9 @@ class Reporter:
     def __init__(self) -> None:
         self.number = 0  # reports built
         self.interval = SHORTEST_S  # s until the next one
+        self.tally = PathTally()
         self._session = self._former = b""
-        self._runs = LossRuns(0)
+        self._runs = LossRuns(0, self.tally)
         self._former_newest = 0
         self._newest = self._first = 0
         self._newest_at = -math.inf
@@ -128,6 +152,16 @@ class Reporter:
         self._loss = 0.0
         self._last_at = -math.inf
         self._hurry = False
+
+    @property
+    def jitter(self) -> float | None:
+        """Interarrival jitter of the units in seconds (RFC 3550 section 6.4.1); None before any."""
+        return self._transit.jitter if self._transit.known else None
+
+    @property
+    def gradient(self) -> float | None:
+        """Seconds a second by which units take longer and longer; None before any."""
+        return self._transit.gradient if self._transit.known else None
 
     def packet(self, session: bytes, counter: int, wire_bytes: int, now: float) -> None:
         """A packet of the sender's authenticated. `wire_bytes`: IP and UDP headers included. Counts start again with a
@@ -213,7 +247,7 @@ class Reporter:
     def _start(self, session: bytes, counter: int, now: float) -> None:
         self._former, self._session = self._session, session
         self._former_newest = self._newest
-        self._runs = LossRuns(counter)
+        self._runs = LossRuns(counter, self.tally)
         self._newest = self._first = counter
         self._packets = self._bytes = 0
         self._arrivals.clear()

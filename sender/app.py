@@ -20,7 +20,7 @@ from common.config import ConfigError
 from common.handoff import DropOldest
 from common.log import Log
 from common.log import setup as log_setup
-from common.metrics import MetricsServer
+from common.metrics_server import MetricsServer
 from common.multicast import is_group
 from common.reload import Reloads
 from common.video import Frame
@@ -146,14 +146,14 @@ class Sender:
     def __init__(
         self, config: SenderConfig, session: SenderSession, source: Source, encoder: UnitEncoder
     ) -> None:
-        registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
         self._loop = asyncio.get_running_loop()
         self._source = source
         self._stop = threading.Event()
         self._frames: DropOldest[Frame] = DropOldest()
         self._pacer: Pacer[Segment] = Pacer(config.pacing.spread)
-        self._metrics = SenderMetrics(registry)
-        source.prepared = lambda seconds: self._metrics.stage_seconds("capture", seconds)
+        self.metrics = SenderMetrics(self.registry)
+        source.prepared = lambda seconds: self.metrics.stage_seconds("capture", seconds)
         rate = RateController(
             config.rate.kbps,
             encoder.frames_per_unit / config.fps,
@@ -171,9 +171,13 @@ class Sender:
         self._choosing: ChoosingEncoder | None = None
         if isinstance(encoder, SwitchingEncoder):
             rules = Rules.of_video(config.size.width, config.size.height, config.fps)
-            encoder = self._choosing = ChoosingEncoder(encoder, ProfileController(rules), self._control.heard)
-            self._choosing.pinned = pinned(config)
-            self._metrics.profile(self._choosing)
+            encoder = self._choosing = chosen = ChoosingEncoder(
+                encoder, ProfileController(rules), self._control.heard
+            )
+            chosen.pinned = pinned(config)
+            self.metrics.profile(lambda: chosen.profile, lambda: chosen.switches)
+        else:
+            self.metrics.profile(lambda: config.codec.profile, lambda: 0)
         self._encode = EncodeStage(
             self._frames,
             encoder,
@@ -182,17 +186,17 @@ class Sender:
             config.fps,
             session.payload_limit,
             self._deliver,
-            stage_seconds=self._metrics.stage_seconds,
+            stage_seconds=self.metrics.stage_seconds,
             records=_records(config),
         )
-        self._metrics.export(source, self._frames, self._encode, self._pacer, self._transmit, self._control)
+        self.metrics.export(source, self._frames, self._encode, self._pacer, self._transmit, self._control)
         self._capturing = Worker("capture", self._capture)
         self._reading = Worker("text", self._read_text) if config.text is not None else None
         self._text = config.text
         self._encoding = Worker("encode", self._encode.run)
         self._server = (
             MetricsServer(
-                registry, config.metrics.listen, lambda: self._metrics.health(source, self._transmit)
+                self.registry, config.metrics.listen, lambda: self.metrics.health(source, self._transmit)
             )
             if config.metrics.listen
             else None

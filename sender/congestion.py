@@ -110,6 +110,11 @@ class CongestionControl:
         self._regaining = False  # what a time without feedback has cost
 
     @property
+    def cap(self) -> float:
+        """The most that it may allow (kbit/s)."""
+        return self._limits.cap
+
+    @property
     def state(self) -> State:
         """What is being done now."""
         if self._limits.fixed:

@@ -6,15 +6,16 @@ import asyncio
 import errno
 import socket
 import time
+from collections.abc import Callable
 
-from common.clock import Clock, monotonic
+from common.clock import Clock, WallClock, monotonic
 from common.log import Log, RateLimited
 from common.meter import RateMeter
 from common.multicast import connected, is_group
 from common.service import EX_NOHOST, ServiceError
 from common.values import Address
 from proto.packet import Segment
-from proto.wire import IP_UDP_BYTES
+from proto.wire import IP_UDP_BYTES, TICK_SECONDS, latest_time
 from sender.capture.timing import Backoff
 from sender.control import Control
 from sender.encode import CodedUnit
@@ -52,6 +53,9 @@ class Transmitter:
         self.last_media: float | None = None
         """When a packet of video last left."""
         self.meter = RateMeter()
+        self.delayed: Callable[[float], None] = lambda seconds: None
+        """Told of each packet of video how long after the capture of its unit's first frame it left."""
+        self._wall = WallClock()
         self._to = to
         self._pacer = pacer
         self._control = control
@@ -159,12 +163,17 @@ class Transmitter:
             else:
                 self._send(datagram, now)
                 self.last_media = now
+                self._tell_delay(segment)
         due = self._pacer.next_time()
         if due is None:
             self._idle.set()
         else:
             delay = max(due - self._clock(), 0.0)
             self._timer = asyncio.get_running_loop().call_later(delay, self._send_due)
+
+    def _tell_delay(self, segment: Segment) -> None:
+        wall = self._wall.now()
+        self.delayed(max(0.0, wall - latest_time(segment.timestamp * TICK_SECONDS, wall)))
 
     def _is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Literal
 
 import pytest
 
-from common.log import Log, RateLimited, records, setup
+from common.log import Log, RateLimited, is_structured, records, setup, uncaught
 from common.log_format import MAX_VALUE
 from tests.fakes import ManualClock
 
@@ -148,3 +149,33 @@ def test_a_flood_becomes_a_few_lines() -> None:
     lines = out.getvalue().splitlines()
     assert len(lines) == 3
     assert sum(int(line.split("count=")[1].split()[0]) for line in lines) == 100
+
+
+def test_what_nobody_catches_is_a_record() -> None:
+    out = io.StringIO()
+    setup("info", "json", out)
+
+    def crash() -> None:
+        raise RuntimeError("no memory")
+
+    class Broken:
+        def __del__(self) -> None:
+            raise RuntimeError("too late")
+
+    before = threading.excepthook
+    with uncaught():
+        thread = threading.Thread(target=crash, name="decode")
+        thread.start()
+        thread.join()
+        Broken()
+    assert threading.excepthook is before
+    first, second = map(json.loads, out.getvalue().splitlines())
+    assert (first["event"], first["thread"]) == ("thread crashed", "decode")
+    assert "no memory" in first["traceback"] and "too late" in second["traceback"]
+
+
+def test_json_is_told_apart() -> None:
+    setup("info", "logfmt", io.StringIO())
+    assert not is_structured()
+    setup("info", "json", io.StringIO())
+    assert is_structured()

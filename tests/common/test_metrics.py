@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from common.metrics import MAX_CLIENTS, MAX_REQUEST, Exporter, MetricsServer
+from common.metrics import Exporter
+from common.metrics_process import export_process
+from common.metrics_server import MAX_CLIENTS, MAX_REQUEST, MetricsServer
 from common.service import ServiceError
 from common.values import Address
 
@@ -51,11 +53,12 @@ class Running:
 async def running() -> AsyncIterator[Running]:
     counts, registry = Counts(), CollectorRegistry()
     exporter = Exporter(registry, "test_")
+    export_process(exporter)
     exporter.counter("packets_total", "Packets", lambda: counts.packets)
     exporter.counter_by("drops_total", "Drops", "reason", lambda: counts.drops)
-    exporter.gauge("rate_bits_per_second", "Rate", lambda: 12.5)
+    exporter.gauge("rate_bytes_per_second", "Rate", lambda: 12.5)
     exporter.gauge_by("states", "States", "state", lambda: {"ok": 1})
-    exporter.histogram("stage_seconds", "Time", (0.1, 1), ["stage"]).labels("encode").observe(0.5)
+    exporter.histogram("stage_seconds", "Time", (0.1, 1), "stage").labels("encode").observe(0.5)
 
     def health() -> tuple[bool, Mapping[str, object]]:
         return counts.healthy, {"packets": counts.packets}
@@ -80,7 +83,7 @@ async def test_a_scrape_reads_the_counters_of_the_moment(running: Running) -> No
     }
     assert samples["test_packets_total",] == 41
     assert samples["test_drops_total", "late"] == 7
-    assert samples["test_rate_bits_per_second",] == 12.5
+    assert samples["test_rate_bytes_per_second",] == 12.5
     assert samples["test_states", "ok"] == 1
     assert samples["test_stage_seconds_bucket", "1.0", "encode"] == 1
     assert samples["test_stage_seconds_sum", "encode"] == 0.5
@@ -128,3 +131,35 @@ async def test_a_taken_port_is_one_clear_error(running: Running) -> None:
     ) as caught:
         await second.start()
     assert caught.value.exit_code == 69
+
+
+def test_a_reader_that_fails_costs_its_own_figure(caplog: pytest.LogCaptureFixture) -> None:
+    registry = CollectorRegistry()
+    exporter = Exporter(registry, "test_")
+    exporter.gauge("broken", "Fails.", lambda: 1 / 0)
+    exporter.gauge("whole", "Works.", lambda: 3)
+    text = generate_latest(registry).decode()
+    assert "test_whole 3.0" in text and "test_broken" not in text
+    assert "a figure cannot be read" in caplog.text
+
+
+def test_counts_become_a_histogram() -> None:
+    registry = CollectorRegistry()
+    Exporter(registry, "test_").counts("runs", "Runs.", (1, 2, 4), lambda: ([5, 0, 2, 1], 23))
+    buckets = [registry.get_sample_value("test_runs_bucket", {"le": le}) for le in ("1", "2", "4", "+Inf")]
+    assert buckets == [5, 5, 7, 8]
+    assert registry.get_sample_value("test_runs_count") == 8
+    assert registry.get_sample_value("test_runs_sum") == 23
+
+
+def test_labels_are_there_from_the_start() -> None:
+    registry = CollectorRegistry()
+    exporter = Exporter(registry, "test_")
+    exporter.histogram("stage_seconds", "Time.", label="stage", values=("a", "b"))
+    exporter.info("build_info", "What runs.", {"version": "1"})
+    assert registry.get_sample_value("test_stage_seconds_count", {"stage": "b"}) == 0
+    assert "_created" not in generate_latest(registry).decode()
+    assert [(figure.name, figure.kind, figure.labels) for figure in exporter.catalog] == [
+        ("test_stage_seconds", "histogram", ("stage",)),
+        ("test_build_info", "gauge", ("version",)),
+    ]

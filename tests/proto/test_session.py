@@ -160,7 +160,9 @@ def test_the_counter_running_out_starts_a_new_session(monkeypatch: pytest.Monkey
     monkeypatch.setattr(crypto, "MAX_PACKETS", 20)
     session = SenderSession(PSK)
     first = session.session
+    assert (session.number, session.remaining) == (0, 20)
     sent = [unit_packets(session, unit) for unit in range(5)]
+    assert session.number == 2 and 0 < session.remaining < 20
     ids = [{packet[1:7] for packet in packets} for packets in sent]
     assert all(len(one) == 1 for one in ids)  # no unit straddles two sessions
     assert ids[0] == ids[1] == {first}

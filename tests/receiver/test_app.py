@@ -173,7 +173,8 @@ async def test_metrics_and_health(tmp_path: Path) -> None:
         float(samples[prefix + "silence_seconds"]) == 0 and float(samples[prefix + "path_jumps_total"]) == 0
     )
     assert (
-        samples[prefix + "clock_drift_ppm"] == "NaN" and float(samples[prefix + "playout_delay_seconds"]) > 0
+        samples[prefix + "clock_drift_ratio"] == "NaN"
+        and float(samples[prefix + "playout_delay_seconds"]) > 0
     )
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# HELP " + prefix)}
     helps = [line for line in text.splitlines() if line.startswith("# HELP " + prefix)]

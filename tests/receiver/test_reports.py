@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.report import PlayoutState, Report
-from receiver.reports import ACTIVE_S, SHORTEST_S, SILENT_S, LossRuns, Reporter, Transit
+from receiver.reports import ACTIVE_S, SHORTEST_S, SILENT_S, LossRuns, PathTally, Reporter, Transit
 
 A, B = b"sessA1", b"sessB2"
 
@@ -160,7 +160,8 @@ def test_whatever_arrives_can_be_told(packets: list[tuple[int, float, bool]]) ->
 @given(st.lists(st.integers(1, 40), max_size=40))
 def test_runs_are_counted_by_length(gaps: list[int]) -> None:
     """After the reordering span has passed, there is one run for each gap."""
-    runs, counter = LossRuns(0), 0
+    tally = PathTally()
+    runs, counter = LossRuns(0, tally), 0
     for gap in gaps:
         counter += gap
         runs.add(counter)
@@ -171,7 +172,26 @@ def test_runs_are_counted_by_length(gaps: list[int]) -> None:
     edges = [(1, 1), (2, 2), (3, 4), (5, 8), (9, 16), (17, 99)]
     expected = [sum(low <= length <= high for length in lost) for low, high in edges]
     # The runs are separated by one packet at least, so none merge.
-    assert runs.counts == expected
+    assert runs.counts == tally.runs == expected
+    assert tally.lost == sum(lost) and tally.reordered == 0
+
+
+def test_losses_are_counted_on_over_sessions() -> None:
+    reporter = Reporter()
+    for session in (b"abcdef", b"ghijkl"):
+        for counter in [0, 1, 3, 4, 9, 8, *range(10, 40)]:
+            reporter.packet(session, counter, 100, 0.01 * counter)
+    assert reporter.tally.runs == [2, 0, 2, 0, 0, 0]
+    assert (reporter.tally.lost, reporter.tally.reordered) == (2 * 4, 2)
+
+
+def test_jitter_is_not_known_before_a_unit() -> None:
+    reporter = Reporter()
+    assert reporter.jitter is None and reporter.gradient is None
+    reporter.media(1.0, 5.0)
+    reporter.media(1.25, 5.26)
+    assert reporter.jitter == pytest.approx(0.01 / 16)
+    assert reporter.gradient == pytest.approx(0.04 / 4)
 
 
 def test_a_late_packet_is_no_loss() -> None:

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from common.codec.base import Budget, EncodedUnit
 from common.config import ConfigError
-from common.metrics import MetricsServer
+from common.metrics_server import MetricsServer
 from common.service import ServiceError
 from common.video import Picture
 from proto.crypto import load_key, new_key_file
@@ -163,8 +163,8 @@ async def test_the_figures_are_scraped_over_http(peer: Peer) -> None:
     assert value["bytes_total",] > 28 * value["packets_total",]
     assert value["frames_captured_total",] >= value["frames_encoded_total",] >= 8
     assert value["units_total",] * 4 == value["frames_encoded_total",]
-    assert value["rate_target_bits_per_second",] == 60_000
-    assert value["rate_bits_per_second",] > 0
+    assert value["rate_target_bytes_per_second",] == 7_500
+    assert value["rate_bytes_per_second",] > 0
     assert value["frames_dropped_total", "queue"] == 0
     assert value["source_connected",] == 1
     for stage in ("capture", "encode"):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -18,7 +19,7 @@ from proto.keys import KeySchedule
 from proto.packet import Segment
 from proto.session import Answer, ReceiverEndpoint, SenderSession
 from proto.streams import VIDEO
-from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, OVERHEAD_BYTES, Mode, Reason
+from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, OVERHEAD_BYTES, Mode, Reason, to_ticks
 from sender.congestion import RateLimits
 from sender.control import Control
 from sender.encode import CodedUnit
@@ -100,6 +101,18 @@ async def test_packets_arrive_paced_sealed_in_order_and_counted(sink: socket.soc
     assert transmitter.wire_bytes > 5 * WIRE
     assert transmitter.rate() > 0
     assert transmitter.last_media is not None
+
+
+async def test_the_time_since_capture_is_told(sink: socket.socket) -> None:
+    """Over the wrap of time stamps, and not below 0 where the camera's clock is ahead."""
+    told: list[float] = []
+    async with running(Address(*sink.getsockname()[:2]), 0.0) as transmitter:
+        transmitter.delayed = told.append
+        for age in (0.5, 100.0, -0.5):
+            ticks = to_ticks(time.time() - age)
+            transmitter.submit(CodedUnit(1, [Segment(VIDEO.id, 1, 0, 1, ticks, b"x" * 100)], 0.2, WIRE))
+            await asyncio.wait_for(transmitter.drained(), 5)
+    assert told == [pytest.approx(0.5, abs=0.4), pytest.approx(100.0, abs=0.4), 0.0]
 
 
 async def test_nobody_listening_is_no_end() -> None:
