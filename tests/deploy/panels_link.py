@@ -129,6 +129,7 @@ LINK = Row(
             ),
             unit="percentunit",
             maximum=1,
+            width=12,
         ),
         Panel(
             "Packets",
@@ -144,6 +145,7 @@ LINK = Row(
                 ),
             ),
             unit="pps",
+            width=12,
         ),
         Panel(
             "Packets refused",
@@ -183,7 +185,7 @@ LINK = Row(
         ),
         Panel(
             "Blocks of protected streams",
-            "Whole by themselves or with parity, and those that failed: sound and other streams behind an erasure code.",
+            "Whole by themselves or with parity, and those that failed: sound and whatever has an erasure code.",
             (
                 Query(rate(rx("blocks_total")), "all {{stream}} {{instance}}"),
                 Query(rate(rx("blocks_recovered_total")), "recovered {{stream}} {{instance}}"),
@@ -191,6 +193,7 @@ LINK = Row(
                 Query(rate(rx("protected_units_lost_total")), "units lost {{stream}} {{instance}}"),
             ),
             unit="ops",
+            width=12,
         ),
         Panel(
             "Delay gradient",
@@ -201,6 +204,7 @@ LINK = Row(
             ),
             minimum=None,
             decimals=3,
+            width=12,
         ),
     ),
 )
