@@ -27,11 +27,11 @@ def test_settings_change_while_pictures_go_on(tmp_path: Path) -> None:
         receiver = bench.receiver("--config", str(shows), sinks=False)
         sender = bench.sender(None, None, "--config", str(sends), "--session.mode", "one-way")
         bench.wait_shown(20)
-        assert bench.sender_figure("rate_target_bits_per_second") == 60_000
+        assert bench.sender_figure("rate_target_bytes_per_second") == 7_500
 
         sends.write_text("rate: {kbps: 110}\ncodec: {profile: classic}\nfps: 20\n")
         hang_up(sender, bench)
-        assert bench.sender_figure("rate_target_bits_per_second") == 110_000
+        assert bench.sender_figure("rate_target_bytes_per_second") == 13_750
         assert "settings=fps" in sender.log.read_text()  # told, and left as it was
         bench.wait("the other profile", lambda: _profile(bench, "classic") == 1)
 
