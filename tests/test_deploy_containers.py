@@ -1,0 +1,67 @@
+"""Container images, Compose and Kubernetes examples: what they name exists, and they say what the daemons do."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from common.config import leaves
+from receiver.config import ENV_PREFIX as RECEIVER
+from receiver.config import ReceiverConfig
+from sender.config import ENV_PREFIX as SENDER
+from sender.config import SenderConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "deploy"
+VARIABLES = {leaf.variable(RECEIVER) for leaf in leaves(ReceiverConfig)} | {
+    leaf.variable(SENDER) for leaf in leaves(SenderConfig)
+}
+
+
+def settings_named(text: str) -> set[str]:
+    return set(re.findall(r"SEMCAST_(?:SENDER|RECEIVER)_[A-Z_]+", text))
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.gpu"])
+def test_images_copy_what_is_there_and_end_without_root(name: str) -> None:
+    text = (DEPLOY / "docker" / name).read_text()
+    for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.M):
+        assert all((ROOT / source).exists() for source in line.split()[:-1]), line
+    assert re.search(r"^USER semcast$", text, re.M)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = re.findall(r'(?:extras|\["optional-dependencies"\])\["([a-z-]+)"\]', text)
+    assert named and set(named) <= set(extras)
+
+
+def test_compose_mounts_what_is_there_and_sets_what_exists() -> None:
+    path = DEPLOY / "docker" / "compose.yaml"
+    services: dict[str, Any] = yaml.safe_load(path.read_text())["services"]
+    assert set(services) == {"receiver", "sender", "prometheus", "grafana"}
+    for service in services.values():
+        assert service["network_mode"] == "host"  # so that what listens on loopback stays there
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            assert not source.startswith(".") or (path.parent / source).exists(), source
+    assert settings_named(path.read_text()) <= VARIABLES
+
+
+def test_kubernetes_selectors_meet_and_settings_exist() -> None:
+    text = (DEPLOY / "kubernetes" / "receivers.yaml").read_text()
+    parts = {part["kind"]: part for part in yaml.safe_load_all(text)}
+    template = parts["Deployment"]["spec"]["template"]
+    labels, (container,) = template["metadata"]["labels"], template["spec"]["containers"]
+    assert parts["Deployment"]["spec"]["selector"]["matchLabels"] == labels
+    assert parts["Service"]["spec"]["selector"] == labels
+    assert parts["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    assert parts["ScaledObject"]["spec"]["scaleTargetRef"]["name"] == parts["Deployment"]["metadata"]["name"]
+    ports = {port["name"] for port in container["ports"]}
+    assert {
+        container["livenessProbe"]["httpGet"]["port"],
+        parts["Service"]["spec"]["ports"][0]["targetPort"],
+    } <= ports
+    assert settings_named(text) <= VARIABLES
