@@ -23,6 +23,7 @@ class Sinks:
         self._create = create
         self._named = {name: create(name) for name in names}
         self._opened: list[Sink] = []
+        self._changing = False
         self.all[:] = self._named.values()
 
     async def start(self) -> None:
@@ -39,6 +40,13 @@ class Sinks:
     async def change(self, names: Sequence[str]) -> None:
         """Close those that are not named any more, open those that are new or have ended; one that cannot be opened
         is told of and left out."""
+        self._changing = True  # in between there may be none
+        try:
+            await self._change(names)
+        finally:
+            self._changing = False
+
+    async def _change(self, names: Sequence[str]) -> None:
         for name, sink in list(self._named.items()):
             if name not in names or sink.ended:
                 del self._named[name]
@@ -65,7 +73,7 @@ class Sinks:
     async def until_ended(self) -> None:
         """Return when nobody looks any more: window closed, pipe closed. Raises SinkError when a sink broke down."""
         told: set[Sink] = set()
-        while not all(sink.ended for sink in self.all):
+        while self._changing or not all(sink.ended for sink in self.all):
             for sink in self.all:
                 if sink.ended and sink not in told:
                     told.add(sink)

@@ -13,7 +13,7 @@ from common.config import Section, leaves
 from receiver.config import ReceiverConfig
 from sender.config import SenderConfig
 
-DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 MODELS: dict[str, type[Section]] = {"sender": SenderConfig, "receiver": ReceiverConfig}
 
 

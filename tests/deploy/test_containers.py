@@ -16,7 +16,7 @@ from receiver.config import ReceiverConfig
 from sender.config import ENV_PREFIX as SENDER
 from sender.config import SenderConfig
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 VARIABLES = {leaf.variable(RECEIVER) for leaf in leaves(ReceiverConfig)} | {
     leaf.variable(SENDER) for leaf in leaves(SenderConfig)
