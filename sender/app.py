@@ -27,6 +27,7 @@ from common.video import Frame
 from proto.announce import StreamInUse
 from proto.crypto import KeyFileError, load_key
 from proto.packet import Segment
+from proto.session import Rules as SessionRules
 from proto.session import SenderSession
 from proto.streams import TEXT, VIDEO
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, Mode
@@ -83,6 +84,7 @@ async def run(
             config.packet.max_bytes,
             mode=session_mode(config),
             name=config.session.name,
+            rules=SessionRules(rekey_seconds=60 * config.session.rekey_minutes),
         )
     except KeyFileError as error:
         raise ConfigError(f"key_file: {error}") from None

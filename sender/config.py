@@ -124,6 +124,13 @@ class SessionSection(Section):
         "receiver (forward secrecy), nothing before; `one-way`: never listen (broadcast, multicast, radio)",
         metavar="auto|two-way|one-way",
     )
+    rekey_minutes: float = option(
+        60.0,
+        "keys are renewed so often at the latest, overlapping; what is recorded under one is at most so much",
+        unit="min",
+        ge=1,
+        le=1440,
+    )
     name: str = option("", "name that receivers are told, at most 32 bytes of UTF-8")
 
     @field_validator("name")
