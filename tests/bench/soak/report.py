@@ -70,7 +70,7 @@ def draw(soak: Soak, path: Path) -> None:
     )
     titles = (
         "resident memory, MB",
-        "open files (lines), event-loop tasks (dots)",
+        "open files; tasks (dots)",
         "playout delay, ms",
         "shares",
     )
@@ -79,7 +79,7 @@ def draw(soak: Soak, path: Path) -> None:
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
         if axis.get_legend_handles_labels()[0]:
-            axis.legend(loc="upper right")
+            axis.legend(loc="lower right")
     step = (soak.moments[-1].at if soak.moments else 1.0) / 60 / len(PHASES)
     for number, phase in enumerate(PHASES):
         for axis in axes:
