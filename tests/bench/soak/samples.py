@@ -37,7 +37,7 @@ class Life:
         """Take a sample of it. Raises DemoError when the process has ended."""
         child.check()
         used = child.memory_mb(), child.open_files(), child.threads(), child.cpu_seconds()
-        tasks = figures.get(f"semcast_{self.daemon}_event_loop_tasks")
+        tasks = figures.get(f"semcast_{self.daemon}_tasks")
         self.samples.append(Sample(at, *used, tasks))
 
     @property
