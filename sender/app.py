@@ -139,7 +139,18 @@ def capture_options(config: SenderConfig) -> CaptureOptions:
     """What the configuration says to the source."""
     capture = config.capture
     pairs = tuple((name, value) for name, _, value in (item.partition("=") for item in capture.ffmpeg))
-    return CaptureOptions(config.size, config.fps, capture.loop, capture.pace, capture.timeout, pairs)
+    return CaptureOptions(
+        config.size,
+        config.fps,
+        capture.loop,
+        capture.pace,
+        capture.timeout,
+        pairs,
+        wait=capture.wait,
+        tls_cert=capture.tls_cert,
+        tls_key=capture.tls_key,
+        token_file=capture.token_file,
+    )
 
 
 class Sender:

@@ -36,8 +36,12 @@ EPILOG = """\
 sources:
   synthetic, synthetic:7      a procedural scene with a running clock (and its seed)
   clip.mp4, file:///clip.mp4  a video file at real-time pace (--loop: again and again)
-  /dev/video0                 a camera (Video4Linux2)
+  list.m3u, list.txt          files one after the other: a path a line, from the list's folder; # begins a comment
+  'clips/*.mp4'               all that match, clip2 before clip10 (quoted, or the shell takes it apart)
+  /dev/video0                 a camera (Video4Linux2); /dev/v4l/by-id/... is the same one in any socket
   rtsp://CAMERA/STREAM        a network stream: rtsp, http(s), udp, rtmp, HLS, whatever FFmpeg opens
+  whips://:8889/cam           a phone, a browser, OBS or GStreamer that publishes to us by WHIP; open
+                              https://THIS_HOST:8889/ on the phone. whip://127.0.0.1:8889/cam: HTTP, for this host
   :0.0, screen, :0.0+100,50   the screen (X11), from an offset
 
 examples:
@@ -45,6 +49,8 @@ examples:
       makes a key; copy it to the receiver's host
   sender --source synthetic --to 127.0.0.1:5004 --key-file semcast.key
   sender --source /dev/video0 --to 192.0.2.7:5004 --key-file semcast.key --rate-kbps 80 --size 384x256
+  sender --source whips://:8889/cam --to 192.0.2.7:5004 --key-file semcast.key
+      prints the address, with its token, to open on the phone
   sender --source clip.mp4 --loop --to '[2001:db8::7]:5004' --key-file semcast.key --fps 12
   SEMCAST_SENDER_RATE__KBPS=40 sender --config /etc/semcast/sender.yaml
 
@@ -70,6 +76,23 @@ class CaptureSection(Section):
     )
     ffmpeg: list[str] = option(
         [], "option for FFmpeg's demuxer, for example video_size=1280x720", metavar="NAME=VALUE"
+    )
+
+    wait: bool = option(
+        False, "wait for a camera or a screen that is not there at the start, instead of ending with 66"
+    )
+    tls_cert: Path | None = option(
+        None,
+        "certificate (PEM, with its chain) of a `whips` source, read again when it changes; one is made at the "
+        "start without",
+        metavar="FILE",
+    )
+    tls_key: Path | None = option(None, "its private key (PEM)", metavar="FILE")
+    token_file: Path | None = option(
+        None,
+        "token that publishers to a `whip` source must show, in a file of yours alone; made where it is missing. "
+        "Without: a new token at each start, printed once; none where only this host can reach the source",
+        metavar="FILE",
     )
 
     @field_validator("ffmpeg")

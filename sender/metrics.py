@@ -84,6 +84,7 @@ class SenderMetrics:
         details: dict[str, object] = {
             "source": source.name,
             "source_connected": source.stats.connected,
+            "source_reconnects": source.stats.reconnects,
             "packets": transmit.packets,
             "seconds_since_packet": None if transmit.last_media is None else round(quiet, 3),
             "uptime_seconds": round(now - self._started, 3),
@@ -95,6 +96,16 @@ def _capture(exporter: Exporter, source: Source, frames: DropOldest[Frame], enco
     counter, stats = exporter.counter, source.stats
     exporter.gauge("source_connected", "1 while the source delivers.", lambda: stats.connected)
     counter("source_reconnects_total", "Times the source was lost.", lambda: stats.reconnects)
+    counter(
+        "source_entries_broken_total",
+        "Entries of a file list passed over because they could not be played.",
+        lambda: stats.broken,
+    )
+    counter(
+        "source_publishers_refused_total",
+        "Requests and offers of WHIP publishers turned away (wrong token, bad offer, another site).",
+        lambda: stats.refused,
+    )
     counter("frames_captured_total", "Frames taken from the source.", lambda: stats.frames)
     counter("frames_repeated_total", "Frames sent again because the camera is slow.", lambda: stats.repeated)
     exporter.counter_by(

@@ -43,6 +43,8 @@ EXTRAS = {
     "common/training/": {"torch", "onnx", "onnxscript", "safetensors"},
     "common/models/": {"torch"},
     "common/runtime/": {"torch", "safetensors", "openvino"},
+    "common/webrtc.py": {"aioice"},
+    "sender/capture/whip/": {"aiortc", "aioice", "aiohttp"},
     "receiver/play/": {"aiortc", "aioice", "aiohttp", "sdl2"},
 }
 DISTRIBUTIONS = {"yaml": "pyyaml", "prometheus_client": "prometheus-client", "pydantic_core": "pydantic"}

@@ -6,6 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from common.clock import WallClock, monotonic
 from common.log import redact
@@ -35,6 +36,13 @@ class CaptureOptions:
     """Seconds without a byte after which a network source counts as gone."""
     ffmpeg: tuple[tuple[str, str], ...] = ()
     """Options for FFmpeg's demuxer."""
+    wait: bool = False
+    """Wait for a camera or a screen that is not there at the start."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    """PEM files for `whips`; without them a certificate is made at the start."""
+    token_file: Path | None = None
+    """What publishers must show."""
 
 
 @dataclass(slots=True)
@@ -46,6 +54,10 @@ class CaptureStats:
     repeated: int = 0
     reconnects: int = 0
     connected: bool = False
+    broken: int = 0
+    """Entries of a list that could not be played, each time they were passed over."""
+    refused: int = 0
+    """Requests and offers of publishers that were turned away."""
 
 
 class Source(ABC):

@@ -90,22 +90,28 @@ class Playback:
         self._loop = loop
         self._resizer = Resizer(size.width, size.height)
         self._container = open_input(url, None, self._options, timeout)
-        try:
-            self._stream = video_stream(self._container)
-        except NoPictures:
-            self._container.close()
-            raise
-        self._aspect = pixel_aspect(self._stream)
-        self._timeline = self._times()
         self._current: av.VideoFrame | None = None
-        self._next: tuple[float, av.VideoFrame] | None = next(self._timeline, None)
+        self._next: tuple[float, av.VideoFrame] | None = None
         self._picture: Picture | None = None
         self._end = 0.0
+        self._timeline = self._times()
+        try:
+            self._stream = video_stream(self._container)
+            self._aspect = pixel_aspect(self._stream)
+            self._next = next(self._timeline, None)
+        except (av.FFmpegError, NoPictures):
+            self._container.close()
+            raise
 
     @property
     def duration(self) -> float | None:
         """Seconds of one pass, None when the container does not know (a live stream)."""
         return None if not self._container.duration else self._container.duration / 1e6
+
+    @property
+    def end(self) -> float:
+        """Seconds after the beginning at which the pictures shown so far end; the length once `at` was None."""
+        return self._end
 
     def at(self, seconds: float) -> Picture | None:
         """The picture on show at `seconds` after the beginning; None after the last one's time."""

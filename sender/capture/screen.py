@@ -31,5 +31,6 @@ class ScreenSource(LiveSource):
             url=display + (match["offset"] or ""),
             format="x11grab",
             ffmpeg={"framerate": f"{options.fps:g}", "draw_mouse": "1"},
+            must_exist=not options.wait,
             hint=f"is an X server running at {display}, and may this user connect to it?",
         )

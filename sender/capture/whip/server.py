@@ -1,0 +1,215 @@
+"""The HTTP side of WHIP ingest (RFC 9725) and the capture page at `/`.
+
+An offer is POSTed to the path of the source, the answer is 201 with the session's place in Location, and DELETE there
+ends it. There is no trickle ICE and no ICE restart, so PATCH is 405, as section 4.3 says for such servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from urllib.parse import urlsplit
+
+import aioice.ice
+from aiohttp import web
+from av import VideoFrame
+
+from common.config import ConfigError
+from common.log import Log, RateLimited
+from common.values import Address, Size
+from common.web_page import page_headers
+from common.web_token import authorised
+from sender.capture.base import CaptureStats, SourceError
+from sender.capture.whip.place import Place
+from sender.capture.whip.publishers import OfferError, Publishers
+from sender.capture.whip.tls import ServerTls
+
+MAX_OFFER_BYTES = 64 * 1024
+RENEW_S = 60.0
+"""How often a certificate file is looked at."""
+
+SHUTDOWN_S = 1.0
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, DELETE, GET, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Expose-Headers": "Location, WWW-Authenticate",
+    "Access-Control-Max-Age": "86400",
+}
+"""Pages of other sites may publish where a token is asked for: they have to bring it themselves."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+log = Log("sender.capture")
+
+
+class WhipServer:
+    """Listens, and hands pictures of the publisher on the air to `deliver(picture, arrived)`. One event loop."""
+
+    def __init__(
+        self,
+        place: Place,
+        size: Size,
+        fps: float,
+        stats: CaptureStats,
+        deliver: Callable[[VideoFrame, float], None],
+        *,
+        token: str | None = None,
+        tls: ServerTls | None = None,
+    ) -> None:
+        self.url = ""
+        self.publishers = Publishers(deliver)
+        self._place = place
+        self._video = {"width": size.width, "height": size.height, "fps": fps}
+        self._stats = stats
+        self._token = token
+        self._tls = tls
+        self._refusals = RateLimited(log)
+        self._answering = asyncio.Lock()
+        self._renewing: asyncio.Task[None] | None = None
+        self._runner: web.AppRunner | None = None
+        self._page = files("sender.capture.whip").joinpath("page.html").read_text(encoding="utf-8")
+        self._page = self._page.replace('data-endpoint=""', f'data-endpoint="{place.path}"')
+        # The page itself holds no secret: the token comes in the fragment of its URL, which no server is sent.
+        self._headers = page_headers(self._page) | {"Permissions-Policy": "camera=(self), microphone=()"}
+
+    async def start(self) -> None:
+        """Listen. Raises SourceError."""
+        app = web.Application(client_max_size=MAX_OFFER_BYTES, middlewares=[self._guard])
+        session = self._place.path + "/{session}"
+        app.add_routes(
+            [
+                web.get("/", self._get_page),
+                web.get("/state.json", self._get_state),
+                web.options("/state.json", self._options),
+                web.post(self._place.path, self._post_offer),
+                web.options(self._place.path, self._options),
+                web.delete(session, self._delete),
+                web.options(session, self._options),
+            ]
+        )
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        listen = self._place.listen
+        context = self._tls.context if self._tls else None
+        try:
+            await web.TCPSite(runner, listen.host or None, listen.port, ssl_context=context).start()
+        except OSError as error:
+            await runner.cleanup()
+            reason = error.strerror or str(error)
+            raise SourceError(
+                f"source: cannot listen on {listen}: {reason}; choose another port or address"
+            ) from None
+        self._runner = runner
+        host, port = runner.addresses[0][:2]
+        scheme = "https" if self._tls else "http"
+        self.url = f"{scheme}://{Address(visible_host(host), port)}/"
+        if self._tls is not None and not self._tls.self_signed:
+            self._renewing = asyncio.get_running_loop().create_task(self._renew(self._tls), name="whip-renew")
+
+    async def close(self) -> None:
+        """End all connections and stop listening."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+        await self.publishers.close_all()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self._refusals.flush()
+
+    async def _renew(self, tls: ServerTls) -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            try:
+                if tls.renew():
+                    log.info("certificate renewed", sha256=tls.fingerprint)
+            except ConfigError as error:
+                self._refusals.add("certificate not renewed", reason=str(error))
+
+    async def _get_page(self, _: web.Request) -> web.Response:
+        return web.Response(text=self._page, content_type="text/html", headers=self._headers)
+
+    async def _get_state(self, request: web.Request) -> web.Response:
+        on_air = self.publishers.on_air
+        state = {**self._video, "publisher": None if on_air is None else on_air.id[:4]}
+        return web.json_response(state, headers={"Cache-Control": "no-store"})
+
+    async def _options(self, request: web.Request) -> web.Response:
+        offers = request.path == self._place.path
+        return web.Response(status=204, headers={"Accept-Post": "application/sdp"} if offers else {})
+
+    async def _post_offer(self, request: web.Request) -> web.Response:
+        if request.content_type != "application/sdp":
+            raise web.HTTPUnsupportedMediaType(text="send the offer as application/sdp\n")
+        if self._answering.locked():
+            raise web.HTTPServiceUnavailable(
+                text="another offer is being answered\n", headers={"Retry-After": "1"}
+            )
+        async with self._answering:
+            try:
+                name, answer = await self.publishers.answer((await request.read()).decode())
+            except (OfferError, UnicodeDecodeError) as error:
+                self._refuse("offer", str(error))
+                told = str(error) if isinstance(error, OfferError) else "not UTF-8"
+                raise web.HTTPBadRequest(text=f"the offer cannot be answered: {told[:200]}\n") from None
+        headers = {"Location": f"{self._place.path}/{name}"}
+        return web.Response(status=201, text=answer, content_type="application/sdp", headers=headers)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        if not await self.publishers.close(request.match_info["session"]):
+            raise web.HTTPNotFound(text="no such session\n")
+        return web.Response()
+
+    def _refuse(self, why: str, reason: str) -> None:
+        self._stats.refused += 1
+        self._refusals.add(f"{why} refused", reason=reason)
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Who may do what; the page itself is for everyone."""
+        if self._token is None:
+            # Nothing but the address protects: other sites open in a browser of this host must stay out.
+            if not _own_host(request.host) or not _own_origin(request):
+                self._refuse("request", "from another site")
+                raise web.HTTPForbidden(text="this page answers only to itself\n")
+            return await handler(request)
+        open_to_all = request.method == "OPTIONS" or request.path == "/"
+        if not open_to_all and not authorised(request.headers.get("Authorization"), self._token):
+            self._refuse("request", "wrong token")
+            headers = {"WWW-Authenticate": "Bearer", **CORS}
+            raise web.HTTPUnauthorized(text="wrong or missing token\n", headers=headers)
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            error.headers.update(CORS)
+            raise
+        if request.path != "/":
+            response.headers.update(CORS)
+        return response
+
+
+def _own_host(host: str) -> bool:
+    """Whether a Host header is an address or localhost: a foreign name may be DNS rebinding."""
+    name = (urlsplit(f"//{host}").hostname if "[" not in host else host.strip("[]").partition("]")[0]) or ""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name.lower() == "localhost"
+    return True
+
+
+def _own_origin(request: web.Request) -> bool:
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.partition("://")[2] != request.host:
+        return False
+    # Images and the like come without an Origin; browsers say where they are from all the same.
+    return request.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none") or request.path == "/"
+
+
+def visible_host(host: str) -> str:
+    """How others reach what listens on `host`: the first address of this host where that is every interface."""
+    if host not in ("", "0.0.0.0", "::"):
+        return host
+    found = sorted(aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False))
+    return found[0] if found else "localhost"
