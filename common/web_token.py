@@ -61,7 +61,7 @@ def authorised(header: str | None, token: str | None) -> bool:
         return True
     scheme, _, given = (header or "").partition(" ")
     # Compared as bytes: compare_digest refuses text that is not ASCII.
-    same = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
+    same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
     return scheme.lower() == "bearer" and same
 
 

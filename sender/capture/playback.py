@@ -26,6 +26,10 @@ DEFAULT_STEP = 1 / 25
 """Seconds between frames when the container does not say."""
 
 
+ROUNDING = 1e-6
+"""Seconds by which sums of frame times may be off."""
+
+
 class NoPictures(ValueError):
     """The container opened, but there is no video to be had from it."""
 
@@ -115,12 +119,12 @@ class Playback:
 
     def at(self, seconds: float) -> Picture | None:
         """The picture on show at `seconds` after the beginning; None after the last one's time."""
-        while self._next is not None and self._next[0] <= seconds + 1e-6:
+        while self._next is not None and self._next[0] <= seconds + ROUNDING:
             time, self._current = self._next
             self._end = time + self._step
             self._picture = None
             self._next = next(self._timeline, None)
-        if self._current is None or (self._next is None and seconds >= self._end):
+        if self._current is None or (self._next is None and seconds + ROUNDING >= self._end):
             return None
         if self._picture is None:
             self._picture = self._resizer.convert(self._current, self._aspect)

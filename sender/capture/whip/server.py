@@ -7,7 +7,9 @@ ends it. There is no trickle ICE and no ICE restart, so PATCH is 405, as section
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import socket
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from urllib.parse import urlsplit
@@ -208,8 +210,11 @@ def _own_origin(request: web.Request) -> bool:
 
 
 def visible_host(host: str) -> str:
-    """How others reach what listens on `host`: the first address of this host where that is every interface."""
+    """How others reach what listens on `host`: where that is every interface, by the address of the default route."""
     if host not in ("", "0.0.0.0", "::"):
         return host
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing: looks up the route
+        return str(probe.getsockname()[0])
     found = sorted(aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False))
     return found[0] if found else "localhost"
