@@ -1,7 +1,9 @@
-"""A camera on the network, played by a thread that sends MPEG-TS over UDP, goes away and comes back."""
+"""Cameras on the network (MPEG-TS over UDP, JPEGs over HTTP) that go away and come back."""
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import socket
 import threading
 import time
@@ -101,3 +103,76 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < limit, "waited too long"
         time.sleep(0.02)
+
+
+class Pictures(http.server.BaseHTTPRequestHandler):
+    """A network camera that sends JPEGs over HTTP, as many cheap ones do."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=picture")
+        self.end_headers()
+        coder = av.CodecContext.create("mjpeg", "w")
+        assert isinstance(coder, av.VideoCodecContext)
+        coder.width, coder.height, coder.pix_fmt, coder.time_base = 64, 64, "yuvj420p", Fraction(1, FPS)
+        index = 0
+        with contextlib.suppress(OSError):
+            while not getattr(self.server, "ended", threading.Event()).wait(1 / FPS):
+                frame = to_video_frame(numbered(index % 8), index, Fraction(1, FPS)).reformat(
+                    format="yuvj420p"
+                )
+                for packet in coder.encode(frame):
+                    head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {packet.size}\r\n\r\n"
+                    self.wfile.write(head.encode() + bytes(packet) + b"\r\n")
+                index += 1
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def http_camera(port: int) -> Iterator[int]:
+    """A camera at a port (0: any), until it is switched off."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Pictures) as server:
+        server.ended = threading.Event()  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.ended.set()  # type: ignore[attr-defined]
+            server.shutdown()
+            thread.join()
+
+
+def test_an_http_camera_that_is_switched_off_and_on() -> None:
+    with http_camera(0) as port:
+        options = CaptureOptions(Size(64, 64), FPS, pace="live", timeout=2.0)
+        source = UrlSource(f"http://127.0.0.1:{port}/", options)
+        source.backoff = Backoff(0.05, 0.2)
+        stop = threading.Event()
+        arrived: list[int] = []
+
+        def read() -> None:
+            for frame in source.frames(stop):
+                arrived.append(frame.index)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        try:
+            wait_for(lambda: len(arrived) >= 5)
+        except BaseException:
+            stop.set()
+            raise
+    try:
+        wait_for(lambda: source.stats.reconnects >= 1 and not source.stats.connected)
+        before = len(arrived)
+        with http_camera(port):
+            wait_for(lambda: len(arrived) >= before + 5)
+            wait_for(lambda: source.stats.connected)
+            stop.set()
+    finally:
+        stop.set()
+        thread.join(20)
+    assert not thread.is_alive()
+    assert arrived == list(range(len(arrived)))

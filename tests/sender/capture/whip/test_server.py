@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 
 import aiohttp
+import imageio_ffmpeg  # type: ignore[import-untyped]
 import pytest
 from aiortc import RTCPeerConnection, RTCRtpSender
 from hypothesis import HealthCheck, given, settings
@@ -255,3 +257,24 @@ async def test_connections_beyond_http_are_closed_with_the_server() -> None:
         assert first is not None and first.peer.connectionState == "closed"
         with pytest.raises(aiohttp.ClientConnectionError):
             await served.client.get("/")
+
+
+async def test_ffmpeg_publishes() -> None:
+    """A publisher that is not ours: FFmpeg's own WHIP, with H.264 and a token."""
+    async with serving(token=TOKEN) as served:
+        command = (
+            f"{imageio_ffmpeg.get_ffmpeg_exe()} -v error -re -f lavfi -i testsrc=size=96x64:rate=20 -t 20"
+        )
+        coder = "-c:v libx264 -profile:v baseline -preset ultrafast -tune zerolatency -g 10 -pix_fmt yuv420p"
+        target = f"-f whip -authorization {TOKEN} {served.server.url}cam"
+        ffmpeg = await asyncio.create_subprocess_exec(
+            *f"{command} {coder} {target}".split(), stdin=asyncio.subprocess.DEVNULL
+        )
+        try:
+            await until(lambda: len(served.pictures) >= 10)
+            first = served.server.publishers.on_air
+            assert (served.pictures[-1].width, served.pictures[-1].height) == (96, 64)
+        finally:
+            ffmpeg.send_signal(signal.SIGINT)
+            await ffmpeg.wait()
+        await until(lambda: first is not None and first.ended)
