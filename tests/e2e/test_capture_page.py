@@ -115,9 +115,10 @@ async def test_the_token_of_the_address_and_what_is_said_without() -> None:
             await until(lambda: served.server.publishers.on_air is None)  # the page said good-bye
         async with opened(url) as page:
             await state(page, "error")
-            assert "token is needed" in await page.inner_text("#hint")
+            assert "token is needed" in await page.inner_text("#headline")
             await page.fill("#token", "wrong")
             await page.press("#token", "Enter")
+            await until(lambda: served.stats.refused >= 2)
             await state(page, "error")
             await page.fill("#token", TOKEN)
             await page.press("#token", "Enter")
