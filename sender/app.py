@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from common import service
 from common.clock import monotonic
+from common.codec import plan
 from common.codec.base import UnitEncoder
 from common.codec.effort import Effort
 from common.codec.registry import create_switching_encoder
@@ -41,6 +42,7 @@ from sender.encode import CodedUnit, EncodeStage, UnitRecord
 from sender.lines import check_lines, follow
 from sender.metrics import SenderMetrics
 from sender.pacer import Pacer
+from sender.packet_length.adapt import PacketLength
 from sender.profile import ProfileController, Rules
 from sender.rate import RateController
 from sender.record import FrameLog, Recorder
@@ -135,6 +137,19 @@ def pinned(config: SenderConfig) -> str | None:
     return None if config.codec.profile == AUTO else config.codec.profile
 
 
+def least_payload(config: SenderConfig) -> int:
+    """Bytes of payload that no packet is cut below, so that each can show a picture by itself."""
+    shown = plan.least_payload(config.size.width * config.size.height)
+    return max(config.packet.min_bytes - OVERHEAD_BYTES, shown)
+
+
+def packet_length(config: SenderConfig, session: SenderSession) -> PacketLength | None:
+    """What adapts the length of packets; None where it is fixed, or nobody could tell."""
+    if not config.packet.adapt or session.mode is Mode.ONE_WAY:
+        return None
+    return PacketLength(session.payload_limit, least_payload(config))
+
+
 def capture_options(config: SenderConfig) -> CaptureOptions:
     """What the configuration says to the source."""
     capture = config.capture
@@ -173,7 +188,14 @@ class Sender:
             packet_overhead=OVERHEAD_BYTES + IP_UDP_BYTES,
             max_payload=session.payload_limit,
         )
-        self._control = Control(session, rate_limits(config), rate, self._pacer)
+        self._control = Control(
+            session,
+            rate_limits(config),
+            rate,
+            self._pacer,
+            packet_length(config, session),
+            late_join=least_payload(config) if config.packet.late_join else None,
+        )
         self._transmit = Transmitter(
             config.to,
             self._pacer,

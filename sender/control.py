@@ -19,6 +19,8 @@ from sender.congestion import CongestionControl, RateLimits, State
 from sender.feedback import Feedback
 from sender.pacer import Pacer
 from sender.protect import ProtectedStream
+from sender.packet_length.adapt import PacketLength
+from sender.packet_length.join import join_payload
 from sender.rate import RateController
 from sender.text import TextStream
 
@@ -28,6 +30,7 @@ TICK_SECONDS = 0.1
 SHORTEST_PAUSE = 0.01  # between two polls of the session
 FELL = 0.8  # of the rate before: what waits in the pacer was made for more
 MOST_REPORTS = 256  # of units, that wait for the encoder
+UNLEARNT_S = 5.0  # after a cut of the rate: a full queue loses long packets first
 
 UnitReport = tuple[int, tuple[bool, ...] | None]
 
@@ -41,7 +44,13 @@ class Control:
         limits: RateLimits,
         rate: RateController,
         pacer: Pacer[Segment],
+        lengths: PacketLength | None = None,
+        *,
+        late_join: int | None = None,
     ) -> None:
+        """`lengths`: adapts the length of packets to the link. `late_join`: packets are short while nobody reports (see
+        sender.packet_length.join), but have so many bytes of payload at least."""
+        self.lengths = lengths
         self.feedback = Feedback()
         self.congestion = CongestionControl(limits)
         self.malformed = 0
@@ -54,6 +63,7 @@ class Control:
         self._reports: deque[UnitReport] = deque(maxlen=MOST_REPORTS)
         self._ticked = self._polled = float("-inf")
         self._two_way = self._alive = False
+        self._late_join, self._cuts, self._cut_at = late_join, 0, float("-inf")
         self._apply(0.0)
 
     @property
@@ -144,6 +154,20 @@ class Control:
             sealed += [self.session.seal(TEXT.id, payload) for payload in payloads]
         return [datagram for datagram in sealed if datagram is not None]
 
+    def plan_packets(self) -> None:
+        """Choose how long the packets of the next unit may be. The encoding thread, once before each unit."""
+        rate, limit = self._rate, self.session.payload_limit
+        if self.lengths is not None:
+            limit = self.lengths.next_unit(rate.share, self._alive)
+        if self._late_join is not None and not self._alive:
+            limit = join_payload(rate.share, rate.unit_duration, limit, self._late_join)
+        rate.set_payload_limit(limit)
+
+    @property
+    def payload_limit(self) -> int:
+        """Bytes that a payload of the last unit could have. Any thread."""
+        return self._rate.payload_limit
+
     def _report(self, body: bytes, now: float) -> None:
         try:
             report = Report.parse(body)
@@ -156,6 +180,15 @@ class Control:
             self._reports.extend(update.units)
             self.congestion.update(update, self.feedback.rtt or 0.0, now)
             self._apply(now)
+            if self.lengths is not None and self._calm(now):
+                self.lengths.learn(update.fates)
+
+    def _calm(self, now: float) -> bool:
+        """Whether what was lost says nothing of our rate."""
+        congestion = self.congestion
+        if congestion.cuts != self._cuts or congestion.state in (State.DRAINING, State.TESTING):
+            self._cuts, self._cut_at = congestion.cuts, now
+        return now - self._cut_at > UNLEARNT_S
 
     def _sent(self, datagram: bytes, now: float) -> None:
         if self.session.mode is not Mode.ONE_WAY and datagram[0] != HANDSHAKE_BYTE:

@@ -61,6 +61,10 @@ class Reports(Protocol):
         """What became of units, for UnitEncoder.report."""
         ...
 
+    def plan_packets(self) -> None:
+        """Choose how long the packets of the next unit may be; called once a unit, before its budget is asked for."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class CodedUnit:
@@ -138,6 +142,7 @@ class EncodeStage:
             return
         for told, arrived in self._control.take_reports():
             self._encoder.report(told, arrived)
+        self._control.plan_packets()
         unit = self.units
         encoded = self._encoder.encode([frame.picture for frame in frames], unit, self._rate.budget())
         # Counted back from the newest frame: a unit that waited through a stall belongs to the time after it.

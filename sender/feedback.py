@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from proto.report import CLOCK_SPAN, PlayoutState, Report
 from proto.wire import seq16_delta, unwrap16
@@ -21,6 +21,11 @@ MOST_DEAD_S = 15.0
 OTHER_CLOCK_S = (
     0.5  # by which a receiver's clock may be off what has passed here, or it is another receiver's
 )
+SETTLE_S = 3.0  # after a packet left: by then reports have told whether it arrived, or none will
+MOST_TOLD = 512  # packets between two reports of which each can be told
+
+Fate = tuple[int, bool]
+"""Wire bytes of a packet, and whether it arrived."""
 
 
 @dataclass(slots=True)
@@ -29,14 +34,16 @@ class _Sent:
     wire_bytes: int
     total: int  # wire bytes of the session up to and with this packet
     known: bool = False  # that it arrived
+    arrived: bool | None = None  # None where it cannot be told: what is known is then mostly what arrived
 
 
 @dataclass(slots=True)
 class _Cut:
-    """A unit, and how many of its packets have left."""
+    """A unit, and which of its packets have left."""
 
     packets: int
     left: int = 0
+    counters: list[int] = field(default_factory=list)  # of those of this session
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,9 @@ class Update:
     sent_bytes: int
     hole: float  # s, the longest time between arrivals (so far as listed), and from the last arrival to the report
     units: tuple[tuple[int, tuple[bool, ...] | None], ...]  # for UnitEncoder.report, each unit once
+    fates: tuple[
+        Fate, ...
+    ] = ()  # of packets sent SETTLE_S ago, by rising counter; those not told are left out
 
 
 class Feedback:
@@ -75,6 +85,8 @@ class Feedback:
         self.min_rtt = math.inf
         self._session = b""
         self._sent: OrderedDict[int, _Sent] = OrderedDict()
+        self._unsettled: deque[_Sent] = deque(maxlen=MOST_SENT)
+        self._newest = 0  # counter sent
         self._total = 0
         self._units: OrderedDict[int, _Cut] = OrderedDict()
         self._unit = 0
@@ -93,8 +105,12 @@ class Feedback:
         if session != self._session:
             self._session, self._base = session, None
             self._sent.clear()
+            for cut in self._units.values():
+                cut.counters.clear()
         self._total += wire_bytes
-        self._sent[counter] = _Sent(now, wire_bytes, self._total)
+        packet = self._sent[counter] = _Sent(now, wire_bytes, self._total)
+        self._unsettled.append(packet)
+        self._newest = counter
         if len(self._sent) > MOST_SENT:
             self._sent.popitem(last=False)
 
@@ -106,10 +122,11 @@ class Feedback:
             self._units.popitem(last=False)
 
     def segment_sent(self, unit: int) -> None:
-        """One of the packets of a unit left; `unit` as on the wire."""
+        """The packet that `sent` was last told of is the next one of a unit; `unit` as on the wire."""
         cut = self._units.get(unwrap16(unit, self._unit))
         if cut is not None:
             cut.left += 1
+            cut.counters.append(self._newest)
 
     def report(self, report: Report, now: float) -> Update | None:
         """Take in an authentic report that came at `now`. None if it says nothing new."""
@@ -134,7 +151,7 @@ class Feedback:
         samples, hole = self._samples(report, arrived_at)
         update = self._difference(report, newest, samples, max(hole, report.age_ms / 1000), units, now)
         self._base = report
-        return update
+        return replace(update, fates=self._settle(now))
 
     def dead(self, now: float) -> bool:
         """Whether reports have stayed away for longer than their loss explains. False before the first one."""
@@ -185,6 +202,10 @@ class Feedback:
             # Of a unit that did not leave whole, the mask says nothing about the link.
             told = cut.left == cut.packets and not mask.refused
             out.append((unit, arrived if told else None))
+            if told and len(cut.counters) == len(arrived):
+                for counter, came in zip(cut.counters, arrived, strict=True):
+                    if counter in self._sent:
+                        self._sent[counter].arrived = came
         return tuple(reversed(out))
 
     def _measure_rtt(self, rtt: float) -> None:
@@ -238,8 +259,27 @@ class Feedback:
             return Update(tuple(samples), 0, 0, 0, 0.0, 0, hole, units)
         expected = report.newest - base.newest
         received = min(expected, (report.packets - base.packets) & 0xFFFFFFFF)
+        self._tell(base.newest, report.newest, received)
         due, shown = (report.due - base.due) & 0xFFFF, (report.shown - base.shown) & 0xFFFF
         self._window.append((now, expected, received, due, shown))
         runs = sum((new - old) & 0xFF for old, new in zip(base.runs, report.runs, strict=True))
         seconds, size = newest.at - before.at, newest.total - before.total
         return Update(tuple(samples), expected, received, min(runs, expected), seconds, size, hole, units)
+
+    def _tell(self, first: int, last: int, received: int) -> None:
+        """Of the packets after `first` up to `last` so many arrived: where all of these are listed, the others are lost.
+        Where some are not, because reports were lost, the list says nothing that is fair to all packets."""
+        if last - first > MOST_TOLD:
+            return
+        packets = [self._sent[counter] for counter in range(first + 1, last + 1) if counter in self._sent]
+        if len(packets) == last - first and sum(packet.known for packet in packets) == received:
+            for packet in packets:
+                packet.arrived = packet.known
+
+    def _settle(self, now: float) -> tuple[Fate, ...]:
+        out: list[Fate] = []
+        while self._unsettled and self._unsettled[0].at <= now - SETTLE_S:
+            packet = self._unsettled.popleft()
+            if packet.arrived is not None:
+                out.append((packet.wire_bytes, packet.arrived))
+        return tuple(out)

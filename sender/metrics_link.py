@@ -18,6 +18,7 @@ from sender.text import TextStream
 def export_link(exporter: Exporter, control: Control, clock: Clock) -> None:
     """Register what the conversation with the receiver tells."""
     _rate(exporter, control)
+    _lengths(exporter, control)
     _reports(exporter, control)
     _told(exporter, control.feedback, clock)
     _keys(exporter, control)
@@ -64,6 +65,20 @@ def _rate(exporter: Exporter, control: Control) -> None:
         "link_loss_ratio",
         "Loss that is the link's own, which a lower rate would not cure.",
         lambda: congestion.losses.usual,
+    )
+
+
+def _lengths(exporter: Exporter, control: Control) -> None:
+    lengths = control.lengths
+    exporter.gauge(
+        "payload_limit_bytes",
+        "The most bytes that a payload of the last unit could have: lower where shorter packets lose less.",
+        lambda: control.payload_limit,
+    )
+    exporter.counter(
+        "packet_length_trials_total",
+        "Units cut into shorter or longer packets to see what becomes of them.",
+        lambda: 0 if lengths is None else lengths.trials,
     )
 
 

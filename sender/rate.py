@@ -25,7 +25,10 @@ class RateController:
         if kbps <= 0 or unit_duration <= 0:
             raise ValueError(f"rate: kbps and unit duration must be positive (got {kbps}, {unit_duration})")
         self._packet_overhead, self._max_payload = packet_overhead, max_payload
-        self._unit_duration = unit_duration
+        self.unit_duration = unit_duration
+        """Seconds of video in one unit."""
+        self.payload_limit = max_payload
+        """Bytes that a payload of the next unit may have, at most."""
         self._debt = 0.0
         self._charged = self._counted = 0  # bytes beside media: all, and those that a unit has paid for
         self.kbps = kbps
@@ -33,12 +36,19 @@ class RateController:
     @property
     def share(self) -> float:
         """Wire bytes of one unit at the target rate."""
-        return self.kbps * 125.0 * self._unit_duration
+        return self.kbps * 125.0 * self.unit_duration
 
     def budget(self) -> Budget:
         """What the next unit may spend."""
         wire = self.share - min(MAX_SAVING * self.share, self._debt)
-        return Budget(wire, self._packet_overhead, self._max_payload)
+        return Budget(wire, self._packet_overhead, self.payload_limit)
+
+    def set_payload_limit(self, payload_bytes: int) -> None:
+        """Cut the next units into payloads of so many bytes at most, or of what the constructor was given if that is
+        less. The encoding thread. Raises ValueError below 1."""
+        if payload_bytes < 1:
+            raise ValueError(f"rate: a payload must have at least 1 byte (got {payload_bytes})")
+        self.payload_limit = min(self._max_payload, payload_bytes)
 
     def set_target(self, kbps: float) -> None:
         """Hold another rate from now on. Any thread; a unit that is being encoded is cut to it by `admit`. Raises

@@ -83,6 +83,11 @@ def choose(budget: Budget, pixels: int, weights: NDArray[np.float64]) -> Plan:
     return plan
 
 
+def least_payload(pixels: int) -> int:
+    """Bytes of payload in which any one packet can show pictures of so many pixels."""
+    return math.ceil(HEADER_BYTES + LEAST_BYTES + LEAST_SHARE * pixels)
+
+
 def _payload(budget: Budget, packets: int) -> float:
     return min(budget.max_payload, budget.wire_bytes / packets - budget.packet_overhead)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from proto.wire import DATAGRAM_LIMIT, IP_UDP_BYTES
-from sender.packet_length.loss import LossCount, MeasuredLoss
+from sender.packet_length.loss import PRIOR_PACKETS, LossCount, MeasuredLoss
 from sender.packet_length.plan import WIRE_HEADER_BYTES
 
 ALPHA = (
@@ -28,6 +28,7 @@ CLASS_BYTES = 128  # lengths that are counted together
 CLASSES = (DATAGRAM_LIMIT + IP_UDP_BYTES) // CLASS_BYTES + 1
 WINDOW_PACKETS = 32  # that are taken to meet the same link
 WINDOWS = 64  # that are remembered
+RECENT = 8  # of them, that tell how much is lost now
 
 
 def recommended_payload(
@@ -38,20 +39,21 @@ def recommended_payload(
     least_payload: int = LEAST_PAYLOAD,
     dispersion: float = 1.0,
     alpha: float = ALPHA,
+    most_per_byte: float = math.inf,
 ) -> int:
     """The payload that packets should have at most: `max_payload` unless losses prove that shorter ones bring more.
 
     They do when length matters at level `alpha` (MeasuredLoss.fit says how that is tested), and when even at the lower
     confidence bound of the loss by length what arrives for each byte sent grows by LEAST_GAIN. Then it is the best
     length at that bound, which is longer than the best at the estimate, and at least `least_payload`. Counts of one
-    length alone change nothing. `dispersion`: see MeasuredLoss.fit; LossByLength estimates it. Raises ValueError for
-    sizes below 1.
+    length alone change nothing. `dispersion`: see MeasuredLoss.fit; LossByLength estimates it. `most_per_byte`: no more
+    hazard a byte is believed, whatever the counts say. Raises ValueError for sizes below 1.
     """
     if min(max_payload, least_payload, header_bytes) < 1:
         raise ValueError("max_payload, least_payload, header_bytes: must be at least 1")
     if least_payload >= max_payload or not any(count.sent > 0 for count in counts):
         return max_payload
-    slope = MeasuredLoss.fit(counts, alpha, dispersion).per_byte_low
+    slope = min(MeasuredLoss.fit(counts, alpha, dispersion).per_byte_low, most_per_byte)
     payload = np.arange(least_payload, max_payload + 1)
     packet = payload + header_bytes
     gained = np.log(payload / packet) - slope * packet
@@ -121,14 +123,51 @@ class LossByLength:
         correlation = min(max((both - share**2) / (share * (1 - share)), 0.0), 0.95)
         return (1 + correlation) / (1 - correlation)
 
+    @property
+    def typical_bytes(self) -> int:
+        """The length that three quarters of the packets do not exceed, to CLASS_BYTES; 0 before the first packet."""
+        sent = [sum(window.sent[index] for window in self._windows) for index in range(CLASSES)]
+        total = [sum(window.total[index] for window in self._windows) for index in range(CLASSES)]
+        left = 0.75 * sum(sent)
+        for index, count in enumerate(sent):
+            left -= count
+            if count and left <= 0:
+                return total[index] // count
+        return 0
+
+    @property
+    def recent(self) -> LossCount | None:
+        """All packets of the last RECENT windows together, at their mean length; None before the first packet."""
+        windows = list(self._windows)[-RECENT:]
+        sent = sum(window.packets for window in windows)
+        total, lost = sum(sum(w.total) for w in windows), sum(sum(w.lost) for w in windows)
+        return LossCount(total / sent, sent, lost) if sent else None
+
+    @property
+    def windows(self) -> int:
+        """How many windows have begun."""
+        return len(self._windows)
+
     def payload_limit(
-        self, max_payload: int, *, header_bytes: int = WIRE_HEADER_BYTES, least_payload: int = LEAST_PAYLOAD
+        self,
+        max_payload: int,
+        *,
+        header_bytes: int = WIRE_HEADER_BYTES,
+        least_payload: int = LEAST_PAYLOAD,
+        alpha: float = ALPHA,
     ) -> int:
-        """See recommended_payload; with what was learnt so far. Takes about 10 ms: ask every few seconds."""
+        """See recommended_payload; with what was learnt so far. Length is not believed to cost more than all that was
+        lost lately. Takes about 10 ms: ask every few seconds."""
+        recent = self.recent
+        if recent is None:
+            return max_payload
+        lost = (recent.lost + PRIOR_PACKETS / 2) / (recent.sent + PRIOR_PACKETS)
         return recommended_payload(
             self.counts,
             max_payload,
             header_bytes=header_bytes,
             least_payload=least_payload,
             dispersion=self.dispersion,
+            alpha=alpha,
+            most_per_byte=-math.log1p(-lost) / recent.packet_bytes,
         )

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from itertools import count
 
+from common.codec.base import Budget
 from proto.origins import Address
 from proto.packet import Segment
 from proto.packetizer import segments
@@ -20,6 +21,7 @@ from receiver.text import TextLog
 from sender.congestion import RateLimits
 from sender.control import Control
 from sender.pacer import Pacer
+from sender.packet_length.adapt import PacketLength
 from sender.rate import RateController
 from tests.bench.link.draws import Direction
 from tests.bench.link.impairments import Impairments
@@ -43,6 +45,9 @@ class Conversation:
     mode: Mode = Mode.AUTO
     receiver_mode: Mode = Mode.AUTO
     limits: RateLimits = DEFAULT_LIMITS
+    lengths: PacketLength | None = None
+    late_join: int | None = None
+    seed: int = 1
     link: Impairments = DEFAULT_LINK
     back_link: Impairments | None = None  # as `link` if not given
     playout: float = 0.6
@@ -60,11 +65,13 @@ class Conversation:
         self.rate = RateController(
             self.limits.start, UNIT_SECONDS, OVERHEAD_BYTES + IP_UDP_BYTES, self.session.payload_limit
         )
-        self.control = Control(self.session, self.limits, self.rate, self.pacer)
+        self.control = Control(
+            self.session, self.limits, self.rate, self.pacer, self.lengths, late_join=self.late_join
+        )
         self.endpoint = ReceiverEndpoint(PSK, mode=self.receiver_mode)
         self.restart_receiver()
-        self.there = Link(self.link)
-        self.back = Link(self.back_link or self.link, direction=Direction.BACK)
+        self.there = Link(self.link, self.seed)
+        self.back = Link(self.back_link or self.link, self.seed, Direction.BACK)
         self._order = count()
         self._queue: list[tuple[float, int, bool, bytes]] = []
         self._due: deque[tuple[float, int]] = deque()
@@ -126,16 +133,19 @@ class Conversation:
         self.told += self.control.take_reports()
         if not self.control.ready:
             return
-        packets = max(1, round(self.rate.budget().wire_bytes / PACKET))
-        self.rate.spent(packets * PACKET)
-        self.arrived[self.unit] = [False] * packets
-        cut = segments(
-            VIDEO.id, self.unit, EPOCH + self.now, [bytes(PAYLOAD)] * packets, self.session.payload_limit
-        )
-        self.control.unit_sent(self.unit, packets)
+        self.control.plan_packets()
+        payloads = self.encode(self.rate.budget())
+        self.rate.spent(sum(len(payload) + OVERHEAD_BYTES + IP_UDP_BYTES for payload in payloads))
+        self.arrived[self.unit] = [False] * len(payloads)
+        cut = segments(VIDEO.id, self.unit, EPOCH + self.now, payloads, self.session.payload_limit)
+        self.control.unit_sent(self.unit, len(payloads))
         self.pacer.submit(cut, UNIT_SECONDS, self.now)
         self._due.append((self.now + self.playout, self.unit))
         self.unit += 1
+
+    def encode(self, budget: Budget) -> list[bytes]:
+        """The payloads of a unit."""
+        return [bytes(PAYLOAD)] * max(1, round(budget.wire_bytes / PACKET))
 
     def _send(self, datagrams: list[bytes]) -> None:
         for datagram in datagrams:

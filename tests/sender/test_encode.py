@@ -52,11 +52,15 @@ class FakeControl:
 
     def __init__(self) -> None:
         self.ready = True
+        self.planned = 0
         self.told: list[tuple[int, tuple[bool, ...] | None]] = []
 
     def take_reports(self) -> list[tuple[int, tuple[bool, ...] | None]]:
         taken, self.told = self.told, []
         return taken
+
+    def plan_packets(self) -> None:
+        self.planned += 1
 
 
 class Stage:
@@ -117,6 +121,7 @@ def test_units_of_four_frames_come_out_in_segments() -> None:
     assert harness.kept.indices == [(index // 4, index) for index in range(8)]
     assert harness.kept.closed
     assert set(harness.seconds) == {"encode"}
+    assert harness.control.planned == 2
 
 
 def test_the_unit_carries_the_capture_time_of_its_first_frame() -> None:
