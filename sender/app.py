@@ -43,6 +43,7 @@ from sender.lines import check_lines, follow
 from sender.metrics import SenderMetrics
 from sender.pacer import Pacer
 from sender.packet_length.adapt import PacketLength
+from sender.packet_length.join import LateJoin
 from sender.profile import ProfileController, Rules
 from sender.rate import RateController
 from sender.record import FrameLog, Recorder
@@ -150,6 +151,12 @@ def packet_length(config: SenderConfig, session: SenderSession) -> PacketLength 
     return PacketLength(session.payload_limit, least_payload(config))
 
 
+def late_join(config: SenderConfig) -> LateJoin | None:
+    """How packets are cut while nobody reports; None where that changes nothing."""
+    headers = config.packet.late_join
+    return LateJoin(headers, least_payload(config)) if headers else None
+
+
 def capture_options(config: SenderConfig) -> CaptureOptions:
     """What the configuration says to the source."""
     capture = config.capture
@@ -194,7 +201,7 @@ class Sender:
             rate,
             self._pacer,
             packet_length(config, session),
-            late_join=least_payload(config) if config.packet.late_join else None,
+            late_join=late_join(config),
         )
         self._transmit = Transmitter(
             config.to,

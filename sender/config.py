@@ -22,6 +22,7 @@ from common.values import Address, AddressField, Size, SizeField
 from proto.announce import MAX_NAME_BYTES
 from proto.crypto import KeyFileError, new_key_file
 from proto.wire import DATAGRAM_LIMIT, MAX_DATAGRAM, OVERHEAD_BYTES, Mode
+from sender.packet_length.join import HEADER_SHARE
 from sender.packet_length.limit import LEAST_PAYLOAD
 
 ENV_PREFIX = "SEMCAST_SENDER_"
@@ -203,10 +204,13 @@ class PacketSection(Section):
         ge=MIN_DATAGRAM,
         le=DATAGRAM_LIMIT,
     )
-    late_join: bool = option(
-        False,
-        "while nobody reports (one-way), cut 21 packets in 2 s, of which a receiver that joins late gets one with 99 % "
-        "at a loss of 0.8; costs 1 to 2 dB at 60 kbit/s, more below, and nothing above 100",
+    late_join: float = option(
+        HEADER_SHARE,
+        "while nobody reports (one-way), 21 packets in 2 s, so that a receiver that joins at a loss of 0.8 gets one "
+        "with 99 %, where their headers take no more of the wire than this; 0: never. Lowers the quality of lossless "
+        "links below 90 kbit/s",
+        ge=0,
+        le=0.5,
     )
 
 

@@ -20,7 +20,7 @@ from sender.feedback import Feedback
 from sender.pacer import Pacer
 from sender.protect import ProtectedStream
 from sender.packet_length.adapt import PacketLength
-from sender.packet_length.join import join_payload
+from sender.packet_length.join import LateJoin
 from sender.rate import RateController
 from sender.text import TextStream
 
@@ -46,10 +46,9 @@ class Control:
         pacer: Pacer[Segment],
         lengths: PacketLength | None = None,
         *,
-        late_join: int | None = None,
+        late_join: LateJoin | None = None,
     ) -> None:
-        """`lengths`: adapts the length of packets to the link. `late_join`: packets are short while nobody reports (see
-        sender.packet_length.join), but have so many bytes of payload at least."""
+        """`lengths`: adapts the length of packets to the link. `late_join`: how they are cut while nobody reports."""
         self.lengths = lengths
         self.feedback = Feedback()
         self.congestion = CongestionControl(limits)
@@ -160,7 +159,7 @@ class Control:
         if self.lengths is not None:
             limit = self.lengths.next_unit(rate.share, self._alive)
         if self._late_join is not None and not self._alive:
-            limit = join_payload(rate.share, rate.unit_duration, limit, self._late_join)
+            limit = self._late_join.payload(rate.share, rate.unit_duration, limit)
         rate.set_payload_limit(limit)
 
     @property

@@ -267,8 +267,8 @@ class Feedback:
         return Update(tuple(samples), expected, received, min(runs, expected), seconds, size, hole, units)
 
     def _tell(self, first: int, last: int, received: int) -> None:
-        """Of the packets after `first` up to `last` so many arrived: where all of these are listed, the others are lost.
-        Where some are not, because reports were lost, the list says nothing that is fair to all packets."""
+        """Of the packets after `first` up to `last` so many arrived: where all of these are listed, the others are
+        lost. Where some are not, because reports were lost, the list says nothing that is fair to all packets."""
         if last - first > MOST_TOLD:
             return
         packets = [self._sent[counter] for counter in range(first + 1, last + 1) if counter in self._sent]

@@ -33,5 +33,5 @@ Where the paper leaves something open:
 | `plan.py` | `Cut`, `choose`, `best` |
 | `limit.py` | `LossByLength`, `recommended_payload`: from reports to the largest payload |
 | `adapt.py` | `PacketLength`: the limit that is in force, and the trials that teach it |
-| `join.py` | `join_payload`: packets for late joiners, where nobody reports |
+| `join.py` | `LateJoin`: packets for late joiners, where nobody reports |
 """

@@ -22,7 +22,8 @@ from sender.packet_length.plan import WIRE_HEADER_BYTES
 log = Log("sender.length")
 
 DECIDE_UNITS = 20  # from decision to decision: 5 s at 15 frames/s
-ALPHA = 1e-5  # of each decision, there are thousands a day
+ALPHA = 1e-5  # of each decision to shorten, there are thousands a day
+KEEP_ALPHA = 0.01  # of each decision not to lengthen again: shorter packets vary less, and prove less
 FEWEST_WINDOWS = 4  # that a decision is made from
 RISE = 1.15  # at a decision at most: slowly back
 LEAST_LOSS = 0.1  # below, nothing can be gained by shorter packets, and no trial is made
@@ -87,7 +88,8 @@ class PacketLength:
         if self._known.windows < FEWEST_WINDOWS:
             return
         before = self.limit
-        wanted = self._known.payload_limit(self._most, least_payload=floor, alpha=ALPHA)
+        alpha = ALPHA if before == self._most else KEEP_ALPHA
+        wanted = self._known.payload_limit(self._most, least_payload=floor, alpha=alpha)
         if wanted < before * (1 - LEAST_GAIN):
             self.limit = wanted
         elif wanted > before:

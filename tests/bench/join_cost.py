@@ -1,5 +1,6 @@
 """What short packets for late joiners cost in picture quality: `resilient` without feedback, cut as usual and as
-`sender.packet_length.join` asks. The same clips, wire rate and losses for both; paired by clip.
+`sender.packet_length.join` asks with up to 20 % of headers. The same clips, wire rate and losses for both, paired by
+clip.
 
 `python -m tests.bench.join_cost --clips DIR/a.mp4 .. [--kbps 30 60] [--loss 0 0.5 0.8] [--out DIR]`
 """
@@ -9,7 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +21,13 @@ from common.codec.base import Budget, CodecError
 from common.codec.registry import create_decoder, create_encoder
 from common.video import Picture
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, max_payload
-from sender.packet_length.join import join_payload
+from sender.packet_length.join import LateJoin
 from tests.bench.contestant import unit_frames
 from tests.bench.quality import psnr, similarities
 from tests.bench.share_curve import FPS, SIDE, Received, square
 
-RESULTS = Path(__file__).parent / "results" / "join"
 SEEDS = 3
+HEADERS = 0.2  # of the wire, that they may take
 SKIPPED = 2  # units at the start, until the coder has found its level
 MEASURES = ("psnr", "ms_ssim")
 
@@ -35,7 +37,7 @@ def encode(pictures: Sequence[Picture], wire_kbps: float, short: bool) -> list[l
     frames, overhead = unit_frames(), OVERHEAD_BYTES + IP_UDP_BYTES
     seconds = frames / FPS
     share = wire_kbps * 125 * seconds
-    payload = join_payload(share, seconds, max_payload()) if short else max_payload()
+    payload = LateJoin(HEADERS).payload(share, seconds, max_payload()) if short else max_payload()
     encoder, budget = create_encoder("resilient", SIDE, SIDE, FPS), Budget(share, overhead, payload)
     starts = range(0, len(pictures), frames)
     return [encoder.encode(pictures[at : at + frames], at // frames, budget).payloads for at in starts]
@@ -60,15 +62,27 @@ def quality(
     return np.asarray(np.mean(out, 0))
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Means over clips of both cuts at one rate and loss, and the standard error of the difference. Pairs: usual,
+    short; quality by MEASURES."""
+
+    kbps: float
+    loss: float
+    packets: tuple[float, float]
+    usual: tuple[float, ...]
+    short: tuple[float, ...]
+    error: tuple[float, ...]
+
+
 def compare(
     clips: Sequence[Path], frames: int, rates: Sequence[float], losses: Sequence[float]
-) -> list[dict[str, object]]:
-    """A row for each rate and loss: means over clips of both cuts, and of the difference with its standard error."""
+) -> Iterator[Row]:
+    """A row for each rate and loss."""
     made = [square(clip, frames) for clip in clips]
-    rows: list[dict[str, object]] = []
     for kbps in rates:
         both = [[encode(pictures, kbps, short) for pictures in made] for short in (False, True)]
-        packets = [float(np.mean([len(u) for units in cut for u in units])) for cut in both]
+        packets = [float(np.mean([len(unit) for units in cut for unit in units])) for cut in both]
         for loss in losses:
             seeds = range(SEEDS if loss else 1)
             usual, short = (
@@ -81,13 +95,10 @@ def compare(
                 for cut in both
             )
             error = (short - usual).std(0, ddof=1) / np.sqrt(len(made)) if len(made) > 1 else np.zeros(2)
-            row: dict[str, object] = {"kbps": kbps, "loss": loss, "packets": [round(n, 2) for n in packets]}
-            for at, name in enumerate(MEASURES):
-                values = (usual[:, at].mean(), short[:, at].mean(), error[at])
-                row[name] = [round(float(value), 4) for value in values]
-            rows.append(row)
-            print(line(row), flush=True)
-    return rows
+            values = (
+                tuple(round(float(x), 4) for x in column) for column in (usual.mean(0), short.mean(0), error)
+            )
+            yield Row(kbps, loss, (round(packets[0], 2), round(packets[1], 2)), *values)
 
 
 HEAD = """\
@@ -95,12 +106,12 @@ HEAD = """\
 |---:|---:|---|---|---|---:|---:|"""
 
 
-def line(row: dict[str, object]) -> str:
+def line(row: Row) -> str:
     """A row of the table: usual -> short."""
-    counts, (p0, p1, pe), (s0, s1, se) = row["packets"], row["psnr"], row["ms_ssim"]  # type: ignore[misc,has-type]
+    (p0, s0), (p1, s1), (pe, se) = row.usual, row.short, row.error
     return (
-        f"| {row['kbps']:g} | {row['loss']:g} | {counts[0]:g} -> {counts[1]:g} | {p0:.2f} -> {p1:.2f} "  # type: ignore[index]
-        f"| {s0:.4f} -> {s1:.4f} | {p1 - p0:+.2f} +- {pe:.2f} | {s1 - s0:+.4f} +- {se:.4f} |"  # type: ignore[has-type]
+        f"| {row.kbps:g} | {row.loss:g} | {row.packets[0]:g} -> {row.packets[1]:g} | {p0:.2f} -> {p1:.2f} "
+        f"| {s0:.4f} -> {s1:.4f} | {p1 - p0:+.2f} +- {pe:.2f} | {s1 - s0:+.4f} +- {se:.4f} |"
     )
 
 
@@ -114,11 +125,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="DIR", help="cost.json and cost.md go there")
     args = parser.parse_args(argv)
     print(HEAD)
-    rows = compare(args.clips, args.frames, args.kbps, args.loss)
+    rows = []
+    for row in compare(args.clips, args.frames, args.kbps, args.loss):
+        rows.append(row)
+        print(line(row), flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "cost.md").write_text("\n".join([HEAD, *map(line, rows)]) + "\n")
-        about = {"clips": [clip.stem for clip in args.clips], "frames": args.frames, "rows": rows}
+        about = {
+            "clips": [clip.stem for clip in args.clips],
+            "frames": args.frames,
+            "rows": [asdict(row) for row in rows],
+        }
         (args.out / "cost.json").write_text(json.dumps(about, indent=1) + "\n")
     return 0
 

@@ -3,6 +3,8 @@
 After section III of "Conquering High Packet-Loss Erasure" (L. Teng et al.). Segments are sealed, sent through a channel
 of independent symbol errors and opened again; the share that arrives and its quality are compared with eqs. (1) to (6).
 With --clips the quality curve f_p is measured anew from the shipped codec, else it is read from the results.
+With --live the whole sender is played on links that lose long packets and links that do not (packet_length_live.py):
+live.md and live.json, exit code 1 where a payload limit ends otherwise than it must.
 """
 
 from __future__ import annotations
@@ -124,6 +126,26 @@ def _save(path: Path, content: dict[str, Any]) -> None:
     path.write_text(text + "\n")
 
 
+def _live(out: Path, seeds: int, seconds: float) -> int:
+    from tests.bench.packet_length_live import SETTLED_S, rows, table
+
+    if seeds < 1 or seconds < SETTLED_S + 30:
+        raise ValueError(f"--seeds: at least 1; --seconds: at least {SETTLED_S + 30:g}")
+    played = rows(range(1, seeds + 1), seconds)
+    print(table(played))
+    (out / "live.md").write_text(table(played) + "\n")
+    results = [
+        {"link": row.link.key, "limits": [row.link.least, row.link.most]}
+        | {
+            name: [asdict(run) for run in runs]
+            for name, runs in (("adapting", row.adapting), ("fixed", row.fixed))
+        }
+        for row in played
+    ]
+    _save(out / "live.json", {"seconds": seconds, "cases": results})
+    return int(any(row.passed < len(row.adapting) for row in played))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.packet_length", description=__doc__)
@@ -135,9 +157,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, default=40, help="of each clip (default: 40)")
     parser.add_argument("--units", type=int, default=400, help="simulated a case (default: 400)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--live", action="store_true", help="play the sender on links instead")
+    parser.add_argument("--seeds", type=int, default=3, help="of each link, with --live (default: 3)")
+    parser.add_argument(
+        "--seconds", type=float, default=180.0, help="of each run, with --live (default: 180)"
+    )
     args = parser.parse_args(argv)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
+        if args.live:
+            return _live(args.out, args.seeds, args.seconds)
         if args.units < 1 or args.frames < 8:
             raise ValueError("--units: at least 1; --frames: at least 8")
         if args.clips:

@@ -6,10 +6,8 @@ real plan of the `resilient` codec, only their pictures are zeros. The same link
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import mean, median
 
 from common.codec import plan
@@ -38,6 +36,7 @@ class Link:
     least: int
     most: int
     change: dict[str, float] = field(default_factory=dict)  # at SETTLED_S
+    start: float = 60.0  # kbit/s
 
 
 def _link(**fields: float) -> Impairments:
@@ -64,6 +63,24 @@ LINKS = (
         250,
         LONG,
         LONG,
+    ),
+    Link(
+        "narrow",
+        "60 kbit/s bottleneck, 100 ms queue",
+        _link(rate_kbps=60, queue_s=0.1),
+        200,
+        LONG,
+        LONG,
+        start=200,
+    ),
+    Link(
+        "full",
+        "60 kbit/s bottleneck, 400 ms queue",
+        _link(rate_kbps=60, queue_s=0.4),
+        120,
+        LONG,
+        LONG,
+        start=120,
     ),
     Link(
         "clears",
@@ -115,7 +132,7 @@ def play(link: Link, seed: int, seconds: float, adapt: bool) -> Result:
     lengths = PacketLength(LONG) if adapt else None
     talk = Live(
         Mode.AUTO,
-        limits=RateLimits(link.kbps, cap=link.kbps),
+        limits=RateLimits(link.start, cap=link.kbps),
         link=link.there,
         back_link=_link(loss=0.1),
         lengths=lengths,

@@ -23,6 +23,7 @@ from receiver.replies import Replies
 from sender.congestion import RateLimits
 from sender.control import Control
 from sender.pacer import Pacer
+from sender.packet_length.adapt import PacketLength
 from sender.rate import RateController
 from tests.fuzz.script import Script, steps
 from tests.fuzz.world import HERE, PSK
@@ -113,7 +114,8 @@ def conversation(now: float) -> tuple[Control, Replies, ReceiverEndpoint, Sealer
     """A sender and a receiver that have agreed on keys, and the receiver's sealer."""
     pacer: Pacer[Segment] = Pacer()
     session = SenderSession(PSK, mode=Mode.TWO_WAY)
-    control = Control(session, LIMITS, RateController(60.0, 0.25, 57, session.payload_limit), pacer)
+    rate = RateController(60.0, 0.25, 57, session.payload_limit)
+    control = Control(session, LIMITS, rate, pacer, PacketLength(session.payload_limit))
     endpoint = ReceiverEndpoint(PSK)
     replies = Replies(endpoint, lambda: (PlayoutState.PLAYING, 0.1))
     control.poll(now, now)
@@ -136,6 +138,8 @@ def control(data: bytes) -> None:
     for unit, step in enumerate(steps(data)):
         now += step.choose(PAUSES)
         control.poll(now, now)
+        control.plan_packets()
+        assert 1 <= control.payload_limit <= control.session.payload_limit
         control.unit_sent(unit, 2)
         for index in range(2):
             control.seal(Segment(VIDEO.id, unit, index, 2, unit, b"media"), now)

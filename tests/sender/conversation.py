@@ -22,6 +22,7 @@ from sender.congestion import RateLimits
 from sender.control import Control
 from sender.pacer import Pacer
 from sender.packet_length.adapt import PacketLength
+from sender.packet_length.join import LateJoin
 from sender.rate import RateController
 from tests.bench.link.draws import Direction
 from tests.bench.link.impairments import Impairments
@@ -46,7 +47,7 @@ class Conversation:
     receiver_mode: Mode = Mode.AUTO
     limits: RateLimits = DEFAULT_LIMITS
     lengths: PacketLength | None = None
-    late_join: int | None = None
+    late_join: LateJoin | None = None
     seed: int = 1
     link: Impairments = DEFAULT_LINK
     back_link: Impairments | None = None  # as `link` if not given

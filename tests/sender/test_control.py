@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,8 @@ from proto.wire import HANDSHAKE_BYTE, Mode, Reason
 from sender.congestion import RateLimits, State
 from sender.control import MOST_REPORTS, Control
 from sender.pacer import Pacer
+from sender.packet_length.adapt import PacketLength
+from sender.packet_length.join import LateJoin
 from sender.rate import RateController
 from tests.bench.link.impairments import Impairments
 from tests.proto.link import PSK
@@ -182,3 +185,55 @@ def test_polls_are_neither_missed_nor_a_busy_loop() -> None:
     pauses = [after - before for before, after in itertools.pairwise(times)]
     assert min(pauses) >= 0.009
     assert max(pauses) <= 0.101
+
+
+def test_the_payload_limit_reaches_the_budget() -> None:
+    talk = Conversation(lengths=PacketLength(1143, 200))
+    assert talk.control.lengths is not None
+    talk.control.lengths.limit = 300
+    talk.advance(0.1)
+    assert talk.rate.budget().max_payload == talk.control.payload_limit == 300
+    plain = Conversation()
+    plain.advance(0.1)
+    assert plain.rate.budget().max_payload == plain.session.payload_limit
+
+
+def test_packets_are_short_for_late_joiners_until_somebody_reports() -> None:
+    talk = Conversation(late_join=LateJoin())
+    talk.advance(0.1)
+    assert talk.rate.budget().max_payload == 60 * 125 * 4 // 15 // 3 - 57
+    talk.advance(5.0)
+    assert talk.rate.budget().max_payload == talk.session.payload_limit
+    alone = Conversation(Mode.ONE_WAY, late_join=LateJoin())
+    alone.advance(5.0)
+    assert alone.rate.budget().max_payload < 700
+
+
+def test_what_is_lost_while_the_rate_is_cut_is_not_learnt_from() -> None:
+    talk = Conversation(
+        limits=RateLimits(60.0, cap=250.0),
+        link=Impairments(delay_s=0.04, rate_kbps=100, queue_s=0.5),
+        lengths=Listening(1143),
+    )
+    lengths = talk.lengths
+    assert isinstance(lengths, Listening)
+    while not talk.control.congestion.cuts:
+        talk.advance(0.1)
+    before = len(lengths.heard)
+    talk.advance(4.0)
+    assert len(lengths.heard) == before
+    calm = Conversation(lengths=Listening(1143))
+    calm.advance(10.0)
+    assert isinstance(calm.lengths, Listening) and len(calm.lengths.heard) > 20
+    assert all(arrived for _, arrived in calm.lengths.heard)
+
+
+class Listening(PacketLength):
+    """Keeps what it is told."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.heard: list[tuple[int, bool]] = []
+
+    def learn(self, fates: Iterable[tuple[int, bool]]) -> None:
+        self.heard += fates

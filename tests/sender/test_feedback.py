@@ -166,3 +166,44 @@ def test_no_report_breaks_it(reports: list[tuple[int, int, int, int, int, int]])
         )
         assert update is None or 0 <= update.received <= update.expected
     assert told.rtt is None or told.rtt >= 0
+
+
+def fates(told: Feedback, number: int, newest: int, packets: int, at: float, **other: object) -> list[bool]:
+    """What the report makes known of single packets."""
+    update = told.report(report(number, newest, packets, round(at * 1000), **other), at)
+    assert update is not None
+    assert all(size == 1000 for size, _ in update.fates)
+    return [arrived for _, arrived in update.fates]
+
+
+def test_where_all_arrivals_are_listed_the_others_are_lost() -> None:
+    told = feedback()
+    assert fates(told, 0, 9, 10, 11.0) == []
+    assert fates(told, 1, 14, 12, 11.6, earlier=(Earlier(3, 300),)) == []  # too young to be settled
+    # Packets 10 to 14, of which 11 and 14 arrived; nothing is known of those before.
+    assert fates(told, 2, 39, 30, 14.6) == [False, True, False, False, True]
+
+
+def test_a_list_with_gaps_tells_nothing_of_single_packets() -> None:
+    told = feedback()
+    fates(told, 0, 9, 10, 11.0)
+    assert fates(told, 1, 19, 15, 12.0, earlier=(Earlier(2, 150),)) == []  # 3 more arrived, who knows which
+    assert fates(told, 2, 39, 30, 20.0) == []
+
+
+def test_masks_of_units_tell_of_their_packets() -> None:
+    told = feedback()
+    masks = (UnitMask(2, ()), UnitMask(1, (True, False, True, True)), UnitMask(0, (True,) * 4, True))
+    fates(told, 0, 19, 10, 12.0, units=masks)
+    assert fates(told, 1, 39, 20, 17.0) == [True, False, True, True, False, False, False, False]
+
+
+def test_packets_of_a_former_session_are_not_mistaken_for_others() -> None:
+    told = feedback()
+    told.report(report(0, 9, 10, 5000), 11.1)
+    for counter in range(40):
+        told.sent(b"zzother", counter, 500, 14.0 + counter / 100)
+    zz = int.from_bytes(b"zz", "big")
+    told.report(replace(report(1, 0, 1, 9000, units=(UnitMask(1, (False,) * 4),)), session=zz), 14.5)
+    later = told.report(replace(report(2, 39, 1, 14000), session=zz), 20.0)
+    assert later is not None and later.fates == ()
