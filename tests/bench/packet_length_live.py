@@ -46,7 +46,7 @@ def _link(**fields: float) -> Impairments:
 LONG = max_payload()
 LINKS = (
     Link("ser", f"symbol error rate {SER:g}", _link(symbol_errors=SER), 60, 200, 500),
-    Link("ser-120", f"the same, 120 kbit/s ({SER / 2:g})", _link(symbol_errors=SER / 2), 120, 200, 600),
+    Link("ser-120", f"symbol error rate {SER / 2:g}", _link(symbol_errors=SER / 2), 120, 200, 600),
     Link("ser-loss", "1e-3, and 30 % random loss", _link(symbol_errors=1e-3, loss=0.3), 120, 200, 800),
     Link("weak", "symbol error rate 5e-5", _link(symbol_errors=5e-5), 60, LONG, LONG),
     Link("random", "50 % random loss", _link(loss=0.5), 60, LONG, LONG),
