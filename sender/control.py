@@ -18,9 +18,9 @@ from sender.choose import Heard
 from sender.congestion import CongestionControl, RateLimits, State
 from sender.feedback import Feedback
 from sender.pacer import Pacer
-from sender.protect import ProtectedStream
 from sender.packet_length.adapt import PacketLength
 from sender.packet_length.join import LateJoin
+from sender.protect import ProtectedStream
 from sender.rate import RateController
 from sender.text import TextStream
 
