@@ -103,7 +103,7 @@ def test_more_packets_lose_less_and_cost_more(cut: Cut, loss: SymbolErrors | Mea
     assert int(cut.payload_bytes(packets).max()) <= cut.max_payload
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(cuts, losses, curves(), st.floats(0, 1), st.sampled_from(Criterion))
 def test_the_plan_is_the_cheapest_of_all(
     cut: Cut, loss: SymbolErrors | MeasuredLoss, curve: QualityCurve, threshold: float, criterion: Criterion
