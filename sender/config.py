@@ -22,7 +22,6 @@ from common.values import Address, AddressField, Size, SizeField
 from proto.announce import MAX_NAME_BYTES
 from proto.crypto import KeyFileError, new_key_file
 from proto.wire import DATAGRAM_LIMIT, MAX_DATAGRAM, OVERHEAD_BYTES, Mode
-from sender.packet_length.join import HEADER_SHARE
 from sender.packet_length.limit import LEAST_PAYLOAD
 
 ENV_PREFIX = "SEMCAST_SENDER_"
@@ -205,10 +204,10 @@ class PacketSection(Section):
         le=DATAGRAM_LIMIT,
     )
     late_join: float = option(
-        HEADER_SHARE,
+        0.0,
         "while nobody reports (one-way), 21 packets in 2 s, so that a receiver that joins at a loss of 0.8 gets one "
-        "with 99 %, where their headers take no more of the wire than this; 0: never. Lowers the quality of lossless "
-        "links below 90 kbit/s",
+        "with 99 %, where their headers take no more of the wire than this share (0.1, say); 0: never. Lowers the "
+        "quality below 90 kbit/s where less than half is lost",
         ge=0,
         le=0.5,
     )

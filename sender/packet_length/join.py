@@ -15,11 +15,10 @@ from sender.packet_length.plan import WIRE_HEADER_BYTES
 JOIN_S = 2.0  # from joining to the first packet
 LOSS = 0.8
 MISS = 0.01  # chance that it takes longer
-HEADER_SHARE = 0.1  # of the wire, at most
 PACKETS = math.ceil(math.log(MISS) / math.log(LOSS))  # in JOIN_S
 
 
-def join_packets(share: float, unit_seconds: float, headers: float = HEADER_SHARE) -> int:
+def join_packets(share: float, unit_seconds: float, headers: float) -> int:
     """Packets that a unit of `share` wire bytes should have at least, 1 or more, with `headers` of the wire at most."""
     wanted = math.ceil(PACKETS * unit_seconds / JOIN_S)
     return max(1, min(wanted, int(headers * share / WIRE_HEADER_BYTES)))
@@ -29,7 +28,7 @@ def join_packets(share: float, unit_seconds: float, headers: float = HEADER_SHAR
 class LateJoin:
     """How packets are cut for late joiners."""
 
-    headers: float = HEADER_SHARE  # of the wire, at most
+    headers: float  # share of the wire, at most
     least: int = 1  # bytes of payload that a packet has in any case
 
     def payload(self, share: float, unit_seconds: float, most: int) -> int:

@@ -22,7 +22,7 @@ from common.codec import plan
 from proto.session import Announced, Arrival, ReceiverEndpoint
 from proto.wire import Mode
 from sender.congestion import RateLimits
-from sender.packet_length.join import HEADER_SHARE, LateJoin
+from sender.packet_length.join import LateJoin
 from tests.bench.link.impairments import Impairments
 from tests.bench.link.model import Link
 from tests.bench.packet_length_live import PIXELS, Live
@@ -36,12 +36,9 @@ STREAM_S = 90.0  # of a sender whom others join
 JOIN_S = (5.0, 25.0)  # after its start
 STREAMS = 4
 RATES = (30.0, 60.0, 120.0)
-HEADERS = (0.0, HEADER_SHARE, 0.2)  # share of headers for late joiners; the default is one of them
-SHARES = {
-    30.0: 0.75,
-    60.0: 0.98,
-    120.0: 0.98,
-}  # of the joiners that have a packet within SOON_S, at the default
+HEADERS = (0.0, 0.1, 0.2)  # share of headers for late joiners; the default is 0
+SHARES = {(30.0, 0.2): 0.98, (60.0, 0.0): 0.95, (60.0, 0.1): 0.98, (120.0, 0.0): 0.98}
+"""Of the joiners that must have a packet within SOON_S, by kbit/s and share of headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +160,7 @@ def late_joins(runs: int) -> Iterator[Row]:
         both = [join(streams[seed % STREAMS], seed) for seed in range(1, runs + 1)]
         usable, announced = (Times.of(column) for column in zip(*both, strict=True))
         packets = [len(masks) for stream in streams for masks in stream.arrived.values()]
-        target = Target(SHARES[kbps]) if headers == HEADER_SHARE else None
+        target = Target(SHARES[kbps, headers]) if (kbps, headers) in SHARES else None
         yield Row(
             f"late join, `late_join: {headers:g}`",
             kbps,

@@ -199,12 +199,12 @@ def test_the_payload_limit_reaches_the_budget() -> None:
 
 
 def test_packets_are_short_for_late_joiners_until_somebody_reports() -> None:
-    talk = Conversation(late_join=LateJoin())
+    talk = Conversation(late_join=LateJoin(0.1))
     talk.advance(0.1)
     assert talk.rate.budget().max_payload == 60 * 125 * 4 // 15 // 3 - 57
     talk.advance(5.0)
     assert talk.rate.budget().max_payload == talk.session.payload_limit
-    alone = Conversation(Mode.ONE_WAY, late_join=LateJoin())
+    alone = Conversation(Mode.ONE_WAY, late_join=LateJoin(0.1))
     alone.advance(5.0)
     assert alone.rate.budget().max_payload < 700
 

@@ -115,8 +115,8 @@ def test_late_joiners_get_their_packets_where_headers_allow() -> None:
     assert PACKETS == 21
     shares = [kbps * 125 * 4 / 15 for kbps in (10, 15, 20, 30, 60, 500)]
     assert [join_packets(share, 4 / 15, 0.2) for share in shares] == [1, 1, 2, 3, 3, 3]
-    assert [join_packets(share, 4 / 15) for share in shares] == [1, 1, 1, 1, 3, 3]
-    cut = LateJoin()
+    assert [join_packets(share, 4 / 15, 0.1) for share in shares] == [1, 1, 1, 1, 3, 3]
+    cut = LateJoin(0.1)
     assert cut.payload(2000.0, 4 / 15, MOST) == 2000 // 3 - 57
     assert cut.payload(40_000.0, 4 / 15, MOST) == MOST
     assert LateJoin(0.1, 600).payload(500.0, 4 / 15, MOST) == 600
