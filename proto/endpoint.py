@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from proto.announce import KIND_ALIVE, KIND_ANNOUNCEMENT, Announcement
+from proto.choice import Choice, SenderView
 from proto.crypto import CounterExhausted, Opened, Opener, Sealer
 from proto.events import Announced, Answer, Arrival, Delivered, Dropped, Message, Recovered
 from proto.handshake import Identity
@@ -79,6 +80,19 @@ class ReceiverEndpoint:
     def sessions(self) -> int:
         """How many runs of senders have state."""
         return len(self._origins)
+
+    @property
+    def choice(self) -> Choice | None:
+        """The sender that `choose` asked for; None: the first to be heard until it falls silent."""
+        return self._origins.choice
+
+    def choose(self, id: str | None) -> bool:
+        """Want a sender on show, by the `id` of its view; None: by the rule. False if there is no such sender."""
+        return self._origins.choose(id)
+
+    def senders(self, now: float) -> list[SenderView]:
+        """The senders that are heard, at most `max_sessions`."""
+        return self._origins.views(now)
 
     def reassembler(self, stream: int) -> Reassembler | None:
         """The active origin's reassembler of a stream; None before anything of it arrived."""
@@ -192,6 +206,7 @@ class ReceiverEndpoint:
         segment = Segment.parse(spec.id, opened.body) if spec.segmented else None
         announcement = _announcement(opened) if spec is CONTROL else None
         origin = self._enter(opened, announcement, now)
+        origin.flow.note(opened.session, opened.counter, now)
         self._move(origin, opened, address, len(datagram) + IP_UDP_BYTES)
         if self.heard is not None and origin is self._listener():
             self.heard(opened.session, opened.counter, len(datagram) + IP_UDP_BYTES, now)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proto.announce import Announcement
+from proto.choice import Choice, Flow, SenderState, SenderView
 from proto.crypto import Sealer
 from proto.inbox import Inbox
 from proto.keys import KeySchedule
@@ -22,6 +23,7 @@ from proto.wire import Reason, WireError
 MAX_ORIGINS = 4  # with state at a time: the live one, its successor, and two that are fading
 TAKEOVER_SECONDS = 1.0  # the active origin keeps its place until it has been silent so long
 FORGET_SECONDS = 10.0  # an inactive origin that is silent so long is dropped
+CHOSEN_SECONDS = 3.0  # likewise one that was chosen: a gap shall not put another in its place
 OVERLAP_SECONDS = 10.0  # keys stay good so long after others have taken their place
 SUCCESSORS = 64  # sessions of an origin that are recognised ahead of the newest one seen
 SKIPPED = 4  # likewise, before it: of some, no packet may have come yet
@@ -60,10 +62,17 @@ class Origin:
     answered: float = -math.inf  # when something was last sealed for it
     old: TwoWay | None = None
     old_until: float = 0.0
+    flow: Flow = field(default_factory=Flow)
+
+    @property
+    def name(self) -> str:
+        """As announced; empty before that."""
+        return "" if self.announcement is None else self.announcement.name
 
 
 class Origins:
-    """At most `limit` origins, of which one is active: the first to be heard until it falls silent."""
+    """At most `limit` origins, of which one is active: the one chosen, else the first to be heard until it falls
+    silent."""
 
     def __init__(
         self,
@@ -76,6 +85,7 @@ class Origins:
         """`tallies`, `recovered`: by stream, of tolerant and of protected ones."""
         self.active: Origin | None = None
         self.takeovers = 0
+        self.choice: Choice | None = None
         self._keys = keys
         self._max_units = max_units
         self._limit = limit
@@ -136,6 +146,8 @@ class Origins:
         if other is not None and stranger is not self.active:
             stranger, other = other, stranger
         self._known = {known.id: known for known in self if known is not stranger and known is not other}
+        if self.choice is not None and self.choice.id == first:
+            self.choice.id = origin
         stranger.id, stranger.number = origin, max(stranger.number, number)
         self._known[origin] = stranger
         self._look_ahead(stranger)
@@ -162,11 +174,60 @@ class Origins:
             found = origin.streams[stream] = Reassembler(self._max_units, self._tallies[stream])
         return found
 
+    def choose(self, id: str | None) -> bool:
+        """Want a sender on show, by the `id` of its view, or None: whichever the rule says. False if there is no such.
+
+        It is on show with its next segment; while it is silent for long, another is."""
+        if id is None:
+            self.choice = None
+            return True
+        found = next((origin for origin in self if origin.id.hex() == id), None)
+        if found is not None:
+            self.choice = Choice(found.id, found.name)
+        return found is not None
+
+    def views(self, now: float) -> list[SenderView]:
+        """The senders that are heard, or were until a moment ago, in the order in which they came; at most `limit`."""
+        return [
+            SenderView(
+                origin.id.hex(),
+                origin.name,
+                SenderState.LIVE if now - origin.last_segment < CHOSEN_SECONDS else SenderState.SILENT,
+                origin.flow.loss,
+                origin is self.active,
+            )
+            for origin in sorted(self, key=lambda origin: origin.started)
+            if origin is self.active or now - origin.last_seen < FORGET_SECONDS
+        ]
+
     def settle(self, origin: Origin, now: float) -> bool:
-        """Make `origin` the active one if there is none, or the active one has fallen silent; tells whether it did."""
+        """Make `origin`, of which a segment has come, the active one if it is wanted, or if there is none, or if the
+        active one has fallen silent; tells whether it did."""
         active = self.active
-        if active is origin or (active is not None and now - active.last_segment < TAKEOVER_SECONDS):
+        wanted = self._wanted(origin, now)
+        if active is origin:
             return False
+        if active is not None and not wanted:
+            patience = CHOSEN_SECONDS if self._is_chosen(active) else TAKEOVER_SECONDS
+            if now - active.last_segment < patience:
+                return False
         self.active = origin
         self.takeovers += 1
         return True
+
+    def _is_chosen(self, origin: Origin) -> bool:
+        return self.choice is not None and self.choice.id == origin.id
+
+    def _wanted(self, origin: Origin, now: float) -> bool:
+        """Whether it is the chosen one, or the next run of that."""
+        choice = self.choice
+        if choice is None or choice.id == origin.id:
+            if choice is not None and origin.name:
+                choice.name = origin.name
+            return choice is not None
+        before = self._known.get(choice.id)
+        gone = before is None or now - before.last_segment >= TAKEOVER_SECONDS
+        if gone and choice.name and origin.name == choice.name:
+            choice.id = origin.id
+            return True
+        return False

@@ -93,7 +93,8 @@ class Player:
 
     def arrived(self, arrival: Arrival, datagram_bytes: int, now: float) -> None:
         """A segment was taken in (called by the socket)."""
-        self.figures.add(now, bytes=datagram_bytes + IP_UDP_BYTES)
+        if arrival.active:
+            self.figures.add(now, bytes=datagram_bytes + IP_UDP_BYTES)
         if not arrival.active or arrival.stream != VIDEO.id:
             return
         if arrival.took_over:

@@ -93,7 +93,7 @@ class Replies:
         if not arrival.active or arrival.stream != VIDEO.id or reassembler is None:
             return
         self._now = now
-        if reassembler.closed is None:
+        if reassembler.closed is None or arrival.took_over:
             self._fates = Fates(self._told)
             self._reporter.take_over()
             reassembler.closed = partial(self._closed, reassembler)

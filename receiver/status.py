@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from proto.endpoint import ReceiverEndpoint
 from proto.streams import VIDEO
+from proto.wire import Reason
 from receiver.player import Player
 from receiver.text import TextLog
 
@@ -14,9 +17,14 @@ def status(endpoint: ReceiverEndpoint, player: Player, text: TextLog, now: float
     latencies = sums.total("latencies", now)
     latency = sums.total("latency", now) / latencies * 1000 if latencies else None
     origin = None if endpoint.active is None else endpoint.active.id
+    senders, choice = endpoint.senders(now), endpoint.choice
+    active = next((sender for sender in senders if sender.active), None)
+    loss = sums.share("lost", "sent", now)
+    if len(senders) > 1 and active is not None and active.loss is not None:
+        loss = active.loss  # the sums are over all senders
     return {
         "state": str(player.state),
-        "loss": sums.share("lost", "sent", now),
+        "loss": loss,
         "imagined": sums.share("imagined", "cells", now),
         "latency_ms": latency,
         "playout_delay_ms": player.delay * 1000,
@@ -29,4 +37,7 @@ def status(endpoint: ReceiverEndpoint, player: Player, text: TextLog, now: float
         "packets_lost": endpoint.tallies[VIDEO.id].lost,
         "text": text.last(origin),
         "text_age_s": text.age(origin, now),
+        "packets_forged": endpoint.dropped[Reason.FORGED],
+        "senders": [asdict(sender) for sender in senders],
+        "chosen": None if choice is None else {"id": choice.id.hex(), "name": choice.name},
     }
