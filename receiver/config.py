@@ -33,10 +33,34 @@ class WebSection(Section):
 
     listen: AddressField = option(
         Address("127.0.0.1", 8080),
-        "address of the page; anyone who reaches it can watch, so keep it local or put it behind a proxy with a login",
+        "address of the page; beyond this host (such as :8080) it asks for a token, which is made at the start and "
+        "logged with the address to open, unless web.token_file or web.open say otherwise",
         metavar="HOST:PORT",
     )
-    max_viewers: int = option(8, "browsers that may watch at a time; each costs one VP8 encoder", ge=1, le=64)
+    token_file: Path | None = option(
+        None,
+        "file with the token that opens the page, 16 to 256 characters, readable by its owner alone; made if it is not "
+        "there; so that the token outlasts a restart, or to ask for one on this host too",
+    )
+    open: bool = option(
+        False,
+        "let everyone who reaches the page watch, without a token (a closed network, a proxy with a login)",
+    )
+    max_viewers: int = option(8, "browsers that may watch at a time; all share one VP8 encoder", ge=1, le=64)
+    video_kbps: Literal["auto"] | int = option(
+        "auto",
+        "the most that the page's video may take for each browser; `auto`: 1500 for 256x256 at 15 pictures/s, more for "
+        "larger pictures, at most 8000",
+        unit="kbit/s",
+        metavar="auto|KBPS",
+    )
+
+    @field_validator("video_kbps")
+    @classmethod
+    def _rate_in_range(cls, value: int | str) -> int | str:
+        if not isinstance(value, str) and not 100 <= value <= 50_000:
+            raise ValueError("must be `auto` or 100 to 50000 kbit/s")
+        return value
 
 
 class PlayoutSection(Section):

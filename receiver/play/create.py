@@ -11,8 +11,11 @@ from receiver.play.base import Sink, SinkError
 Status = Callable[[], Mapping[str, object]]
 """What receiver.status tells, for sinks that show it; called on the event loop thread."""
 
+Choose = Callable[[str | None], bool]
+"""ReceiverEndpoint.choose, for sinks that let their viewer choose a sender; called on the event loop thread."""
 
-def create_sink(name: str, config: ReceiverConfig, status: Status) -> Sink:
+
+def create_sink(name: str, config: ReceiverConfig, status: Status, choose: Choose) -> Sink:
     """The sink that `--play NAME` asks for; opened by its `start`. Raises SinkError where an extra is missing."""
     match name:
         case "web":
@@ -22,7 +25,7 @@ def create_sink(name: str, config: ReceiverConfig, status: Status) -> Sink:
                 raise SinkError(
                     f"play web: needs aiortc and aiohttp ({error}); install: pip install 'semcast[web]'"
                 ) from None
-            return WebSink(config.web.listen, status, config.web.max_viewers)
+            return WebSink(config.web, status, choose)
         case "window":
             from receiver.play.window import WindowSink
 

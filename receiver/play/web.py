@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
+import contextlib
 import json
-import re
+import socket
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.resources import files
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
+from aiortc import MediaStreamTrack
 
+from common.clock import monotonic
 from common.log import Log
 from common.values import Address
+from receiver.config import WebSection
+from receiver.play.access import Access, is_loopback, new_token, token_from
 from receiver.play.base import Shown, SinkError
 from receiver.play.feed import Feed, FeedClosed
+from receiver.play.gate import Gate, same_origin
 from receiver.play.mjpeg import BOUNDARY, SharedJpeg, part
+from receiver.play.page import player_page
+from receiver.play.vp8 import SharedVp8
 from receiver.play.webrtc import OfferError, TooManyViewers, Viewers
 
 MAX_OFFER_BYTES = 64 * 1024
@@ -32,6 +38,9 @@ PRIVATE = {"Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-or
 Figures = Callable[[], Mapping[str, object]]
 """What the page shows beside the video; called on the event loop thread a few times a second."""
 
+Choose = Callable[[str | None], bool]
+"""Puts a sender on show, by its id in the figures, or (None) leaves it to the rule; False: there is no such sender."""
+
 log = Log("play.web")
 
 
@@ -41,62 +50,108 @@ class WebSink:
     name = "web"
     ended = False
     failure = None
-    dropped = 0
 
-    def __init__(self, listen: Address, figures: Figures, max_viewers: int = 8) -> None:
+    def __init__(self, settings: WebSection, figures: Figures, choose: Choose) -> None:
+        """Raises SinkError where the token file cannot be used."""
         self.url = ""
-        self._listen = listen
+        self._settings = settings
         self._figures = figures
+        self._choose = choose
         self._feed: Feed[Shown] = Feed()
         self._jpeg = SharedJpeg()
-        self._viewers = Viewers(self._feed, max_viewers)
+        self._vp8 = SharedVp8(None if settings.video_kbps == "auto" else settings.video_kbps * 1000)
+        self._viewers = Viewers(self._vp8, settings.max_viewers)
         self._streams = 0
-        self._max_streams = 2 * max_viewers
+        self._max_streams = 2 * settings.max_viewers
         self._stopping = asyncio.Event()
-        self._page = files("receiver.play").joinpath("page.html").read_text(encoding="utf-8")
-        self._headers = page_headers(self._page)
+        self._page = player_page()
+        self._token = self._new_token()
+        self._event = (-EVENT_INTERVAL_S, b"")
+        self._port = settings.listen.port
         self._runner: web.AppRunner | None = None
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that the video encoder was too slow to take."""
+        return self._vp8.dropped
 
     @property
     def viewers(self) -> int:
         """Connected over WebRTC, or about to."""
         return len(self._viewers)
 
+    @property
+    def audio(self) -> Callable[[], MediaStreamTrack] | None:
+        """Makes the sound track of one viewer; None: there is no sound. For viewers that come from now on."""
+        return self._viewers.audio
+
+    @audio.setter
+    def audio(self, make: Callable[[], MediaStreamTrack] | None) -> None:
+        self._viewers.audio = make
+
     def show(self, shown: Shown) -> None:
         self._feed.publish(shown)
+        self._vp8.show(shown)
 
     async def start(self) -> None:
-        app = web.Application(client_max_size=MAX_OFFER_BYTES, middlewares=[same_origin])
+        gates: list[Middleware] = [same_origin]
+        if self._token is not None:
+            gates.append(Gate(Access(self._token), lambda: self._port).middleware)
+        app = web.Application(client_max_size=MAX_OFFER_BYTES, middlewares=gates)
         app.add_routes(
             [
                 web.get("/", self._get_page),
                 web.get("/stats.json", self._get_stats),
                 web.get("/events", self._get_events, allow_head=False),
                 web.get("/stream.mjpeg", self._get_mjpeg, allow_head=False),
+                web.post("/sender", self._post_sender),
                 web.post("/whep", self._post_whep),
                 web.delete("/whep/{viewer}", self._delete_whep),
             ]
         )
+        listen = self._settings.listen
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        site = web.TCPSite(runner, self._listen.host or None, self._listen.port)
+        site = web.TCPSite(runner, listen.host or None, listen.port)
         try:
             await site.start()
         except OSError as error:
             await runner.cleanup()
             reason = error.strerror or str(error)
             raise SinkError(
-                f"web.listen: cannot listen on {self._listen}: {reason}; choose another address"
+                f"web.listen: cannot listen on {listen}: {reason}; choose another address"
             ) from None
         self._runner = runner
-        host, port = runner.addresses[0][:2]
-        self.url = f"http://{Address('localhost' if host in ('0.0.0.0', '::') else host, port)}/"
-        log.info("page served", url=self.url)
+        host, self._port = runner.addresses[0][:2]
+        everywhere = host in ("0.0.0.0", "::")
+        self.url = f"http://{Address('localhost' if everywhere else host, self._port)}/"
+        self._tell_url(f"http://{Address(socket.gethostname() if everywhere else host, self._port)}/")
+
+    def _new_token(self) -> str | None:
+        """What opens the page; None where everybody may see it: on this host alone, or because it was said so."""
+        settings = self._settings
+        if settings.open:
+            return None
+        if settings.token_file is not None:
+            return token_from(settings.token_file)
+        return None if is_loopback(settings.listen.host) else new_token()
+
+    def _tell_url(self, url: str) -> None:
+        if self._token is None:
+            if not is_loopback(self._settings.listen.host):
+                log.warning("page open to everyone who reaches it", url=url, fix="set web.open to false")
+            log.info("page served", url=url)
+        elif self._settings.token_file is not None:
+            log.info("page served", url=url, token_file=self._settings.token_file)
+        else:
+            # The one place where a token is told; it is new at every start.
+            log.info("page served; open this address", url=f"{url}?token={self._token}")
 
     async def close(self) -> None:
         self._stopping.set()
         self._feed.close()
         await self._viewers.close_all()
+        await self._vp8.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -105,6 +160,7 @@ class WebSink:
         """What the page shows; `trust` holds one digit a block, row by row (0 received, 1 recovered, 2 imagined)."""
         stats: dict[str, object] = dict(self._figures())
         stats["viewers"] = len(self._viewers)
+        stats["page"] = self._page.version
         shown = self._feed.latest
         if shown is not None:
             rows, columns = shown.trust.shape
@@ -115,7 +171,7 @@ class WebSink:
         return stats
 
     async def _get_page(self, _: web.Request) -> web.Response:
-        return web.Response(text=self._page, content_type="text/html", headers=self._headers)
+        return web.Response(text=self._page.html, content_type="text/html", headers=self._page.headers)
 
     async def _get_stats(self, _: web.Request) -> web.Response:
         return web.json_response(self.stats(), headers=PRIVATE)
@@ -123,10 +179,17 @@ class WebSink:
     async def _get_events(self, request: web.Request) -> web.StreamResponse:
         async def events(response: web.StreamResponse) -> None:
             while not self._stopping.is_set():
-                await _write(response, f"data: {json.dumps(self.stats())}\n\n".encode())
+                await _write(response, self._current_event())
                 await asyncio.sleep(EVENT_INTERVAL_S)
 
         return await self._stream(request, "text/event-stream", events)
+
+    def _current_event(self) -> bytes:
+        """The figures as an event, worked out once for all viewers."""
+        now = monotonic()
+        if now - self._event[0] >= EVENT_INTERVAL_S / 2:
+            self._event = now, f"data: {json.dumps(self.stats())}\n\n".encode()
+        return self._event[1]
 
     async def _get_mjpeg(self, request: web.Request) -> web.StreamResponse:
         async def pictures(response: web.StreamResponse) -> None:
@@ -164,6 +227,19 @@ class WebSink:
             self._streams -= 1
         return response
 
+    async def _post_sender(self, request: web.Request) -> web.Response:
+        """`{"id": ID}` puts a sender on show, `{"id": null}` leaves it to the rule."""
+        wanted: object = 0
+        with contextlib.suppress(ValueError, RecursionError):  # of decode() and loads()
+            body = json.loads((await request.read()).decode())
+            wanted = body.get("id", 0) if isinstance(body, dict) else 0
+        if wanted is not None and not isinstance(wanted, str):
+            raise web.HTTPBadRequest(text='send {"id": "..."} or {"id": null}\n')
+        if not self._choose(wanted):
+            raise web.HTTPNotFound(text="no such sender\n")
+        log.info("sender chosen", id=wanted or "auto")
+        return web.json_response(self.stats(), headers=PRIVATE)
+
     async def _post_whep(self, request: web.Request) -> web.Response:
         if request.content_type != "application/sdp":
             raise web.HTTPUnsupportedMediaType(text="send the offer as application/sdp\n")
@@ -187,37 +263,3 @@ class WebSink:
 async def _write(response: web.StreamResponse, data: bytes) -> None:
     async with asyncio.timeout(WRITE_TIMEOUT_S):
         await response.write(data)
-
-
-@web.middleware
-async def same_origin(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Other sites open in the same browser may link to the page, but not use what is behind it."""
-    origin = request.headers.get("Origin")
-    foreign = origin is not None and origin.partition("://")[2] != request.host
-    # Images and the like come without an Origin; browsers say where they are from all the same.
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    if foreign or (site not in ("same-origin", "none") and request.path != "/"):
-        raise web.HTTPForbidden(text="this page answers only to itself\n")
-    return await handler(request)
-
-
-def page_headers(page: str) -> dict[str, str]:
-    """Headers that let the page run its own script and style, whose hashes they name, and nothing else."""
-    hashes = {}
-    for tag in ("script", "style"):
-        found = re.search(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-        digest = hashlib.sha256((found.group(1) if found else "").encode()).digest()
-        hashes[tag] = f"'sha256-{base64.b64encode(digest).decode()}'"
-    policy = (
-        f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
-        "connect-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-    return {
-        "Content-Security-Policy": policy,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
-    }

@@ -1,15 +1,15 @@
 """WebRTC viewers: a WHEP offer in, an answer and VP8 video out (RFC 9725, without trickle ICE).
 
-All viewers read one feed; each has an encoder of its own, since each asks for key pictures when it needs them.
+All viewers are sent the packets of one encoder.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 
 import aioice.ice
-import aiortc.codecs.vpx as vpx
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
@@ -17,22 +17,13 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
-from aiortc.mediastreams import VIDEO_TIME_BASE, MediaStreamError
-from av import VideoFrame
+from aiortc.mediastreams import MediaStreamError
 
 from common.log import Log
-from common.video import to_video_frame
-from receiver.play.base import Shown
-from receiver.play.feed import Feed, FeedClosed
+from receiver.play.vp8 import SharedVp8, Subscription, VideoPacket
 
 CONNECT_TIMEOUT_S = 15.0
 """A viewer that is not connected by then is dropped, so that abandoned offers cost nothing."""
-
-LOCAL_BITRATES = (1_000_000, 2_000_000, 6_000_000)
-"""aiortc's lowest, first and highest VP8 rate (bit/s).  Viewers sit on the local network; its own defaults
-(0.25, 0.5 and 1.5 Mbit/s, for the Internet) would blur what little the radio link let through."""
-
-RTP_CLOCK = 90_000
 
 log = Log("play.webrtc")
 
@@ -45,39 +36,48 @@ class TooManyViewers(Exception):
     """The limit of viewers is reached."""
 
 
-class PictureTrack(MediaStreamTrack):
-    """The feed as a video track; a viewer that encodes slowly gets fewer pictures, never older ones."""
+class SharedTrack(MediaStreamTrack):
+    """The shared encoder's packets as a video track, from the first key picture after the connection is up."""
 
     kind = "video"
 
-    def __init__(self, feed: Feed[Shown]) -> None:
+    def __init__(self, encoder: SharedVp8) -> None:
         super().__init__()
-        self._feed = feed
-        self._version = 0
-        self._origin: float | None = None
-        self._pts = -1
+        self._encoder = encoder
+        self._subscription: Subscription | None = None
 
-    async def recv(self) -> VideoFrame:
-        """The next picture.  Raises MediaStreamError when the feed has ended."""
-        try:
-            self._version, shown = await self._feed.after(self._version)
-        except FeedClosed:
-            raise MediaStreamError from None
-        if self._origin is None:
-            self._origin = shown.shown_at
-        self._pts = max(self._pts + 1, round((shown.shown_at - self._origin) * RTP_CLOCK))
-        return to_video_frame(shown.picture, pts=self._pts, time_base=VIDEO_TIME_BASE)
+    async def recv(self) -> VideoPacket:
+        """The next picture, encoded. Raises MediaStreamError at the end."""
+        if self.readyState != "live":
+            raise MediaStreamError
+        if self._subscription is None:
+            self._subscription = self._encoder.subscribe()
+        packet = await self._subscription.next()
+        if packet is None:
+            raise MediaStreamError
+        return packet
+
+    def need_key(self) -> None:
+        """The viewer has lost what it would need to go on."""
+        if self._subscription is not None:
+            self._subscription.need_key()
+
+    def stop(self) -> None:
+        super().stop()
+        if self._subscription is not None:
+            self._subscription.close()
 
 
 class Viewers:
     """The WebRTC connections.  Event loop thread only."""
 
-    def __init__(self, feed: Feed[Shown], limit: int) -> None:
+    def __init__(self, encoder: SharedVp8, limit: int) -> None:
         self.limit = limit
-        self._feed = feed
-        self._peers: dict[str, RTCPeerConnection] = {}
+        self.audio: Callable[[], MediaStreamTrack] | None = None
+        """Makes the sound track of a viewer that offers to receive one; None: there is no sound."""
+        self._encoder = encoder
+        self._peers: dict[str, tuple[RTCPeerConnection, SharedTrack]] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        vpx.MIN_BITRATE, vpx.DEFAULT_BITRATE, vpx.MAX_BITRATE = LOCAL_BITRATES
         allow_loopback()
 
     def __len__(self) -> int:
@@ -89,13 +89,18 @@ class Viewers:
             raise TooManyViewers(f"{self.limit} viewers are connected already")
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         viewer = secrets.token_urlsafe(12)
-        self._peers[viewer] = peer
+        track = SharedTrack(self._encoder)
+        self._peers[viewer] = peer, track
         peer.on("connectionstatechange", lambda: self._changed(viewer, peer))
         try:
             # The codec preference only counts on a transceiver that exists before the offer is applied.
-            transceiver = peer.addTransceiver(PictureTrack(self._feed), direction="sendonly")
+            transceiver = peer.addTransceiver(track, direction="sendonly")
             codecs = RTCRtpSender.getCapabilities("video").codecs
             transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == "video/VP8"])
+            # aiortc tells its own encoder alone that the viewer asks for a key picture.
+            setattr(transceiver.sender, "_send_keyframe", track.need_key)  # noqa: B010
+            if self.audio is not None and "\nm=audio " in offer:
+                peer.addTransceiver(self.audio(), direction="sendonly")
             await peer.setRemoteDescription(RTCSessionDescription(without_mdns(offer), "offer"))
             await peer.setLocalDescription(await peer.createAnswer())
         except asyncio.CancelledError:
@@ -109,9 +114,11 @@ class Viewers:
 
     async def close(self, viewer: str) -> bool:
         """End one connection; False if there is none of that name."""
-        peer = self._peers.pop(viewer, None)
-        if peer is None:
+        found = self._peers.pop(viewer, None)
+        if found is None:
             return False
+        peer, track = found
+        track.stop()
         await peer.close()
         return True
 
@@ -126,8 +133,8 @@ class Viewers:
             self._drop(viewer)
 
     def _check(self, viewer: str) -> None:
-        peer = self._peers.get(viewer)
-        if peer is not None and peer.connectionState != "connected":
+        found = self._peers.get(viewer)
+        if found is not None and found[0].connectionState != "connected":
             self._drop(viewer)
 
     def _drop(self, viewer: str) -> None:

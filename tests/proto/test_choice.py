@@ -49,7 +49,9 @@ def test_the_senders_are_listed_by_name_without_an_address() -> None:
     two.announce(endpoint, 0.4)
     assert endpoint.senders(0.5)[1].name == "stern"
     assert [view.state for view in endpoint.senders(5.0)] == [SenderState.SILENT] * 2
-    assert [view.id for view in endpoint.senders(20.0)] == [one.id]  # the other one has been gone for too long
+    assert [view.id for view in endpoint.senders(20.0)] == [
+        one.id
+    ]  # the other one has been gone for too long
 
 
 def test_the_chosen_one_takes_over_at_once_and_auto_leaves_it_there() -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from av import VideoFrame
+from aiortc import AudioStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from av import AudioFrame, VideoFrame
 
-from common.values import Address
+from receiver.config import WebSection
 from receiver.play import web
 from receiver.play.base import SinkError
+from receiver.play.vp8 import VideoPacket
 from receiver.play.web import WebSink
 from receiver.play.webrtc import without_mdns
 from tests.receiver.link import until
@@ -24,9 +27,18 @@ from tests.receiver.play.pictures import shown
 SDP = {"Content-Type": "application/sdp"}
 
 
+def nobody(_: str | None) -> bool:
+    return False
+
+
+def make(listen: str = "127.0.0.1:0", **settings: object) -> WebSink:
+    section = WebSection.model_validate({"listen": listen, **settings})
+    return WebSink(section, lambda: {"state": "live", "loss": 0.5}, nobody)
+
+
 @contextlib.asynccontextmanager
 async def serving(max_viewers: int = 2) -> AsyncIterator[tuple[WebSink, aiohttp.ClientSession]]:
-    sink = WebSink(Address("127.0.0.1", 0), lambda: {"state": "live", "loss": 0.5}, max_viewers)
+    sink = make(max_viewers=max_viewers)
     await sink.start()
     try:
         async with aiohttp.ClientSession(sink.url) as client:
@@ -35,33 +47,51 @@ async def serving(max_viewers: int = 2) -> AsyncIterator[tuple[WebSink, aiohttp.
         await sink.close()
 
 
-async def offer(peer: RTCPeerConnection) -> str:
-    peer.addTransceiver("video", direction="recvonly")
+async def offer(peer: RTCPeerConnection, *kinds: str) -> str:
+    for kind in kinds or ("video",):
+        peer.addTransceiver(kind, direction="recvonly")
     await peer.setLocalDescription(await peer.createOffer())
     return str(peer.localDescription.sdp)
 
 
+@contextlib.asynccontextmanager
+async def watching(
+    client: aiohttp.ClientSession, *kinds: str
+) -> AsyncIterator[tuple[RTCPeerConnection, asyncio.Queue[Any], str]]:
+    """A WHEP viewer: its connection, the tracks that it is sent, and its address."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    tracks: asyncio.Queue[Any] = asyncio.Queue()
+    peer.on("track", tracks.put_nowait)
+    async with client.post("/whep", data=await offer(peer, *kinds), headers=SDP) as answer:
+        assert answer.status == 201 and answer.content_type == "application/sdp"
+        place, sdp = answer.headers["Location"], await answer.text()
+    assert "VP8/90000" in sdp and "H264" not in sdp
+    await peer.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+    try:
+        yield peer, tracks, place
+    finally:
+        await peer.close()
+
+
+@contextlib.asynccontextmanager
+async def playing(sink: WebSink) -> AsyncIterator[None]:
+    async def play() -> None:
+        for number in range(1000):
+            sink.show(shown(number, 128, 128))
+            await asyncio.sleep(1 / 30)
+
+    task = asyncio.create_task(play())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
 async def test_a_whep_viewer_gets_moving_vp8_pictures() -> None:
-    async with serving() as (sink, client):
-        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        tracks: asyncio.Queue[object] = asyncio.Queue()
-        peer.on("track", tracks.put_nowait)
-        async with client.post("/whep", data=await offer(peer), headers=SDP) as answer:
-            assert answer.status == 201 and answer.content_type == "application/sdp"
-            place, sdp = answer.headers["Location"], await answer.text()
-        assert "VP8/90000" in sdp and "H264" not in sdp
-        await peer.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+    async with serving() as (sink, client), watching(client) as (_, tracks, place), playing(sink):
         track = await tracks.get()
-
-        async def play() -> None:
-            for number in range(1000):
-                sink.show(shown(number, 128, 128))
-                await asyncio.sleep(1 / 30)
-
-        player = asyncio.create_task(play())
         async with asyncio.timeout(15):
-            frames: list[VideoFrame] = [await track.recv() for _ in range(8)]  # type: ignore[attr-defined]
-        player.cancel()
+            frames: list[VideoFrame] = [await track.recv() for _ in range(8)]
         first, last = (frame.to_ndarray(format="yuv420p").astype(int) for frame in (frames[0], frames[-1]))
         assert first.shape == (192, 128)
         assert np.abs(first - last).mean() > 0.5
@@ -71,7 +101,50 @@ async def test_a_whep_viewer_gets_moving_vp8_pictures() -> None:
         async with client.delete(place) as gone:
             assert gone.status == 404
         assert sink.viewers == 0
-        await peer.close()
+        assert len(sink._vp8) == 0
+
+
+async def test_viewers_share_one_encode_and_one_that_asks_gets_a_key_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with (
+        serving() as (sink, client),
+        watching(client) as (first, tracks, _),
+        watching(client) as (_, others, _),
+    ):
+        encoded: list[bool] = []
+        publish = sink._vp8._publish
+
+        def note(packet: VideoPacket) -> None:
+            encoded.append(packet.is_keyframe)
+            publish(packet)
+
+        monkeypatch.setattr(sink._vp8, "_publish", note)
+        async with playing(sink), asyncio.timeout(15):
+            for queue in (tracks, others):
+                track = await queue.get()
+                assert isinstance(await track.recv(), VideoFrame)
+            await until(lambda: len(sink._vp8) == 2)
+            await asyncio.sleep(0.5)  # the key pictures of joining are over
+            begun = len(encoded)
+            receiver = first.getReceivers()[0]
+            ssrc = next(iter(getattr(receiver, "_RTCRtpReceiver__remote_streams")))  # noqa: B009
+            await receiver._send_rtcp_pli(ssrc)
+            await until(lambda: any(encoded[begun:]))
+        assert sink._vp8.encoded <= 1 + sink._vp8._queue.accepted
+
+
+async def test_sound_is_sent_to_who_offers_to_receive_it_where_there_is_any() -> None:
+    async with serving() as (sink, client):
+        async with watching(client, "audio", "video") as (_, tracks, _):
+            assert (await tracks.get()).kind == "video" and tracks.empty()
+        sink.audio = AudioStreamTrack
+        async with watching(client, "video", "audio") as (_, tracks, _), playing(sink), asyncio.timeout(15):
+            both = {track.kind: track for track in (await tracks.get(), await tracks.get())}
+            assert isinstance(await both["audio"].recv(), AudioFrame)
+            assert isinstance(await both["video"].recv(), VideoFrame)
+        async with watching(client, "video") as (_, tracks, _):
+            assert (await tracks.get()).kind == "video" and tracks.empty()
 
 
 async def test_viewers_are_limited_and_bad_offers_refused() -> None:
@@ -123,15 +196,17 @@ async def test_the_page_is_one_file_behind_a_strict_policy() -> None:
         policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy and "*" not in policy
     assert policy.count("'sha256-") == 2
-    assert "src=" not in text.split("<script>")[0].replace('id="pictures"', "")
+    assert " src=" not in text.split("<script>")[0] and "/*s" not in text
     assert "http://" not in text.replace("http://www.w3.org/2000/svg", "") and "https://" not in text
-    assert "style=" not in text and "onclick=" not in text
+    assert "style=" not in text and not re.search(r"<[^>]* on[a-z]+=", text)
 
 
 async def test_events_and_stats_carry_figures_and_trust() -> None:
     async with serving() as (sink, client):
         async with client.get("/stats.json") as answer:
-            assert await answer.json() == {"state": "live", "loss": 0.5, "viewers": 0}
+            told = await answer.json()
+        assert len(told.pop("page")) == 16
+        assert told == {"state": "live", "loss": 0.5, "viewers": 0}
         sink.show(shown(0))
         async with client.get("/events") as answer:
             assert answer.content_type == "text/event-stream"
@@ -168,7 +243,7 @@ async def test_streams_are_limited() -> None:
 async def test_a_port_in_use_is_explained() -> None:
     async with serving() as (sink, _):
         port = int(sink.url.rstrip("/").rpartition(":")[2])
-        second = WebSink(Address("127.0.0.1", port), dict)
+        second = make(f"127.0.0.1:{port}")
         with pytest.raises(SinkError, match=r"web\.listen: cannot listen on 127\.0\.0\.1"):
             await second.start()
         await second.close()
@@ -192,3 +267,38 @@ async def test_the_stream_of_a_viewer_that_left_before_the_first_picture_ends(
             async with client.get("/stream.mjpeg") as answer:
                 assert answer.status == 200
         await until(lambda: sink._streams == 0)
+
+
+async def test_a_sender_is_chosen_by_the_page_itself_alone() -> None:
+    asked: list[str | None] = []
+
+    def choose(id: str | None) -> bool:
+        asked.append(id)
+        return id in (None, "aa")
+
+    sink = WebSink(WebSection.model_validate({"listen": "127.0.0.1:0"}), dict, choose)
+    await sink.start()
+    try:
+        async with aiohttp.ClientSession(sink.url) as client:
+            for body, status in (
+                ('{"id": "aa"}', 200),
+                ('{"id": null}', 200),
+                ('{"id": "bb"}', 404),
+                ('{"id": 1}', 400),
+                ("{}", 400),
+                ("[]", 400),
+                ("no JSON", 400),
+                (b"\xff", 400),
+                ("[" * 60_000, 400),
+            ):
+                async with client.post("/sender", data=body) as answer:
+                    assert answer.status == status, body
+            elsewhere = {"Origin": "http://elsewhere.example"}
+            async with client.post("/sender", data='{"id": "aa"}', headers=elsewhere) as answer:
+                assert answer.status == 403
+            site = {"Sec-Fetch-Site": "cross-site"}
+            async with client.post("/", data="", headers=site) as answer:
+                assert answer.status == 403
+    finally:
+        await sink.close()
+    assert asked == ["aa", None, "bb"]
