@@ -23,6 +23,9 @@ HINTS = {
     Verdict.LIMITED: "too many wrong tokens; wait a minute\n",
 }
 
+DIRECT = ("none", "same-origin")
+"""Sec-Fetch-Site of what was typed, or came from the page itself. Over plain HTTP browsers do not say."""
+
 AGAIN = (
     '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>semcast</title>'
 )
@@ -38,7 +41,7 @@ async def same_origin(request: web.Request, handler: Handler) -> web.StreamRespo
     foreign = origin is not None and origin.partition("://")[2] != request.host
     # Images and the like come without an Origin; browsers say where they are from all the same.
     site = request.headers.get("Sec-Fetch-Site", "none")
-    if foreign or (site not in ("same-origin", "none") and (request.path != "/" or request.method != "GET")):
+    if foreign or (site not in DIRECT and (request.path != "/" or request.method != "GET")):
         raise web.HTTPForbidden(text="this page answers only to itself\n")
     return await handler(request)
 
@@ -96,8 +99,11 @@ class Gate:
         verdict = self._judge(request, token, None)
         if verdict is not Verdict.GRANTED:
             return self._refuse(request, verdict)
-        response = web.Response(status=303, headers={"Location": "/", "Cache-Control": "no-store"})
-        response.headers["Referrer-Policy"] = "no-referrer"
+        if request.method == "POST" or request.headers.get("Sec-Fetch-Site") in DIRECT:
+            response = web.Response(status=303, headers={"Location": "/"})
+        else:
+            response = web.Response(text=AGAIN, content_type="text/html")
+        response.headers.update({"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
         response.set_cookie(
             self._cookie,
             self._access.cookie,

@@ -45,7 +45,8 @@ def login_page(message: str) -> Page:
     style = _text(folder, "base.css") + _text(folder, "login.css")
     html = _text(folder, "login.html").replace("/*style*/", style).replace("MESSAGE", message)
     policy = {"style-src": _hash(style), "img-src": "data:", "form-action": "'self'"}
-    return Page(html, _headers(policy), "")
+    # Without a referrer browsers send the form as from nowhere, and what is from nowhere is refused.
+    return Page(html, _headers(policy) | {"Referrer-Policy": "same-origin"}, "")
 
 
 def _text(folder: Traversable, name: str) -> str:

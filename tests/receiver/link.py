@@ -48,6 +48,7 @@ class FakeSender:
         size: tuple[int, int] = (256, 256),
         segments: int = 6,
         clock_offset: float = 0.0,
+        name: str = "",
     ) -> None:
         self.sent: list[bytes] = []
         self.units = 0
@@ -55,7 +56,8 @@ class FakeSender:
         self._port = port
         self._size = size
         self._random = random.Random(seed)
-        self._session = SenderSession(key)
+        self._session = SenderSession(key, name=name)
+        self._named = bool(name)
         self._encoder = FakeEncoder(*size, FPS, segments=segments)
         self._offset = clock_offset
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -71,6 +73,8 @@ class FakeSender:
                 pictures = [scene(unit * FRAMES + i, *self._size) for i in range(FRAMES)]
                 encoded = self._encoder.encode(pictures, unit, BUDGET)
                 captured = epoch + unit * duration
+                for announcement in self._session.poll(time.monotonic(), time.time()) if self._named else ():
+                    self.send(announcement)
                 datagrams = self._session.packets(VIDEO.id, unit, captured, encoded.payloads)
                 await self._until(begun + (unit + 1) * duration)
                 for number, datagram in enumerate(datagrams):

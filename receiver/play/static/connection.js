@@ -135,6 +135,8 @@ function lose() {
   events = null;
   reached = false;
   setState("offline");
+  noFigures();
+  $("senders").hidden = true;
   retry();
 }
 

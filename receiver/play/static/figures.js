@@ -31,6 +31,10 @@ function showFigures() {
   showTrust();
 }
 
+function noFigures() {
+  for (const id of ["loss", "latency", "rate", "imagined"]) number(id, NaN);
+}
+
 function everySecond() {
   const late = performance.now() - secondEnds;
   secondEnds = performance.now() + SECOND_MS - Math.max(0, Math.min(late, SECOND_MS / 2));
@@ -61,9 +65,9 @@ function draw(id, points) {
   });
   over.setAttribute("d", line);
   under.setAttribute("d", area);
-  const parts = known.length ? [`most ${Math.max(...known).toFixed(0)} ${unit} in ${points.length} s`] : [];
-  if (id === "latency" && Number.isFinite(browserDelay)) parts.unshift(`and ${browserDelay.toFixed(0)} ms to here`);
-  $(id + "-detail").textContent = parts.join(", ");
+  const parts = known.length ? [`max ${Math.max(...known).toFixed(0)} ${unit}`] : [];
+  if (id === "latency" && Number.isFinite(browserDelay)) parts.push(`+${browserDelay.toFixed(0)} here`);
+  $(id + "-detail").textContent = parts.join(" \u00b7 ");
 }
 
 function showTrust() {
@@ -75,7 +79,7 @@ function showTrust() {
   shares.forEach((share, i) => { bars.children[i].style.width = share + "%"; });
   const [received, recovered, imagined] = shares.map((share) => share.toFixed(0));
   bars.setAttribute("aria-label", `${received} % received, ${recovered} % recovered, ${imagined} % imagined`);
-  $("picture-detail").textContent = `${stats.width}\u00d7${stats.height}, ${stats.fps_shown.toFixed(1)} pictures/s`;
+  $("picture-detail").textContent = `${stats.width}\u00d7${stats.height} \u00b7 ${stats.fps_shown.toFixed(1)} fps`;
 }
 
 function showToggle() {

@@ -3,12 +3,13 @@ let listed = "", elsewhere = "";
 const called = (sender) => sender.name || `unnamed ${sender.id.slice(0, 6)}`;
 
 function showSenders() {
-  const senders = stats.senders || [], chosen = stats.chosen || null, box = $("senders");
+  const senders = (stats.senders || []).slice(), chosen = stats.chosen || null, box = $("senders");
   const active = senders.find((sender) => sender.active);
   $("source").textContent = active && active.name ? active.name : "";
   document.title = active && active.name ? `${active.name} \u2013 semcast` : "semcast";
   box.hidden = senders.length < 2 && !chosen;
   if (box.hidden) { elsewhere = ""; return; }
+  if (chosen && !senders.some((sender) => sender.id === chosen.id)) senders.push({ ...chosen, state: "gone", loss: null });
   const ids = JSON.stringify(senders.map((sender) => sender.id));
   if (ids !== listed) { listed = ids; list(senders); }
   for (const sender of senders) {
@@ -19,9 +20,7 @@ function showSenders() {
     heard.dataset.state = heard.textContent = sender.state;
     row.querySelector(".share").textContent = sender.loss === null ? "" : `${(100 * sender.loss).toFixed(0)} % lost`;
   }
-  const wanted = box.querySelector(`input[value="${chosen ? chosen.id : ""}"]`);
-  if (wanted) wanted.checked = true;
-  else for (const input of box.querySelectorAll("input")) input.checked = false;
+  box.querySelector(`input[value="${chosen ? chosen.id : ""}"]`).checked = true;
   tellElsewhere(active, chosen);
 }
 
