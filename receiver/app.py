@@ -80,7 +80,9 @@ class App:
         self.replies = Replies(self.endpoint, self._playing)
         self.player.on_decoded = self.replies.decoded
         self.text = TextLog()
-        self._sinks = Sinks(config.play, lambda name: create_sink(name, self.config, self.status, self.endpoint.choose))
+        self._sinks = Sinks(
+            config.play, lambda name: create_sink(name, self.config, self.status, self.endpoint.choose)
+        )
         self.sinks = self._sinks.all
         self.metrics = ReceiverMetrics(
             self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies, self.text

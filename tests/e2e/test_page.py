@@ -197,10 +197,13 @@ async def keys_of_trust_and_figures(page: Any) -> None:
     assert await page.evaluate(f"{controls}.every(control => control.ariaLabel)")
 
 
-async def test_sound_is_played_once_it_is_unmuted(tmp_path: Path) -> None:
+async def test_sound_is_played_once_it_is_unmuted_and_the_operators_text_is_shown(tmp_path: Path) -> None:
     async with running(tmp_path, *FREE) as app, sending(FakeSender(app.port)):
-        sink_of(app).audio = AudioStreamTrack
-        async with opened(sink_of(app).url) as page:
+        sink, line = sink_of(app), "course 270, <b>30</b> m"
+        sink.audio = AudioStreamTrack
+        sink._figures = lambda: {**app.status(), "text": line}
+        async with opened(sink.url) as page:
+            await holds(page, f"caption.textContent === {line!r} && !caption.hidden")
             await holds(page, "video.srcObject !== null && video.srcObject.getAudioTracks().length === 1")
             assert await page.evaluate("video.muted")
             await page.keyboard.press("m")

@@ -33,6 +33,8 @@ function showFigures() {
 
 function noFigures() {
   for (const id of ["loss", "latency", "rate", "imagined"]) number(id, NaN);
+  for (const bar of $("shares").children) bar.style.width = 0;
+  $("picture-detail").textContent = "";
 }
 
 function everySecond() {
@@ -65,7 +67,7 @@ function draw(id, points) {
   });
   over.setAttribute("d", line);
   under.setAttribute("d", area);
-  const parts = known.length ? [`max ${Math.max(...known).toFixed(0)} ${unit}`] : [];
+  const parts = known.length ? [`max ${Math.max(...known).toFixed(0)}${id === "latency" ? "" : " " + unit}`] : [];
   if (id === "latency" && Number.isFinite(browserDelay)) parts.push(`+${browserDelay.toFixed(0)} here`);
   $(id + "-detail").textContent = parts.join(" \u00b7 ");
 }
