@@ -1,6 +1,8 @@
-"""A small bitmap font for labels: capital letters, digits and a few signs, 5x7 dots, no font files."""
+"""A small bitmap font for labels: capital letters, digits and signs, 5x7 dots, no font files."""
 
 from __future__ import annotations
+
+import unicodedata
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,9 @@ _ROWS = {
     "4": "26aiv22", "5": "vgu11he", "6": "68guhhe", "7": "v124888", "8": "ehhehhe", "9": "ehhf12c",
     " ": "0000000", ".": "00000cc", ":": "0cc0cc0", "/": "011248g", "%": "op248j3", "-": "000v000",
     "+": "044v440", "(": "2488842", ")": "8422248", "|": "4444444", ",": "0000cc8", "=": "00v0v00",
+    "!": "4444404", "?": "eh12404", "'": "4400000", '"': "aa00000", "#": "aavavaa", "&": "cik8lid",
+    "*": "04lel40", "<": "248g842", ">": "8421248", "_": "000000v", ";": "0cc0c48", "@": "eh1dlle",
+    "[": "e88888e", "]": "e22222e", "~": "008l200", "°": "ciic000",
 }  # fmt: skip
 HEIGHT, PITCH = 7, 6
 
@@ -28,3 +33,19 @@ def text_mask(text: str, dot: int = 1) -> NDArray[np.bool_]:
             for column in range(5):
                 rows[row, place * PITCH + column] = bool(bits >> (4 - column) & 1)
     return np.kron(rows, np.ones((dot, dot), np.bool_)).astype(np.bool_)
+
+
+def plain(text: str) -> str:
+    """The text in letters that the font has: capitals without accents, `?` for what is none, no line ends.
+
+    For texts that come from outside (names, captions); the result may be longer than the text.
+    """
+    letters = []
+    for letter in unicodedata.normalize("NFKD", text.upper().replace("°", "\0")):
+        if letter == "\0":
+            letters.append("°")
+        elif letter.isspace():
+            letters.append(" ")
+        elif not unicodedata.combining(letter):
+            letters.append(letter if letter in _ROWS else "?")
+    return "".join(letters)

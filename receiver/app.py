@@ -30,6 +30,7 @@ from receiver.framelog import FrameLog
 from receiver.metrics import ReceiverMetrics
 from receiver.play.base import Shown, SignalState
 from receiver.play.create import create_sink
+from receiver.play.file import FileSink
 from receiver.player import Player
 from receiver.program import Describe
 from receiver.receive import Receive, open_socket
@@ -127,7 +128,8 @@ class App:
 
     def status(self) -> dict[str, object]:
         """What viewers are told beside the picture."""
-        return status(self.endpoint, self.player, self.text, monotonic())
+        recording = any(isinstance(sink, FileSink) and not sink.ended for sink in self.sinks)
+        return status(self.endpoint, self.player, self.text, monotonic(), recording)
 
     async def reconfigure(self, config: ReceiverConfig) -> None:
         """Settings of LIVE have changed."""

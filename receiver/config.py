@@ -63,6 +63,31 @@ class WebSection(Section):
         return value
 
 
+class WindowSection(Section):
+    """The window (`--play window`); H in it lists its keys."""
+
+    osd: Literal["off", "small", "full"] = option(
+        "small", "figures on the picture at start; the key O goes from one to the next"
+    )
+    osd_scale: float = option(1.0, "size of the display's letters, times what fits the window", ge=0.25, le=4)
+    snapshots: Path = option(
+        Path("."), "folder for snapshots (the key S), made when it is missing", metavar="FOLDER"
+    )
+    full_screen: bool = option(False, "start in full screen; the key F changes it")
+    scale: Literal["auto"] | float = option(
+        "auto",
+        "size of the window at start, times that of the picture; `auto`: its longer side is 768 pixels",
+        metavar="auto|X",
+    )
+
+    @field_validator("scale")
+    @classmethod
+    def _in_range(cls, value: float | str) -> float | str:
+        if not isinstance(value, str) and not 0.25 <= value <= 16:
+            raise ValueError("must be `auto` or 0.25 to 16")
+        return value
+
+
 class PlayoutSection(Section):
     """When pictures are shown."""
 
@@ -167,6 +192,7 @@ class ReceiverConfig(Section):
     signal: SignalSection = SignalSection()
     decode: DecodeSection = DecodeSection()
     web: WebSection = WebSection()
+    window: WindowSection = WindowSection()
     metrics: ReceiverMetricsSection = ReceiverMetricsSection()
     log: LogSection = LogSection()
 

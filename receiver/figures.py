@@ -12,6 +12,7 @@ KEYS = (
     "lost",
     "cells",
     "imagined",
+    "recovered",
     "pictures",
     "latency",
     "latencies",
@@ -19,7 +20,7 @@ KEYS = (
 
 
 class Figures:
-    """Sums over a sliding window of two seconds: at most nine buckets of eight numbers."""
+    """Sums over a sliding window of two seconds: at most nine buckets of nine numbers."""
 
     def __init__(self) -> None:
         self._buckets: deque[tuple[int, dict[str, float]]] = deque()

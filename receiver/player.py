@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from common.clock import Clock, WallClock, monotonic
-from common.codec.base import IMAGINED, CodecError, DecodedUnit
+from common.codec.base import IMAGINED, RECOVERED, CodecError, DecodedUnit
 from common.log import Log
 from proto.session import Arrival, ReceiverEndpoint
 from proto.streams import VIDEO
@@ -318,6 +318,8 @@ class Player:
         received, lost = tally.received, tally.lost
         fresh, gone = received - self._tallied[0], lost - self._tallied[1]
         self._tallied = (received, lost)
-        self.figures.add(now, cells=unit.trust.size, imagined=imagined, lost=gone, sent=fresh + gone)
+        recovered = int((unit.trust == RECOVERED).sum())
+        self.figures.add(now, cells=unit.trust.size, imagined=imagined, recovered=recovered)
+        self.figures.add(now, lost=gone, sent=fresh + gone)
         if self.on_unit is not None:
             self.on_unit(unit, outcome.seconds)

@@ -11,8 +11,11 @@ from receiver.player import Player
 from receiver.text import TextLog
 
 
-def status(endpoint: ReceiverEndpoint, player: Player, text: TextLog, now: float) -> dict[str, object]:
+def status(
+    endpoint: ReceiverEndpoint, player: Player, text: TextLog, now: float, recording: bool = False
+) -> dict[str, object]:
     """The figures at `now`, ready for JSON; rates and shares are over the last 2 seconds. Event loop thread."""
+    active = endpoint.active
     sums = player.figures
     latencies = sums.total("latencies", now)
     latency = sums.total("latency", now) / latencies * 1000 if latencies else None
@@ -24,8 +27,11 @@ def status(endpoint: ReceiverEndpoint, player: Player, text: TextLog, now: float
         loss = active.loss  # the sums are over all senders
     return {
         "state": str(player.state),
+        "sender": (active.name or None) if active else None,
+        "recording": recording,
         "loss": loss,
         "imagined": sums.share("imagined", "cells", now),
+        "recovered": sums.share("recovered", "cells", now),
         "latency_ms": latency,
         "playout_delay_ms": player.delay * 1000,
         "drift_ppm": None if player.drift is None else player.drift * 1e6,

@@ -1,174 +1,227 @@
-"""A desktop window through SDL 2: F full screen, T trust overlay, Q or Esc closes."""
+"""A desktop window with an on-screen display: H lists its keys."""
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from common.codec.base import IMAGINED, RECOVERED
-from common.video import Picture, picture_size, planes
-from receiver.play.base import Shown, SignalState, SinkError, ThreadedSink, TrustMap
+from common.clock import Clock, monotonic
+from common.log import Log
+from common.video import picture_size
+from receiver.config import WindowSection
+from receiver.play.base import Shown, SignalState, SinkError, ThreadedSink
 from receiver.play.mark import marked
+from receiver.play.osd.tint import tint
+from receiver.play.osd.view import HISTORIES, HISTORY_LENGTH, Level, View, dot_size, draw
+from receiver.play.snapshot import save
+
+if TYPE_CHECKING:
+    from receiver.play.screen import Screen
 
 TITLE = "semcast"
-INITIAL_SIDE = 768
-"""The longer side of the window at start; small pictures are scaled up."""
 
-TINTS: Mapping[int, tuple[int, int, int, int]] = {
-    RECOVERED: (255, 190, 60, 90),
-    IMAGINED: (235, 80, 160, 110),
-}
-"""Overlay colours (red, green, blue, alpha); what was received stays untinted."""
+OSD_S = 0.2
+"""The display is drawn this often, not with every picture."""
+
+HISTORY_S = 1.0
+NOTICE_S = 4.0
+
+log = Log("play.window")
 
 
 class WindowSink(ThreadedSink):
-    """SDL wants one thread for everything: window, events and drawing all live on the sink's thread."""
+    """SDL wants one thread for everything: window, events and drawing all live on the sink's thread.
+
+    The figures are read on the event loop, five times a second, and handed over as a mapping that nobody changes.
+    """
 
     idle_timeout = 0.05
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        status: Callable[[], Mapping[str, object]],
+        settings: WindowSection,
+        address: str = "",
+        clock: Clock = monotonic,
+    ) -> None:
+        """`status`: what receiver.status tells, called on the event loop; `address`: where the receiver listens."""
         super().__init__("window")
-        self._sdl: Any = None
-        self._window: Any = None
-        self._renderer: Any = None
-        self._texture: Any = None
-        self._size = (0, 0)
-        self._overlay = False
-        self._full_screen = False
+        self.level = Level(settings.osd)
+        self.overlay = self.help = False
+        self.notice = ""
+        self._status = status
+        self._settings = settings
+        self._address = address
+        self._clock = clock
+        self._figures: Mapping[str, object] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self._screen: Screen | None = None
         self._last: Shown | None = None
+        self._view: tuple[View, tuple[int, int]] | None = None
+        self._history = {key: deque[float](maxlen=HISTORY_LENGTH) for key, _, _ in HISTORIES}
+        self._osd_at = self._history_at = self._notice_until = 0.0
 
     async def start(self) -> None:
         try:
-            import sdl2
+            import sdl2  # noqa: F401
         except ImportError as error:
             raise SinkError(
                 f"window: needs SDL 2 ({error}); install it with: pip install 'semcast[window]'"
             ) from None
-        self._sdl = sdl2
+        self._reader = asyncio.create_task(self._read(), name="window-status")
         await super().start()
 
+    async def close(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reader
+        await super().close()
+
+    async def _read(self) -> None:
+        while not self.ended:
+            self._figures = dict(self._status())
+            await asyncio.sleep(OSD_S)
+
     def opened(self) -> None:
-        sdl = self._sdl
-        if sdl.SDL_Init(sdl.SDL_INIT_VIDEO) != 0:
-            raise SinkError(f"window: no display ({self._error()}); set DISPLAY, or use --play web")
-        sdl.SDL_SetHint(sdl.SDL_HINT_RENDER_SCALE_QUALITY, b"linear")
-        flags = sdl.SDL_WINDOW_RESIZABLE | sdl.SDL_WINDOW_ALLOW_HIGHDPI
-        centre = sdl.SDL_WINDOWPOS_CENTERED
-        self._window = sdl.SDL_CreateWindow(
-            title(None).encode(), centre, centre, INITIAL_SIDE, INITIAL_SIDE, flags
-        )
-        if not self._window:
-            raise SinkError(f"window: cannot be opened: {self._error()}")
-        self._renderer = sdl.SDL_CreateRenderer(self._window, -1, 0)
-        if not self._renderer:
-            raise SinkError(f"window: no renderer: {self._error()}")
-        sdl.SDL_SetRenderDrawBlendMode(self._renderer, sdl.SDL_BLENDMODE_BLEND)
-        self._draw()
+        from receiver.play.screen import Screen
+
+        self._screen = Screen(title(None), self._settings.full_screen)
+        self._refresh()
 
     def write(self, shown: Shown) -> None:
-        size = picture_size(shown.picture)
-        if size != self._size:
-            self._resize(*size)
-        self._upload(marked(shown))
-        if self._last is None or shown.number % 8 == 0 or shown.state is not self._last.state:
-            self._sdl.SDL_SetWindowTitle(self._window, title(shown).encode())
-        self._last = shown
-        self._draw()
-        self._events()
+        screen = self._window
+        last, self._last = self._last, shown
+        if last is None:
+            screen.resize(*self._start_size(shown))
+        screen.picture(marked(shown))
+        if self.overlay:
+            screen.tint(tint(shown.trust))
+        changed = last is None or shown.state is not last.state
+        if changed:
+            self._osd_at = 0.0
+        if changed or shown.number % 8 == 0:
+            screen.title(title(shown))
+        if not self._refresh():
+            screen.present()
 
     def idle(self) -> None:
-        self._events()
+        self._refresh()
 
     def finish(self) -> None:
-        sdl = self._sdl
-        if self._texture:
-            sdl.SDL_DestroyTexture(self._texture)
-        if self._renderer:
-            sdl.SDL_DestroyRenderer(self._renderer)
-        if self._window:
-            sdl.SDL_DestroyWindow(self._window)
-        self._texture = self._renderer = self._window = None
-        sdl.SDL_QuitSubSystem(sdl.SDL_INIT_VIDEO)
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None
 
-    def _error(self) -> str:
-        return bytes(self._sdl.SDL_GetError()).decode(errors="replace")
+    @property
+    def _window(self) -> Screen:
+        assert self._screen is not None
+        return self._screen
 
-    def _resize(self, width: int, height: int) -> None:
-        sdl = self._sdl
-        if self._texture:
-            sdl.SDL_DestroyTexture(self._texture)
-        self._texture = sdl.SDL_CreateTexture(
-            self._renderer, sdl.SDL_PIXELFORMAT_IYUV, sdl.SDL_TEXTUREACCESS_STREAMING, width, height
+    def _start_size(self, shown: Shown) -> tuple[int, int]:
+        from receiver.play.screen import START_SIDE
+
+        width, height = picture_size(shown.picture)
+        scale = self._settings.scale
+        by = START_SIDE / max(width, height) if isinstance(scale, str) else scale
+        return max(1, round(width * by)), max(1, round(height * by))
+
+    def _refresh(self) -> bool:
+        """Take in the keys and, when it is time, draw the display anew; whether the window was drawn."""
+        touched = self._keys()
+        now = self._clock()
+        if not touched and now < self._osd_at:
+            return False
+        self._osd_at = now + OSD_S
+        if now >= self._notice_until:
+            self.notice = ""
+        self._remember(now)
+        width, height = self._window.size
+        dot = dot_size(width, height, self._settings.osd_scale)
+        size = (-(-width // dot), -(-height // dot))
+        view = self._now()
+        if self._view != (view, size):
+            self._window.osd(draw(view, *size), dot)
+            self._view = (view, size)
+        elif not touched:
+            return False
+        self._window.present()
+        return True
+
+    def _now(self) -> View:
+        shown = self._last
+        picture = ""
+        if shown is not None:
+            picture = "{}X{}".format(*picture_size(shown.picture)) + f" {shown.fps:g} FPS"
+        return View(
+            level=self.level,
+            state=SignalState.WAITING if shown is None else shown.state,
+            silence=0.0 if shown is None else float(int(shown.silence)),
+            figures=self._figures,
+            picture=picture,
+            overlay=self.overlay,
+            help=self.help,
+            notice=self.notice,
+            address=self._address,
+            history={key: tuple(values) for key, values in self._history.items()},
         )
-        if not self._texture:
-            raise SinkError(f"window: no {width}x{height} texture: {self._error()}")
-        sdl.SDL_RenderSetLogicalSize(self._renderer, width, height)
-        if self._size == (0, 0):
-            scale = INITIAL_SIDE / max(width, height)
-            sdl.SDL_SetWindowSize(self._window, round(width * scale), round(height * scale))
-        self._size = (width, height)
 
-    def _upload(self, picture: Picture) -> None:
-        pointer = ctypes.POINTER(ctypes.c_ubyte)
-        arguments: list[Any] = []
-        held = [np.ascontiguousarray(plane) for plane in planes(picture)]
-        for plane in held:
-            arguments += [plane.ctypes.data_as(pointer), plane.shape[1]]
-        self._sdl.SDL_UpdateYUVTexture(self._texture, None, *arguments)
+    def _remember(self, now: float) -> None:
+        if now < self._history_at or self._last is None:
+            return
+        self._history_at = now + HISTORY_S
+        for key, values in self._history.items():
+            value = self._figures.get(key)
+            values.append(float(value) if isinstance(value, int | float) else float("nan"))
 
-    def _draw(self) -> None:
-        sdl = self._sdl
-        sdl.SDL_SetRenderDrawColor(self._renderer, 14, 16, 20, 255)
-        sdl.SDL_RenderClear(self._renderer)
-        if self._texture:
-            sdl.SDL_RenderCopy(self._renderer, self._texture, None, None)
-        if self._overlay and self._last is not None:
-            self._tint(self._last.trust)
-        sdl.SDL_RenderPresent(self._renderer)
+    def _keys(self) -> bool:
+        """Do what the keys say; whether anything has to be drawn for it."""
+        touched = False
+        for key in self._window.pressed():
+            touched = True
+            self._key(key)
+        return touched
 
-    def _tint(self, trust: TrustMap) -> None:
-        sdl = self._sdl
-        width, height = self._size
-        rows, columns = trust.shape
-        for value, colour in TINTS.items():
-            cells = [
-                sdl.SDL_Rect(
-                    int(x * width // columns),
-                    int(y * height // rows),
-                    -(-width // columns),
-                    -(-height // rows),
-                )
-                for y, x in np.argwhere(trust == value)
-            ]
-            if cells:
-                sdl.SDL_SetRenderDrawColor(self._renderer, *colour)
-                sdl.SDL_RenderFillRects(self._renderer, (sdl.SDL_Rect * len(cells))(*cells), len(cells))
-
-    def _events(self) -> None:
-        sdl = self._sdl
-        event = sdl.SDL_Event()
-        while sdl.SDL_PollEvent(ctypes.byref(event)):
-            if event.type == sdl.SDL_QUIT:
+    def _key(self, key: str) -> None:
+        match key:
+            case "q" | "escape" | "closed":
                 raise BrokenPipeError("closed by its user")
-            if event.type == sdl.SDL_KEYDOWN:
-                self._key(event.key.keysym.sym)
-            elif event.type == sdl.SDL_WINDOWEVENT:
-                self._draw()
+            case "t":
+                self.overlay = not self.overlay
+                trust = None if self._last is None else self._last.trust
+                self._window.tint(tint(trust) if self.overlay and trust is not None else None)
+            case "f" | "f11":
+                self._window.toggle_full_screen()
+            case "o":
+                self.level = self.level.next
+            case "h" | "?" | "/" | "f1":
+                self.help = not self.help
+            case "s":
+                self._snapshot()
 
-    def _key(self, key: int) -> None:
-        sdl = self._sdl
-        if key in (sdl.SDLK_q, sdl.SDLK_ESCAPE):
-            raise BrokenPipeError("closed by its user")
-        if key == sdl.SDLK_t:
-            self._overlay = not self._overlay
-            self._draw()
-        elif key == sdl.SDLK_f:
-            self._full_screen = not self._full_screen
-            mode = sdl.SDL_WINDOW_FULLSCREEN_DESKTOP if self._full_screen else 0
-            sdl.SDL_SetWindowFullscreen(self._window, mode)
+    def _snapshot(self) -> None:
+        """What is on show, without the display; marked when the signal is lost, as recordings are."""
+        if self._last is None:
+            self._tell("NO PICTURE YET")
+            return
+        folder = self._settings.snapshots
+        try:
+            path = save(marked(self._last), folder, datetime.fromtimestamp(time.time()))
+        except OSError as error:
+            log.error("snapshot cannot be written", folder=str(folder), reason=error.strerror or str(error))
+            self._tell(f"NO SNAPSHOT: {(error.strerror or 'ERROR').upper()}")
+            return
+        log.info("snapshot written", path=str(path))
+        self._tell(f"SAVED {path.name.upper()}")
+
+    def _tell(self, notice: str) -> None:
+        self.notice = notice
+        self._notice_until = self._clock() + NOTICE_S
 
 
 def title(shown: Shown | None) -> str:
