@@ -128,7 +128,8 @@ class App:
 
     def status(self) -> dict[str, object]:
         """What viewers are told beside the picture."""
-        recording = any(isinstance(sink, FileSink) and not sink.ended for sink in self.sinks)
+        files = any(isinstance(sink, FileSink) and not sink.ended for sink in self.sinks)
+        recording = files and self.player.shown > 0
         return status(self.endpoint, self.player, self.text, monotonic(), recording)
 
     async def reconfigure(self, config: ReceiverConfig) -> None:

@@ -47,6 +47,7 @@ class Screen:
         self._tint = _Texture(self, sdl2.SDL_PIXELFORMAT_RGBA32, sdl2.SDL_ScaleModeNearest)
         self._osd = _Texture(self, sdl2.SDL_PIXELFORMAT_RGBA32, sdl2.SDL_ScaleModeNearest)
         self._dot = 1
+        self._windowed: Rect = (0, 0, *SMALLEST)
         try:
             self._open(title)
         except SinkError:
@@ -71,6 +72,9 @@ class Screen:
         room = self._room()
         if width > room[0] or height > room[1]:
             _, _, width, height = fit(width, height, *room)
+        if self.full_screen:
+            self._windowed = (*self._windowed[:2], width, height)
+            return
         sdl2.SDL_SetWindowSize(self._window, width, height)
         centre = sdl2.SDL_WINDOWPOS_CENTERED
         sdl2.SDL_SetWindowPosition(self._window, centre, centre)
@@ -78,8 +82,17 @@ class Screen:
     def toggle_full_screen(self) -> None:
         """Between a window and the whole display, in its own resolution."""
         self.full_screen = not self.full_screen
-        mode = sdl2.SDL_WINDOW_FULLSCREEN_DESKTOP if self.full_screen else 0
-        sdl2.SDL_SetWindowFullscreen(self._window, mode)
+        if self.full_screen:
+            self._windowed = self._place()
+            bounds = sdl2.SDL_Rect()
+            display = max(0, sdl2.SDL_GetWindowDisplayIndex(self._window))
+            sdl2.SDL_GetDisplayBounds(display, ctypes.byref(bounds))
+            # Without a window manager (a kiosk on bare X) SDL leaves the size as it was.
+            self._move((bounds.x, bounds.y, bounds.w, bounds.h))
+            sdl2.SDL_SetWindowFullscreen(self._window, sdl2.SDL_WINDOW_FULLSCREEN_DESKTOP)
+        else:
+            sdl2.SDL_SetWindowFullscreen(self._window, 0)
+            self._move(self._windowed)
         sdl2.SDL_ShowCursor(sdl2.SDL_DISABLE if self.full_screen else sdl2.SDL_ENABLE)
 
     def picture(self, picture: Picture) -> None:
@@ -150,6 +163,18 @@ class Screen:
         self._renderer = sdl2.SDL_CreateRenderer(self._window, -1, 0)
         if not self._renderer:
             raise SinkError(f"window: no renderer: {error()}")
+
+    def _place(self) -> Rect:
+        numbers = [ctypes.c_int() for _ in range(4)]
+        x, y, width, height = map(ctypes.byref, numbers)
+        sdl2.SDL_GetWindowPosition(self._window, x, y)
+        sdl2.SDL_GetWindowSize(self._window, width, height)
+        return numbers[0].value, numbers[1].value, numbers[2].value, numbers[3].value
+
+    def _move(self, place: Rect) -> None:
+        x, y, width, height = place
+        sdl2.SDL_SetWindowPosition(self._window, x, y)
+        sdl2.SDL_SetWindowSize(self._window, width, height)
 
     def _room(self) -> tuple[int, int]:
         """What of the desktop a window may take."""

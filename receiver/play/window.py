@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -68,7 +69,8 @@ class WindowSink(ThreadedSink):
 
     async def start(self) -> None:
         try:
-            import sdl2  # noqa: F401
+            with warnings.catch_warnings(action="ignore"):  # it tells where its library is from
+                import sdl2  # noqa: F401
         except ImportError as error:
             raise SinkError(
                 f"window: needs SDL 2 ({error}); install it with: pip install 'semcast[window]'"
@@ -103,7 +105,7 @@ class WindowSink(ThreadedSink):
         if self.overlay:
             screen.tint(tint(shown.trust))
         changed = last is None or shown.state is not last.state
-        if changed:
+        if changed or int(shown.silence) != int(last.silence if last else 0):
             self._osd_at = 0.0
         if changed or shown.number % 8 == 0:
             screen.title(title(shown))

@@ -29,7 +29,7 @@ from receiver.play.osd.canvas import (
     Rgba,
     text_width,
 )
-from receiver.play.osd.figures import SHORT, TABLE
+from receiver.play.osd.figures import SHORT, TABLE, Item
 from receiver.play.osd.tint import TINTS
 
 MARGIN = 5
@@ -88,7 +88,7 @@ class View:
 
 def dot_size(width: int, height: int, scale: float = 1.0) -> int:
     """Pixels of a dot in a window of so many pixels: letters are about a thirtieth of its height."""
-    return max(1, round(min(width, height * 4 / 3) / 340 * scale))
+    return max(1, round(min(width, height * 4 / 3) / 380 * scale))
 
 
 def draw(view: View, width: int, height: int) -> Rgba:
@@ -99,7 +99,7 @@ def draw(view: View, width: int, height: int) -> Rgba:
     if view.level is not Level.OFF:
         _top(canvas, view)
         bottom = _bottom(canvas, view)
-        if view.level is Level.FULL:
+        if view.level is Level.FULL and view.state is not SignalState.LOST:
             _table(canvas, view)
     else:
         bottom = canvas.height - MARGIN
@@ -108,7 +108,7 @@ def draw(view: View, width: int, height: int) -> Rgba:
     if view.help:
         _help(canvas)
     if view.notice:
-        _centred(canvas, MARGIN + LINE * 2, view.notice, AMBER)
+        _centred(canvas, canvas.height * 3 // 4, view.notice, AMBER)
     return canvas.pixels
 
 
@@ -143,8 +143,11 @@ def _top(canvas: Canvas, view: View) -> None:
 def _bottom(canvas: Canvas, view: View) -> int:
     """The operator's text and, at the small level, the figures; returns the first row that is taken."""
     y = canvas.height - MARGIN - HEIGHT
-    if view.level is Level.SMALL and view.state is not SignalState.WAITING:
-        for line in reversed(_packed([item.made(view.figures) for item in SHORT], canvas.width - 2 * MARGIN)):
+    items: tuple[Item, ...] = SHORT if view.level is Level.SMALL and view.state is SignalState.LIVE else ()
+    if view.state is SignalState.LOST:  # shares of nothing would mislead, and the mark needs the room
+        items = SHORT[:1]
+    if items:
+        for line in reversed(_packed([item.made(view.figures) for item in items], canvas.width - 2 * MARGIN)):
             x = MARGIN
             for text, colour in line:
                 canvas.text(x, y, text, colour)
