@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from common.config_errors import EX_CONFIG, ConfigError, nearest, problems
 from common.settings import Leaf, LogSection, MetricsSection, Section, leaves, option
@@ -45,7 +45,12 @@ class Command:
     flag: str
     metavar: str
     help: str
-    run: Callable[[str], None]
+    run: Callable[[str, Section | None], None]
+    """Given the value, and the section that it asked for."""
+    default: str | None = None
+    """The value of the flag alone; None: it needs one."""
+    section: str | None = None
+    """A section that it needs of the settings in force; what else is set need not be complete."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -76,17 +81,22 @@ def load(
         known = [text for action in parser._actions for text in action.option_strings]
         strange = [text for text in unknown if text.startswith("-")] or unknown
         raise ConfigError(*(f"{text}: unknown argument{nearest(text, known)}" for text in strange))
-    for command in commands:
-        if (value := getattr(flags, command.flag)) is not None:
-            command.run(value)
+    given = [(command, value) for command in commands if (value := getattr(flags, command.flag)) is not None]
+    for command, value in given:
+        if command.section is None:
+            command.run(value, None)
             raise SystemExit(0)
     origins: dict[str, str] = {}
     tree = _from_file(flags.config or environ.get(env_prefix + "CONFIG"), settings, origins)
     _merge(tree, _from_environment(environ, env_prefix, settings, origins))
     for leaf in settings:
-        if (given := getattr(flags, leaf.name)) is not None:
-            _put(tree, leaf, _given(leaf, given))
+        if (flag := getattr(flags, leaf.name)) is not None:
+            _put(tree, leaf, _given(leaf, flag))
             origins[leaf.name] = leaf.flag
+    for command, value in given:
+        assert command.section is not None
+        command.run(value, _section(model, command.section, tree, settings, origins, env_prefix))
+        raise SystemExit(0)
     try:
         config = model.model_validate(tree)
     except ValidationError as error:
@@ -95,6 +105,24 @@ def load(
         print(to_yaml(config), end="")
         raise SystemExit(0)
     return config
+
+
+def _section(
+    model: type[BaseModel],
+    name: str,
+    tree: Mapping[str, Any],
+    settings: Sequence[Leaf],
+    origins: Mapping[str, str],
+    prefix: str,
+) -> Section:
+    """One section of the settings, whatever is wrong or missing elsewhere. Raises ConfigError."""
+    kind = model.model_fields[name].annotation
+    assert isinstance(kind, type) and issubclass(kind, Section)
+    try:
+        return kind.model_validate(tree.get(name) or {})
+    except ValidationError as error:
+        within = [leaf for leaf in settings if leaf.path[0] == name]
+        raise ConfigError(*problems(error, within, origins, prefix, (name,))) from None
 
 
 def to_yaml(config: Section) -> str:
@@ -131,7 +159,15 @@ def _parser(
         "--print-config", action="store_true", help="print the settings in force as YAML and exit"
     )
     for command in commands:
-        general.add_argument(command.flag, dest=command.flag, metavar=command.metavar, help=command.help)
+        nargs = None if command.default is None else "?"
+        general.add_argument(
+            command.flag,
+            dest=command.flag,
+            metavar=command.metavar,
+            help=command.help,
+            nargs=nargs,
+            const=command.default,
+        )
     groups: dict[str, Any] = {}
     for leaf in settings:
         group = groups.setdefault(leaf.group, parser.add_argument_group(leaf.group or "main settings"))

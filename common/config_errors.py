@@ -47,12 +47,18 @@ class ConfigError(Exception):
 
 
 def problems(
-    error: ValidationError, settings: Sequence[Leaf], origins: Mapping[str, str], prefix: str
+    error: ValidationError,
+    settings: Sequence[Leaf],
+    origins: Mapping[str, str],
+    prefix: str,
+    within: Sequence[str] = (),
 ) -> list[str]:
-    """One text per problem of a model. `origins`: setting -> file, variable or flag that gave it."""
+    """One text per problem of a model. `origins`: setting -> file, variable or flag that gave it; `within`: where the
+    model is in that of all settings."""
     known = {leaf.name: leaf for leaf in settings}
     texts: dict[str, None] = {}
-    for item in error.errors(include_url=False):
+    for found in error.errors(include_url=False):
+        item = {**found, "loc": (*within, *found["loc"])}
         parts = [str(part) for part in item["loc"]]
         # pydantic appends what it tried (an index, a type of a union) to the name of the setting.
         cuts = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]

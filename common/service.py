@@ -43,12 +43,12 @@ class ServiceError(Exception):
 
 
 def launch(configure: Callable[[], C], main: Callable[[C, Reloads[C]], Awaitable[None]]) -> int:
-    """`run(main)` with the configuration that `configure` returns, or the exit code of a ConfigError.
+    """`run(main)` with the configuration that `configure` returns, or the exit code of what it raises.
 
     SIGHUP reads the configuration again, see common.reload."""
     try:
         config = configure()
-    except ConfigError as error:
+    except (ConfigError, ServiceError) as error:
         return _explain(error, error.exit_code)
     reloads = Reloads(configure, config)
     with uncaught():

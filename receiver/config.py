@@ -10,6 +10,8 @@ from typing import Literal, Self
 from pydantic import field_validator, model_validator
 
 from common.config import LogSection, MetricsSection, Section, load, option
+from common.stats.command import stats_command
+from common.stats.daemons import RECEIVER
 from common.values import Address, AddressField
 from proto.wire import Mode
 from receiver.delay import AUTOMATIC, DelayBounds
@@ -20,6 +22,8 @@ EPILOG = """examples:
   receiver --listen :5004 --key-file link.key --play web
   receiver --listen :5004 --key-file link.key --play - | ffplay -
   receiver --listen :5004 --key-file link.key --play window --play flight.mkv
+  receiver --stats
+      shows what the receiver that runs on this host does, in the terminal
 
 Times of capture come from the sender's clock, so the latency shown is right only if the clocks of both hosts are in
 step (NTP or PTP); playback itself does not depend on it.
@@ -218,4 +222,5 @@ def configure(argv: Sequence[str] | None = None) -> ReceiverConfig:
         description="Receive live video over a very lossy link and show it.",
         env_prefix=ENV_PREFIX,
         epilog=EPILOG,
+        commands=[stats_command(RECEIVER)],
     )

@@ -18,6 +18,8 @@ from common.config import (
     load,
     option,
 )
+from common.stats.command import stats_command
+from common.stats.daemons import SENDER
 from common.values import Address, AddressField, Size, SizeField
 from proto.announce import MAX_NAME_BYTES
 from proto.crypto import KeyFileError, new_key_file
@@ -54,6 +56,8 @@ examples:
       prints the address, with its token, to open on the phone
   sender --source clip.mp4 --loop --to '[2001:db8::7]:5004' --key-file semcast.key --fps 12
   SEMCAST_SENDER_RATE__KBPS=40 sender --config /etc/semcast/sender.yaml
+  sender --stats
+      shows what the sender that runs on this host does, in the terminal
 
 It runs until SIGINT or SIGTERM, or until the source has ended. Exit codes: 0 done, 66 no such source, 68 no
 such host, 69 something needed is missing, 73 an output cannot be written, 78 wrong configuration, 1 a bug.
@@ -276,12 +280,13 @@ def load_config(argv: Sequence[str]) -> SenderConfig:
         env_prefix=ENV_PREFIX,
         environ=os.environ,
         commands=[
-            Command("--new-key", "FILE", "write a new random key to FILE (only you can read it)", _new_key)
+            Command("--new-key", "FILE", "write a new random key to FILE (only you can read it)", _new_key),
+            stats_command(SENDER),
         ],
     )
 
 
-def _new_key(path: str) -> None:
+def _new_key(path: str, section: Section | None) -> None:
     try:
         new_key_file(path)
     except KeyFileError as error:

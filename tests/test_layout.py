@@ -36,7 +36,7 @@ ALLOWED = {
 # in the modules named here, which the daemons load only when asked to.
 CORE = {
     *("numpy", "av", "uvloop", "pydantic", "pydantic_core", "yaml", "prometheus_client"),
-    *("cryptography", "onnxruntime", "zfec"),
+    *("cryptography", "onnxruntime", "zfec", "rich"),
 }
 PURE = {"proto": {"numpy", "cryptography", "zfec"}}
 EXTRAS = {

@@ -202,7 +202,7 @@ def test_the_printed_configuration_can_be_read_back(file: Path, capsys: pytest.C
 
 def test_commands_do_one_thing_and_end(capsys: pytest.CaptureFixture[str]) -> None:
     done: list[str] = []
-    command = Command("--make", "FILE", "makes it", done.append)
+    command = Command("--make", "FILE", "makes it", lambda value, section: done.append(value))
     with pytest.raises(SystemExit) as caught:
         read("--make", "x", commands=(command,))
     assert (caught.value.code, done) == (0, ["x"])

@@ -1,0 +1,171 @@
+"""Which figures of the receiver and of the sender are shown, and what they are called.  Pure."""
+
+from __future__ import annotations
+
+import math
+
+from common.stats.report import Daemon, Mood, Report, Row, Section, Span, Trend, process, stages, uptime
+from common.stats.values import NONE, written
+from common.stats.values import span as clock
+
+
+def receiver(span: Span) -> Report:
+    """A running receiver."""
+    state = span.which("signal_state", "state")
+    latency = "capture_to_display_seconds"
+    moods: dict[str, Mood] = {"live": "good", "lost": "bad"}
+    loss, imagined = span.get("packet_loss_ratio"), span.get("imagined_ratio")
+    return Report(
+        state=f"signal lost {clock(span.get('silence_seconds'))}" if state == "lost" else _signal(state),
+        mood=moods.get(state, "warning"),
+        uptime=uptime(span.now),
+        trends=(
+            Trend("rate_bits_per_second", "rate", span.get("rate_bits_per_second"), "bit/s"),
+            Trend("packet_loss_ratio", "loss", loss, "share", 1.0),
+            Trend("imagined_ratio", "imagined", imagined, "share", 1.0),
+            Trend("latency_p50_seconds", "latency", span.quantile(0.5, latency, recent=True), "s"),
+        ),
+        sections=(
+            Section(
+                "link",
+                (
+                    Row("packets_per_second", "packets", span.rate("packets_total"), "/s"),
+                    Row("packets_lost_per_second", "lost", span.rate("packets_lost_total"), "/s"),
+                    Row("packets_refused", "refused", span.counts("packets_dropped_total", "reason")),
+                    Row("units_missed", "units missed", span.get("units_missed_total")),
+                    Row("units_damaged", "units damaged", span.get("units_damaged_total")),
+                    Row("path_jumps", "path jumps", span.get("path_jumps_total"), detail=True),
+                    Row("clock_drift_ppm", "clock drift", span.get("clock_drift_ppm"), "ppm", detail=True),
+                ),
+            ),
+            Section(
+                "session",
+                (
+                    Row("sessions", "senders", span.get("sessions")),
+                    Row("takeovers", "takeovers", span.get("takeovers_total")),
+                    Row("handshakes", "handshakes", span.get("handshakes_total")),
+                    Row("reports_per_second", "reports", span.rate("reports_total"), "/s"),
+                    Row("text_lines", "text lines", span.get("text_lines_total"), detail=True),
+                ),
+            ),
+            Section(
+                "picture",
+                (
+                    Row("frames_per_second", "shown", span.rate("frames_shown_total"), "frames/s"),
+                    Row("frames_concealed", "concealed", span.get("frames_concealed_total")),
+                    Row("frames_repeated", "repeated", span.get("frames_repeated_total")),
+                    Row("freeze_seconds", "frozen", span.get("freeze_seconds_total"), "s"),
+                    Row("latency_p50_10s_seconds", "latency p50", span.quantile(0.5, latency), "s"),
+                    Row("latency_p95_10s_seconds", "latency p95", span.quantile(0.95, latency), "s"),
+                    Row("playout_delay_seconds", "playout delay", span.get("playout_delay_seconds"), "s"),
+                    Row("frames_late", "decoded late", span.get("frames_dropped_total"), detail=True),
+                    Row(
+                        *("sink_frames_dropped", "dropped by sinks"),
+                        span.counts("sink_frames_dropped_total", "sink"),
+                        detail=True,
+                    ),
+                    Row(
+                        *("decoder_failures", "decoder failures", span.get("decoder_failures_total")),
+                        detail=True,
+                    ),
+                ),
+            ),
+            process(span),
+        ),
+        stages=stages(span),
+    )
+
+
+def _signal(state: str) -> str:
+    return {"live": "live", "waiting": "waiting for signal"}.get(state, "state unknown")
+
+
+def sender(span: Span) -> Report:
+    """A running sender."""
+    state, mood = _sending(span)
+    reported = span.get("reported_loss_ratio")
+    return Report(
+        state=state,
+        mood=mood,
+        uptime=uptime(span.now),
+        trends=(
+            Trend("rate_bits_per_second", "rate", span.get("rate_bits_per_second"), "bit/s"),
+            Trend("reported_loss_ratio", "loss", reported, "share", 1.0),
+            Trend("rtt_seconds", "round trip", span.get("rtt_seconds"), "s"),
+            Trend("frames_encoded_per_second", "encoded", span.rate("frames_encoded_total"), "frames/s"),
+        ),
+        sections=(
+            Section(
+                "link",
+                (
+                    Row(
+                        *("rate_target_bits_per_second", "target rate"),
+                        *(span.get("rate_target_bits_per_second"), "bit/s"),
+                    ),
+                    Row("rate_state", "rate control", span.which("rate_state", "state")),
+                    Row("packets_per_second", "packets", span.rate("packets_total"), "/s"),
+                    Row(
+                        *("reported_residual_loss_ratio", "lost for good"),
+                        *(span.get("reported_residual_loss_ratio"), "share"),
+                    ),
+                    Row("network_errors", "network errors", span.get("network_errors_total")),
+                    Row("packets_withheld", "withheld", span.get("packets_withheld_total"), detail=True),
+                    Row("packets_stale", "overtaken", span.get("packets_stale_total"), detail=True),
+                    Row("packets_unsent", "unsent", span.get("packets_unsent_total"), detail=True),
+                    Row("queue_packets", "waiting packets", span.get("queue_packets"), detail=True),
+                ),
+            ),
+            Section(
+                "session",
+                (
+                    Row("two_way", "keys agreed", _yes(span.get("two_way"))),
+                    Row("handshakes", "handshakes", span.get("handshakes_total")),
+                    Row("reports_per_second", "reports", span.rate("reports_total"), "/s"),
+                    Row("replies_refused", "refused", span.counts("replies_dropped_total", "reason")),
+                ),
+            ),
+            Section(
+                "picture",
+                (
+                    Row("source_connected", "source", _yes(span.get("source_connected"))),
+                    Row("source_reconnects", "reconnects", span.get("source_reconnects_total")),
+                    Row(
+                        *("frames_captured_per_second", "captured"),
+                        *(span.rate("frames_captured_total"), "frames/s"),
+                    ),
+                    Row("frames_dropped", "dropped", span.counts("frames_dropped_total", "reason")),
+                    Row("units_per_second", "units", span.rate("units_total"), "/s"),
+                    Row("quality_index", "quality index", span.get("quality_index")),
+                    Row("profile", "profile", span.which("profile", "profile"), optional=True),
+                    Row(
+                        "profile_switches",
+                        "switches",
+                        span.get("profile_switches_total"),
+                        detail=True,
+                        optional=True,
+                    ),
+                    Row("frames_repeated", "repeated", span.get("frames_repeated_total"), detail=True),
+                    Row("queue_frames", "waiting frames", span.get("queue_frames"), detail=True),
+                ),
+            ),
+            process(span),
+        ),
+        stages=stages(span),
+    )
+
+
+def _sending(span: Span) -> tuple[str, Mood]:
+    if span.get("source_connected") == 0:
+        return "no source", "bad"
+    if not span.get("rate_bits_per_second") > 0:
+        return "nothing sent", "bad"
+    return f"sending {written(span.get('rate_bits_per_second'), 'bit/s')}", "good"
+
+
+def _yes(value: float) -> str:
+    return NONE if math.isnan(value) else "yes" if value else "no"
+
+
+RECEIVER = Daemon("receiver", "semcast_receiver_", receiver)
+SENDER = Daemon("sender", "semcast_sender_", sender)
+DAEMONS = (RECEIVER, SENDER)
