@@ -58,7 +58,8 @@ def problems(
     known = {leaf.name: leaf for leaf in settings}
     texts: dict[str, None] = {}
     for found in error.errors(include_url=False):
-        item = {**found, "loc": (*within, *found["loc"])}
+        item: dict[str, Any] = {**found}
+        item["loc"] = (*within, *item["loc"])
         parts = [str(part) for part in item["loc"]]
         # pydantic appends what it tried (an index, a type of a union) to the name of the setting.
         cuts = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]

@@ -105,7 +105,7 @@ def _ms(seconds: float) -> str:
 
 def _table(title: str, columns: int) -> Table:
     table = Table.grid(padding=(0, 1))
-    table.add_column(style=LABEL, width=16, no_wrap=True)
+    table.add_column(style=LABEL, width=17, no_wrap=True)
     for _ in range(columns - 1):
         table.add_column(style=VALUE, min_width=8, no_wrap=True, overflow="ellipsis")
     table.add_row(Text(title, style="bold"), *[""] * (columns - 1))
