@@ -102,8 +102,7 @@ class WindowSink(ThreadedSink):
         if last is None:
             screen.resize(*self._start_size(shown))
         screen.picture(marked(shown))
-        if self.overlay:
-            screen.tint(tint(shown.trust))
+        self._tint()
         changed = last is None or shown.state is not last.state
         if changed or int(shown.silence) != int(last.silence if last else 0):
             self._osd_at = 0.0
@@ -195,8 +194,7 @@ class WindowSink(ThreadedSink):
                 raise BrokenPipeError("closed by its user")
             case "t":
                 self.overlay = not self.overlay
-                trust = None if self._last is None else self._last.trust
-                self._window.tint(tint(trust) if self.overlay and trust is not None else None)
+                self._tint()
             case "f" | "f11":
                 self._window.toggle_full_screen()
             case "o":
@@ -205,6 +203,12 @@ class WindowSink(ThreadedSink):
                 self.help = not self.help
             case "s":
                 self._snapshot()
+
+    def _tint(self) -> None:
+        """Of what is on show; a lost signal has a mark of its own."""
+        last = self._last
+        wanted = self.overlay and last is not None and last.state is SignalState.LIVE
+        self._window.tint(tint(last.trust) if wanted and last is not None else None)
 
     def _snapshot(self) -> None:
         """What is on show, without the display; marked when the signal is lost, as recordings are."""

@@ -48,6 +48,9 @@ async def test_video_through_half_loss_is_recorded_logged_and_smooth(tmp_path: P
     assert 0.2 < float(str(figures["loss"])) < 0.8
     assert 300 < float(str(figures["latency_ms"])) < 900
     assert float(str(figures["rate_kbps"])) > 5
+    assert figures["recording"] is True
+    trusted = [float(str(figures[key])) for key in ("recovered", "imagined")]
+    assert min(trusted) >= 0 and sum(trusted) <= 1
 
 
 async def test_silence_is_concealed_told_and_ended_by_the_same_sender(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def draw(view: View, width: int, height: int) -> Rgba:
             _table(canvas, view)
     else:
         bottom = canvas.height - MARGIN
-    if view.overlay:
+    if view.overlay and view.state is SignalState.LIVE:
         _legend(canvas, bottom)
     if view.help:
         _help(canvas)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -161,6 +161,15 @@ def test_wrong_words_are_configuration_errors(tmp_path: Path) -> None:
         load_config(["--stats", "--metrics.listen", "nowhere"])
     with pytest.raises(ConfigError, match=r"metrics.lisden: unknown setting; did you mean metrics.listen"):
         configure(["--stats", "--config", str(typo)])
+
+
+@pytest.mark.parametrize("load", [configure, load_config])
+def test_the_help_tells_of_it(
+    load: Callable[[list[str]], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        load(["--help"])
+    assert "--stats [live|once|json]" in capsys.readouterr().out
 
 
 def test_the_live_view_in_a_terminal_goes_on_while_the_daemon_is_away_and_ends_on_q() -> None:
