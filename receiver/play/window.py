@@ -86,9 +86,13 @@ class WindowSink(ThreadedSink):
         await super().close()
 
     async def _read(self) -> None:
-        while not self.ended:
-            self._figures = dict(self._status())
-            await asyncio.sleep(OSD_S)
+        try:
+            while not self.ended:
+                self._figures = dict(self._status())
+                await asyncio.sleep(OSD_S)
+        except Exception as error:  # the picture goes on without them
+            self._figures = {}
+            log.exception("no figures for the window", error)
 
     def opened(self) -> None:
         from receiver.play.screen import Screen

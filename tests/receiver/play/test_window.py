@@ -222,3 +222,16 @@ def test_the_title_tells_the_state() -> None:
     assert title(None).endswith("waiting for signal")
     assert title(shown(0)).endswith("live, 500 ms")
     assert title(shown(0, state=SignalState.LOST)).endswith("signal lost")
+
+
+async def test_without_figures_the_picture_goes_on() -> None:
+    def broken() -> dict[str, object]:
+        raise RuntimeError("no figures")
+
+    sink = WindowSink(broken, WindowSection())
+    await sink.start()
+    sink.show(shown(0))
+    await until(lambda: sink._last is not None)
+    assert not sink.ended
+    await sink.close()
+    assert sink.failure is None
