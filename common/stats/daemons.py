@@ -20,7 +20,7 @@ def receiver(span: Span) -> Report:
         mood=moods.get(state, "warning"),
         uptime=uptime(span.now),
         trends=(
-            Trend("rate_bits_per_second", "rate", span.get("rate_bits_per_second"), "bit/s"),
+            Trend("rate_bits_per_second", "rate", span.bits("rate_bytes_per_second"), "bit/s"),
             Trend("packet_loss_ratio", "loss", loss, "share", 1.0),
             Trend("imagined_ratio", "imagined", imagined, "share", 1.0),
             Trend("latency_p50_seconds", "latency", span.quantile(0.5, latency, recent=True), "s"),
@@ -34,17 +34,27 @@ def receiver(span: Span) -> Report:
                     Row("packets_refused", "refused", span.counts("packets_dropped_total", "reason")),
                     Row("units_missed", "units missed", span.get("units_missed_total")),
                     Row("units_damaged", "units damaged", span.get("units_damaged_total")),
+                    Row("jitter_seconds", "jitter", span.get("jitter_seconds"), "s", detail=True),
+                    Row("packets_reordered", "reordered", span.get("packets_reordered_total"), detail=True),
                     Row("path_jumps", "path jumps", span.get("path_jumps_total"), detail=True),
-                    Row("clock_drift_ppm", "clock drift", span.get("clock_drift_ppm"), "ppm", detail=True),
+                    Row(
+                        "clock_drift_ppm",
+                        "clock drift",
+                        1e6 * span.get("clock_drift_ratio"),
+                        "ppm",
+                        detail=True,
+                    ),
                 ),
             ),
             Section(
                 "session",
                 (
                     Row("sessions", "senders", span.get("sessions")),
-                    Row("takeovers", "takeovers", span.get("takeovers_total")),
+                    Row("two_way", "keys agreed", _yes(span.get("two_way"))),
                     Row("handshakes", "handshakes", span.get("handshakes_total")),
                     Row("reports_per_second", "reports", span.rate("reports_total"), "/s"),
+                    Row("takeovers", "takeovers", span.get("takeovers_total"), detail=True),
+                    Row("signal_losses", "signal losses", span.get("signal_losses_total"), detail=True),
                     Row("text_lines", "text lines", span.get("text_lines_total"), detail=True),
                 ),
             ),
@@ -58,6 +68,8 @@ def receiver(span: Span) -> Report:
                     Row("latency_p50_10s_seconds", "latency p50", span.quantile(0.5, latency), "s"),
                     Row("latency_p95_10s_seconds", "latency p95", span.quantile(0.95, latency), "s"),
                     Row("playout_delay_seconds", "playout delay", span.get("playout_delay_seconds"), "s"),
+                    Row("recovered_ratio", "recovered", _recovered(span), "share", detail=True),
+                    Row("profile", "profile", span.which("profile", "profile"), detail=True),
                     Row("frames_late", "decoded late", span.get("frames_dropped_total"), detail=True),
                     Row(
                         *("sink_frames_dropped", "dropped by sinks"),
@@ -76,6 +88,12 @@ def receiver(span: Span) -> Report:
     )
 
 
+def _recovered(span: Span) -> float:
+    """Share of the regions shown since the reading before that had been recovered."""
+    parts = [span.rate("shown_regions_total", trust=trust) for trust in ("received", "recovered", "imagined")]
+    return parts[1] / sum(parts) if sum(parts) > 0 else math.nan
+
+
 def _signal(state: str) -> str:
     return {"live": "live", "waiting": "waiting for signal"}.get(state, "state unknown")
 
@@ -89,7 +107,7 @@ def sender(span: Span) -> Report:
         mood=mood,
         uptime=uptime(span.now),
         trends=(
-            Trend("rate_bits_per_second", "rate", span.get("rate_bits_per_second"), "bit/s"),
+            Trend("rate_bits_per_second", "rate", span.bits("rate_bytes_per_second"), "bit/s"),
             Trend("reported_loss_ratio", "loss", reported, "share", 1.0),
             Trend("rtt_seconds", "round trip", span.get("rtt_seconds"), "s"),
             Trend("frames_encoded_per_second", "encoded", span.rate("frames_encoded_total"), "frames/s"),
@@ -100,7 +118,7 @@ def sender(span: Span) -> Report:
                 (
                     Row(
                         *("rate_target_bits_per_second", "target rate"),
-                        *(span.get("rate_target_bits_per_second"), "bit/s"),
+                        *(span.bits("rate_target_bytes_per_second"), "bit/s"),
                     ),
                     Row("rate_state", "rate control", span.which("rate_state", "state")),
                     Row("packets_per_second", "packets", span.rate("packets_total"), "/s"),
@@ -109,6 +127,7 @@ def sender(span: Span) -> Report:
                         *(span.get("reported_residual_loss_ratio"), "share"),
                     ),
                     Row("network_errors", "network errors", span.get("network_errors_total")),
+                    Row("queue_seconds", "queue on the path", span.get("queue_seconds"), "s", detail=True),
                     Row("packets_withheld", "withheld", span.get("packets_withheld_total"), detail=True),
                     Row("packets_stale", "overtaken", span.get("packets_stale_total"), detail=True),
                     Row("packets_unsent", "unsent", span.get("packets_unsent_total"), detail=True),
@@ -121,6 +140,7 @@ def sender(span: Span) -> Report:
                     Row("two_way", "keys agreed", _yes(span.get("two_way"))),
                     Row("handshakes", "handshakes", span.get("handshakes_total")),
                     Row("reports_per_second", "reports", span.rate("reports_total"), "/s"),
+                    Row("feedback_alive", "heard", _yes(span.get("feedback_alive"))),
                     Row("replies_refused", "refused", span.counts("replies_dropped_total", "reason")),
                 ),
             ),
@@ -157,9 +177,9 @@ def sender(span: Span) -> Report:
 def _sending(span: Span) -> tuple[str, Mood]:
     if span.get("source_connected") == 0:
         return "no source", "bad"
-    if not span.get("rate_bits_per_second") > 0:
+    if not span.bits("rate_bytes_per_second") > 0:
         return "nothing sent", "bad"
-    return f"sending {written(span.get('rate_bits_per_second'), 'bit/s')}", "good"
+    return f"sending {written(span.bits('rate_bytes_per_second'), 'bit/s')}", "good"
 
 
 def _yes(value: float) -> str:

@@ -29,9 +29,13 @@ class Span:
         """A figure of now, named without the daemon's prefix."""
         return self.now.get(self.prefix + name, **labels)
 
-    def rate(self, name: str) -> float:
+    def bits(self, name: str) -> float:
+        """A figure in bytes a second, in bit/s."""
+        return 8 * self.get(name)
+
+    def rate(self, name: str, **labels: str) -> float:
         """How much a counter has grown a second since the reading before."""
-        return rate(self.now, self.before, self.prefix + name)
+        return rate(self.now, self.before, self.prefix + name, **labels)
 
     def quantile(self, share: float, name: str, recent: bool = False, **labels: str) -> float:
         """Of a histogram over the last ten seconds, or (`recent`) since the reading before."""

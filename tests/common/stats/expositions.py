@@ -11,15 +11,15 @@ from common.stats.scrape import Scrape, read_exposition
 def exposition(second: int, start: float = 1000.0, loss: float = 0.5) -> str:
     """A receiver's, `second` seconds after its start at `start`: ten packets and 15 pictures a second."""
     registry = CollectorRegistry()
-    exporter = Exporter(registry, "semcast_receiver_", process=False)
+    exporter = Exporter(registry, "semcast_receiver_")
     exporter.counter("packets_total", "P", lambda: 10 * second)
     exporter.counter("frames_shown_total", "F", lambda: 15 * second)
     exporter.counter_by("packets_dropped_total", "D", "reason", lambda: {"late": second, "forged": 0})
     exporter.gauge("packet_loss_ratio", "L", lambda: loss)
-    exporter.gauge("rate_bits_per_second", "R", lambda: 59_800)
+    exporter.gauge("rate_bytes_per_second", "R", lambda: 59_800 / 8)
     states = {"live": 1.0, "lost": 0.0, "waiting": 0.0}
     exporter.gauge_by("signal_state", "S", "state", lambda: states)
-    stage = exporter.histogram("stage_seconds", "T", (0.01, 0.02, 0.04), ["stage"])
+    stage = exporter.histogram("stage_seconds", "T", (0.01, 0.02, 0.04), "stage", ["decode"])
     for number in range(4 * second):
         stage.labels("decode").observe(0.005 if number % 2 else 0.03)
     Gauge("process_start_time_seconds", "B", registry=registry).set(start)
