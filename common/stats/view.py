@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from common.stats.report import Report, Section
-from common.stats.values import span, sparkline, written
+from common.stats.values import NONE, span, sparkline, written
 
 WIDE, TALL = 110, 34
 """Columns and lines from which everything is shown."""
@@ -89,18 +90,15 @@ def _stages_table(report: Report) -> Table:
     return table
 
 
-def _stages_line(report: Report) -> Text:
-    line = Text(no_wrap=True, overflow="ellipsis")
-    line.append("stages  ", style="bold")
+def _stages_line(report: Report) -> RenderableType:
+    parts = [Text("stages (ms)", style="bold")]
     for stage in report.stages:
-        line.append(f"{stage.name} ", style=LABEL)
-        line.append(f"{_ms(stage.p50)}/{_ms(stage.p95)}  ")
-    line.append("ms", style=LABEL)
-    return line
+        parts.append(Text.assemble((f"{stage.name} ", LABEL), f"{_ms(stage.p50)}/{_ms(stage.p95)}"))
+    return Columns(parts, padding=(0, 2))
 
 
 def _ms(seconds: float) -> str:
-    return written(seconds * 1000, " ").strip() if seconds == seconds else "-"
+    return f"{seconds * 1000:.{0 if seconds >= 0.01 else 1}f}" if seconds == seconds else NONE
 
 
 def _table(title: str, columns: int) -> Table:

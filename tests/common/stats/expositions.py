@@ -7,6 +7,8 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from common.metrics import Exporter
 from common.stats.scrape import Scrape, read_exposition
 
+STAGES = ("collect", "parse", "recover", "decode", "unit", "ready")
+
 
 def exposition(second: int, start: float = 1000.0, loss: float = 0.5) -> str:
     """A receiver's, `second` seconds after its start at `start`: ten packets and 15 pictures a second."""
@@ -19,7 +21,7 @@ def exposition(second: int, start: float = 1000.0, loss: float = 0.5) -> str:
     exporter.gauge("rate_bytes_per_second", "R", lambda: 59_800 / 8)
     states = {"live": 1.0, "lost": 0.0, "waiting": 0.0}
     exporter.gauge_by("signal_state", "S", "state", lambda: states)
-    stage = exporter.histogram("stage_seconds", "T", (0.01, 0.02, 0.04), "stage", ["decode"])
+    stage = exporter.histogram("stage_seconds", "T", (0.01, 0.02, 0.04), "stage", STAGES)
     for number in range(4 * second):
         stage.labels("decode").observe(0.005 if number % 2 else 0.03)
     Gauge("process_start_time_seconds", "B", registry=registry).set(start)
