@@ -15,7 +15,6 @@ def status(
     endpoint: ReceiverEndpoint, player: Player, text: TextLog, now: float, recording: bool = False
 ) -> dict[str, object]:
     """The figures at `now`, ready for JSON; rates and shares are over the last 2 seconds. Event loop thread."""
-    active = endpoint.active
     sums = player.figures
     latencies = sums.total("latencies", now)
     latency = sums.total("latency", now) / latencies * 1000 if latencies else None
