@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from common.log import redact
 from common.settings import Leaf
 
 LIMITS = {
@@ -88,7 +89,7 @@ def _text(item: Any, leaf: Leaf | None, known: list[str], prefix: str) -> str:
 
 def _got(item: Any) -> str:
     value = item["input"]
-    return "" if isinstance(value, dict | BaseModel) else f" (got {str(value)[:80]})"
+    return "" if isinstance(value, dict | BaseModel) else f" (got {redact(str(value))[:80]})"
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ from receiver.decode import DecodeWorker, Outcome
 from receiver.framelog import FrameLog
 from receiver.metrics import ReceiverMetrics
 from receiver.play.base import Shown, SignalState
-from receiver.play.create import create_sink
+from receiver.play.create import create_pushes, create_sink
 from receiver.play.file import FileSink
 from receiver.player import Player
 from receiver.program import Describe
@@ -81,8 +81,9 @@ class App:
         self.replies = Replies(self.endpoint, self._playing)
         self.player.on_decoded = self.replies.decoded
         self.text = TextLog()
+        pushes, choose = create_pushes(config), self.endpoint.choose
         self._sinks = Sinks(
-            config.play, lambda name: create_sink(name, self.config, self.status, self.endpoint.choose)
+            config.play, lambda name: create_sink(name, self.config, self.status, choose, pushes)
         )
         self.sinks = self._sinks.all
         self.metrics = ReceiverMetrics(

@@ -10,11 +10,14 @@ from typing import Literal, Self
 from pydantic import field_validator, model_validator
 
 from common.config import LogSection, MetricsSection, Section, load, option
+from common.log import redact
 from common.stats.command import stats_command
 from common.stats.daemons import RECEIVER
 from common.values import Address, AddressField
 from proto.wire import Mode
 from receiver.delay import AUTOMATIC, DelayBounds
+from receiver.play.push.target import is_push, target_of
+from receiver.play.v4l2_format import PREFIX as V4L2
 
 ENV_PREFIX = "SEMCAST_RECEIVER_"
 
@@ -22,6 +25,8 @@ EPILOG = """examples:
   receiver --listen :5004 --key-file link.key --play web
   receiver --listen :5004 --key-file link.key --play - | ffplay -
   receiver --listen :5004 --key-file link.key --play window --play flight.mkv
+  receiver --listen :5004 --key-file link.key --play rtsp://mediamtx.example:8554/drone
+  receiver --listen :5004 --key-file link.key --play v4l2:/dev/video10
   receiver --stats
       shows what the receiver that runs on this host does, in the terminal
 
@@ -136,6 +141,29 @@ class PlayoutSection(Section):
 MAX_DELAY_MS = 3000
 
 
+class PushSection(Section):
+    """Media servers that hand the video on (`--play rtsp://...`): all of them get the same H.264."""
+
+    kbps: int = option(
+        1000,
+        "most that is sent to each media server, over any second; 1000 is plenty for 256x256, 3000 for 1280x720",
+        unit="kbit/s",
+        ge=50,
+        le=50_000,
+    )
+    key_interval: float = option(
+        1.0,
+        "time between key pictures: a viewer who joins at the media server waits for the next one; longer ones look "
+        "better at a low rate",
+        unit="s",
+        ge=0.5,
+        le=10,
+    )
+    token_file: Path | None = option(
+        None, "file with the bearer token for WHIP, where the URL has none (whip://TOKEN@HOST/...)"
+    )
+
+
 class ReceiverMetricsSection(MetricsSection):
     """Figures for Prometheus, over HTTP."""
 
@@ -187,7 +215,9 @@ class ReceiverConfig(Section):
     key_file: Path = option(..., "the key shared with the sender (made by `sender --new-key FILE`)")
     play: tuple[str, ...] = option(
         ("web",),
-        "where pictures go: web, window, a recording (FILE.mp4, FILE.mkv), or - for raw video (Y4M) on standard output",
+        "where pictures go: web, window, a recording (FILE.mp4, FILE.mkv), - for raw video (Y4M) on standard output, "
+        "a media server (rtsp://, rtmp://, srt:// or whip://HOST..., with an s behind for TLS: see `push`), "
+        "or v4l2:/dev/videoN, a camera for other programs",
         metavar="SINK",
     )
     frame_log: Path | None = option(None, "write one JSON line for every picture shown")
@@ -197,6 +227,7 @@ class ReceiverConfig(Section):
     decode: DecodeSection = DecodeSection()
     web: WebSection = WebSection()
     window: WindowSection = WindowSection()
+    push: PushSection = PushSection()
     metrics: ReceiverMetricsSection = ReceiverMetricsSection()
     log: LogSection = LogSection()
 
@@ -206,11 +237,21 @@ class ReceiverConfig(Section):
         if not play:
             raise ValueError("must name at least one sink, for example web")
         for sink in play:
-            if sink not in ("web", "window", "-") and Path(sink).suffix.lower() not in RECORDINGS:
-                raise ValueError(f"{sink!r} must be web, window, - or a file ending in .mp4 or .mkv")
+            if is_push(sink):
+                target_of(sink)
+            elif sink not in ("web", "window", "-") and not _is_file(sink):
+                raise ValueError(
+                    f"{redact(sink)!r} must be web, window, -, a file ending in .mp4 or .mkv, "
+                    f"rtsp://, rtmp://, srt:// or whip://HOST..., or {V4L2}/dev/videoN"
+                )
         if len(set(play)) < len(play):
             raise ValueError("names a sink twice")
         return play
+
+
+def _is_file(sink: str) -> bool:
+    recording = Path(sink).suffix.lower() in RECORDINGS and "://" not in sink
+    return recording or (sink.startswith(V4L2) and len(sink) > len(V4L2))
 
 
 def configure(argv: Sequence[str] | None = None) -> ReceiverConfig:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
@@ -17,6 +17,7 @@ from proto.session import ReceiverEndpoint
 from receiver.decode import DecodeWorker
 from receiver.metrics_link import export_link
 from receiver.play.base import Shown, SignalState, Sink
+from receiver.play.push.sink import PushSink
 from receiver.player import Player
 from receiver.replies import Replies
 from receiver.text import TextLog
@@ -65,6 +66,7 @@ class ReceiverMetrics:
         _decoder(exporter, player, worker)
         _playout(exporter, player)
         _sinks(exporter, sinks)
+        _pushes(exporter, sinks)
         _text(exporter, text)
 
     def unit(self, unit: DecodedUnit, seconds: float) -> None:
@@ -185,4 +187,34 @@ def _text(exporter: Exporter, text: TextLog) -> None:
     exporter.counter("text_lines_total", "Lines of the operator's text received.", lambda: text.lines)
     exporter.counter(
         "text_refused_total", "Messages of the text stream that were no text.", lambda: text.refused
+    )
+
+
+def _pushes(exporter: Exporter, sinks: Sequence[Sink]) -> None:
+    def by_push(read: Callable[[PushSink], float]) -> Callable[[], dict[str, float]]:
+        return lambda: {sink.name: read(sink) for sink in sinks if isinstance(sink, PushSink)}
+
+    exporter.gauge_by(
+        "push_connected", "1 while the media server takes the stream.", "push", by_push(lambda p: p.connected)
+    )
+    exporter.counter_by(
+        "push_connections_total",
+        "Times that the media server took the stream; all but the first are reconnections.",
+        "push",
+        by_push(lambda p: p.connections),
+    )
+    exporter.counter_by(
+        "push_failures_total",
+        "Attempts that failed and connections that broke.",
+        "push",
+        by_push(lambda p: p.failures),
+    )
+    exporter.counter_by(
+        "push_bytes_total", "Coded video handed to the media server.", "push", by_push(lambda p: p.bytes)
+    )
+    exporter.counter_by(
+        "push_dropped_total",
+        "Pictures that the media server, or the encoder, was too slow to take.",
+        "push",
+        by_push(lambda p: p.dropped),
     )

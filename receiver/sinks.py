@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from common.log import Log
+from common.log import Log, redact
 from receiver.play.base import Shown, Sink, SinkError
 
 CHECK_S = 0.2
@@ -59,7 +59,7 @@ class Sinks:
                 sink = self._create(name)
                 await sink.start()
             except SinkError as error:
-                log.error("sink left out", sink=name, reason=str(error))
+                log.error("sink left out", sink=redact(name), reason=str(error))
                 continue
             self._named[name] = sink
             self._opened.append(sink)

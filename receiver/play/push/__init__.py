@@ -1,0 +1,1 @@
+"""Pushes what is shown to media servers, which hand it on to any number of viewers: RTSP, RTMP, SRT, WHIP."""
