@@ -6,7 +6,7 @@ import re
 
 HIDDEN = "***"
 
-_NAMES = r"pass|passwd|password|passphrase|pwd|token|access_token|secret|key|psk|auth|signature|sig"
+_NAMES = r"pass|passwd|password|passphrase|pwd|token|access_token|secret|key|psk|auth|signature|sig|streamid"
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")  # up to the last @: FFmpeg takes those before it as password
 _IN_URL = re.compile(rf"(?i)\b({_NAMES})=[^&;\s\"']+")
 _IN_QUERY = re.compile(rf"(?i)(?<=[?&])({_NAMES})=[^&;\s\"']+")  # of a path that has lost its scheme

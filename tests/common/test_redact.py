@@ -17,6 +17,7 @@ from common.redact import redact
             "http://camera/a@b?user=me&password=***&ch=1",
         ),
         ("srt://h:1?passphrase=abcdefghij&mode=caller", "srt://h:1?passphrase=***&mode=caller"),
+        ("srt://h:1?streamid=publish:cam:user:pass", "srt://h:1?streamid=***"),
         ("rtmps://live.example:443/app/live_123_abc", "rtmps://live.example:443/app/***"),
         ("GET /whep?token=abc&x=1", "GET /whep?token=***&x=1"),
         ("Authorization: Bearer abcdef.ghi", "Authorization: Bearer ***"),

@@ -26,6 +26,7 @@ UNITS = {
 }
 OPEN_LABELS = {
     "sink": "names given to `play`",
+    "push": "addresses of media servers given to `play`, without secrets",
     "thread": ", ".join(f"`{group}`" for group in dict.fromkeys((*GROUPS.values(), NATIVE, OTHER))),
     "kind": "`allocated`, `reserved`, `peak`",
 }

@@ -76,3 +76,33 @@ def test_help_mentions_clocks_and_examples(capsys: pytest.CaptureFixture[str]) -
     assert ended.value.code == 0
     text = capsys.readouterr().out
     assert "ffplay" in text and "clocks of both hosts" in text
+
+
+@pytest.mark.parametrize(
+    "sink",
+    [
+        "rtsp://u:p@host:8554/cam",
+        "srt://host:8890?streamid=publish:cam",
+        "whips://host/w",
+        "v4l2:/dev/video10",
+    ],
+)
+def test_media_servers_and_loopback_cameras_are_sinks(sink: str) -> None:
+    assert configure([*KEY, "--play", sink, "--play", "web"]).play == (sink, "web")
+    assert configure(KEY).push.kbps == 1000
+
+
+@pytest.mark.parametrize(
+    "sink",
+    [
+        "rtsp://u:p4ss@host",
+        "rtmp://u:p4ss@host/x",
+        "rtps://u:p4ss@host/x.mp4",
+        "v4l2:",
+        "srt://h:9?passphrase=p4ss",
+    ],
+)
+def test_errors_about_sinks_keep_passwords(sink: str) -> None:
+    with pytest.raises(ConfigError, match="play") as refused:
+        configure([*KEY, "--play", sink])
+    assert "p4ss" not in str(refused.value)

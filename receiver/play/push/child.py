@@ -10,7 +10,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 
 from receiver.play.push.coded import CLOCK, Packet, Settings
-from receiver.play.push.link import LinkError
+from receiver.play.push.link import CLOSED, REFUSED, UNKNOWN_HOST, UNVERIFIED, LinkError
 from receiver.play.push.muxer import HEAD, Header
 from receiver.play.push.target import Target
 
@@ -25,15 +25,16 @@ KERNEL_S = 0.5
 
 CLOSE_TIMEOUT_S = 2.0
 
-CLOSED = "the server closed the connection"
+INPUT_OUTPUT = "Input/output error"
+WRONG_KEY = "the server closed the connection; are the application and the stream key right?"
+"""RTMP has no words for a wrong stream key: servers just hang up."""
 ADVICE = (
-    ("401", "the server refuses the user name or password"),
-    ("unauthorized", "the server refuses the user name or password"),
-    ("403", "the server forbids publishing there"),
-    ("404", "the server knows no such path"),
-    ("connection refused", "nothing listens there; is the media server running?"),
-    ("certificate", "the server's certificate cannot be verified"),
-    ("failed to resolve", "no such host"),
+    ("401 unauthorized", "the server refuses the user name or password"),
+    ("403 forbidden", "the server forbids publishing there"),
+    ("404 not found", "the server knows no such path"),
+    ("connection refused", REFUSED),
+    ("certificate", UNVERIFIED),
+    ("failed to resolve", UNKNOWN_HOST),
     ("broken pipe", CLOSED),
     ("connection reset", CLOSED),
     ("end of file", CLOSED),
@@ -115,7 +116,9 @@ class ChildLink:
     async def _connected(self) -> None:
         line = await self._line()
         if not line.startswith('{"connected"'):
-            raise LinkError(self._explain(line))
+            reason = self._explain(line)
+            refused = self._target.scheme.startswith("rtmp") and reason in (CLOSED, INPUT_OUTPUT)
+            raise LinkError(WRONG_KEY if refused else reason)
 
     async def _read(self) -> None:
         while (line := await self._line()) == ".":

@@ -7,6 +7,11 @@ from typing import Protocol
 from receiver.play.push.coded import Packet, Settings
 from receiver.play.push.target import Target
 
+REFUSED = "nothing listens there; is the media server running?"
+UNVERIFIED = "the server's certificate cannot be verified"
+UNKNOWN_HOST = "no such host"
+CLOSED = "the server closed the connection"
+
 
 class LinkError(Exception):
     """The connection cannot be made or is over; the text is for the operator and holds nothing secret."""

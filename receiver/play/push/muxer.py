@@ -37,6 +37,10 @@ UNANSWERED_MS = 10_000
 """A server that acknowledges nothing for this long is gone."""
 
 
+Said = list[tuple[int, str, str]]
+"""Level, part and text of what FFmpeg logs."""
+
+
 class Header(TypedDict):
     """What the parent wants."""
 
@@ -58,16 +62,13 @@ def main() -> None:
     av.logging.set_level(av.logging.ERROR)
     with av.logging.Capture(local=False) as said:
         try:
-            push(header, source)
-        except EOFError as error:
-            if isinstance(error, av.FFmpegError):
-                _say({"error": _reason(error, said)})
+            push(header, source, said)
         except Exception as error:
             _say({"error": _reason(error, said)})
 
 
-def push(header: Header, source: BinaryIO) -> None:
-    """Connect, then send packets until the source ends."""
+def push(header: Header, source: BinaryIO, said: Said) -> None:
+    """Connect, then send packets until the source ends. `said`: what FFmpeg says, of which little is kept."""
     packets = _packets(source)
     first = next(packets, None)
     if first is None:
@@ -89,6 +90,7 @@ def push(header: Header, source: BinaryIO) -> None:
             packet.time_base = Fraction(1, header["clock"])
             packet.pts = packet.dts = pts - began
             packet.is_keyframe = key
+            said.clear()
             output.mux_one(packet)
             sys.stdout.write(".\n")
             sys.stdout.flush()
@@ -152,11 +154,11 @@ def _bound(size: int) -> None:
                 tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
 
 
-def _reason(error: Exception, said: list[tuple[int, str, str]]) -> str:
-    """What FFmpeg said last, which tells more than its error numbers do."""
+def _reason(error: Exception, said: Said) -> str:
+    """The error with what FFmpeg said first, which tells more than its numbers and what followed do."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    lines = [line.strip() for _, name, line in said if name != "tee" and line.strip()]
-    return f"{text} ({lines[-1]})" if lines else text
+    lines = [line.strip() for _, _, line in said if line.strip()]
+    return f"{text} ({lines[0]})" if lines else text
 
 
 def _say(message: dict[str, object]) -> None:

@@ -13,12 +13,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 LIBRARIES = ("libsrt-gnutls.so.1.5", "libsrt-openssl.so.1.5", "libsrt.so.1.5", "libsrt.so.1")
-MISSING = "SRT needs the library libsrt 1.5, which is not installed; install it (Debian, Ubuntu: apt install libsrt1.5-gnutls)"
+MISSING = "SRT needs the library libsrt 1.5; install it (Debian, Ubuntu: apt install libsrt1.5-gnutls)"
 MESSAGE = 1316
 CONNECT_MS = 5000
+PEER_IDLE_MS = 3000
+"""A listener that is not heard for this long is gone; it acknowledges a hundred times a second."""
 
 # srt.h: SRT_SOCKOPT
-SEND_TIMEOUT, LATENCY, PASSPHRASE, KEY_LENGTH, CONNECT_TIMEOUT, STREAM_ID = 13, 23, 26, 27, 36, 46
+SEND_TIMEOUT, LATENCY, PASSPHRASE, KEY_LENGTH, CONNECT_TIMEOUT, STREAM_ID, PEER_IDLE = (
+    13,
+    23,
+    26,
+    27,
+    36,
+    46,
+    55,
+)
 SEND_MS = 200
 """A full buffer blocks for no longer: the library drops what is too late by then."""
 CRITICAL = 2
@@ -91,6 +101,7 @@ class SrtWriter:
     def _set_all(self, options: dict[str, str]) -> None:
         self._set(CONNECT_TIMEOUT, CONNECT_MS)
         self._set(SEND_TIMEOUT, SEND_MS)
+        self._set(PEER_IDLE, PEER_IDLE_MS)
         if "latency" in options:
             self._set(LATENCY, int(options["latency"]))
         if "pbkeylen" in options:

@@ -8,7 +8,9 @@ TURN. FFmpeg's own WHIP muxer, as PyAV's wheel has it, fails in the DTLS handsha
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import errno
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 
 from receiver.play.push.coded import CLOCK, Packet, Settings
-from receiver.play.push.link import LinkError
+from receiver.play.push.link import CLOSED, REFUSED, UNKNOWN_HOST, UNVERIFIED, LinkError
 from receiver.play.push.target import Target
 from receiver.play.webrtc import allow_loopback
 
@@ -90,7 +92,8 @@ class Whip:
     def _authorization(self, target: Target) -> str | None:
         """The header: `whip://TOKEN@...` is a bearer token, `whip://USER:PASSWORD@...` a login."""
         if target.password:
-            return aiohttp.BasicAuth(target.user, target.password, "utf-8").encode()
+            login = f"{target.user}:{target.password}".encode()
+            return f"Basic {base64.b64encode(login).decode()}"
         token = target.user
         if not token and self._token_file is not None:
             try:
@@ -149,7 +152,7 @@ class WhipLink:
                 put.cancel()
                 over.cancel()
         if self._over.is_set():
-            raise LinkError("the server closed the connection")
+            raise LinkError(CLOSED)
 
     async def close(self) -> None:
         with contextlib.suppress(Exception):
@@ -180,9 +183,12 @@ class WhipLink:
                     self._resource = urljoin(str(response.url), location)
                 return body.decode(errors="replace")
         except aiohttp.ClientConnectorCertificateError:
-            raise LinkError("the server's certificate cannot be verified") from None
+            raise LinkError(UNVERIFIED) from None
+        except aiohttp.ClientConnectorDNSError:
+            raise LinkError(UNKNOWN_HOST) from None
         except aiohttp.ClientConnectorError as error:
-            raise LinkError(f"cannot connect: {error.strerror or type(error.os_error).__name__}") from None
+            refused = isinstance(error.os_error, ConnectionRefusedError) or error.errno == errno.ECONNREFUSED
+            raise LinkError(REFUSED if refused else f"cannot connect: {error.os_error.strerror}") from None
         except (aiohttp.ClientError, ValueError) as error:
             raise LinkError(self._target.scrub(f"HTTP: {type(error).__name__}: {error}")) from None
 

@@ -1,0 +1,26 @@
+"""What the log of a push says."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+
+class _Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.getMessage()} {getattr(record, 'fields', {})}")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines of the log, as they come."""
+    handler = _Lines()
+    logger = logging.getLogger("semcast.play.push")
+    monkeypatch.setattr(logger, "handlers", [handler])
+    monkeypatch.setattr(logger, "level", logging.DEBUG)
+    return handler.lines
