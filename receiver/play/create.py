@@ -18,6 +18,7 @@ Status = Callable[[], Mapping[str, object]]
 Choose = Callable[[str | None], bool]
 """ReceiverEndpoint.choose, for sinks that let their viewer choose a sender; called on the event loop thread."""
 
+
 def create_pushes(config: ReceiverConfig) -> Pushes:
     """What makes the sinks towards media servers; one for all of them, since they share an encoder."""
     settings = Settings(config.push.kbps, config.push.key_interval, config.signal.mark)
