@@ -54,7 +54,7 @@ class ChildLink:
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def connect(cls, target: Target, first: Packet, fps: float, settings: Settings) -> ChildLink:
+    async def connect(cls, target: Target, first: Packet, settings: Settings) -> ChildLink:
         """See `Connect`; a child that does not answer in time is ended by whoever cancels this."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", PROGRAM, str(ROOT)),
@@ -70,7 +70,6 @@ class ChildLink:
                 scheme=target.scheme,
                 options=target.options,
                 clock=CLOCK,
-                fps=fps,
                 send_buffer=round(settings.kbps * 1000 / 8 * KERNEL_S),
             )
             link._write(json.dumps(header).encode() + b"\n" + _framed(first))

@@ -26,7 +26,6 @@ class Packets:
     def __init__(self) -> None:
         self.dropped = 0
         """Packets thrown away because the server was slow."""
-        self.fps = 0.0
         self._items: deque[Packet] = deque()
         self._wants_key = True
         self._overflown = False
@@ -34,7 +33,6 @@ class Packets:
 
     def put(self, packet: Packet, fps: float) -> None:
         """Add a packet; one that cannot be decoded, because those before it went, goes too."""
-        self.fps = fps
         if len(self._items) >= max(MIN_WAITING, round(fps * MAX_WAITING_S)):
             self.dropped += len(self._items)
             self.restart()

@@ -32,6 +32,6 @@ class Link(Protocol):
 class Connect(Protocol):
     """How a protocol connects."""
 
-    async def __call__(self, target: Target, first: Packet, fps: float, settings: Settings) -> Link:
+    async def __call__(self, target: Target, first: Packet, settings: Settings) -> Link:
         """`first`: a key picture, for its parameter sets; it is not sent. Raises LinkError."""
         ...

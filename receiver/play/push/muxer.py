@@ -48,7 +48,6 @@ class Header(TypedDict):
     scheme: str
     options: dict[str, str]
     clock: int
-    fps: float
     send_buffer: int
     """Bytes that may wait in the kernel: what is more is thrown away before it is sent, not late."""
 

@@ -92,7 +92,7 @@ class PushSink:
             first = await packets.get()
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    link = await self._connect(self._target, first, packets.fps, self._encoder.settings)
+                    link = await self._connect(self._target, first, self._encoder.settings)
             except TimeoutError:
                 return 0.0, f"no answer within {CONNECT_TIMEOUT_S:g} s"
             began = self._clock()

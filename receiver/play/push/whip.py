@@ -79,7 +79,7 @@ class Whip:
     def __init__(self, token_file: Path | None = None) -> None:
         self._token_file = token_file
 
-    async def connect(self, target: Target, first: Packet, fps: float, settings: Settings) -> WhipLink:
+    async def connect(self, target: Target, first: Packet, settings: Settings) -> WhipLink:
         """See `Connect`."""
         link = WhipLink(target, self._authorization(target))
         try:
@@ -189,6 +189,8 @@ class WhipLink:
         except aiohttp.ClientConnectorError as error:
             refused = isinstance(error.os_error, ConnectionRefusedError) or error.errno == errno.ECONNREFUSED
             raise LinkError(REFUSED if refused else f"cannot connect: {error.os_error.strerror}") from None
+        except TimeoutError:
+            raise LinkError(f"no answer within {CONNECT_S:g} s") from None
         except (aiohttp.ClientError, ValueError) as error:
             raise LinkError(self._target.scrub(f"HTTP: {type(error).__name__}: {error}")) from None
 

@@ -36,8 +36,8 @@ class FakeServer:
         self.takes = asyncio.Event()
         self.takes.set()
 
-    async def connect(self, target: Target, first: Packet, fps: float, settings: Settings) -> FakeServer:
-        assert first.key and fps == 15.0
+    async def connect(self, target: Target, first: Packet, settings: Settings) -> FakeServer:
+        assert first.key
         if self.hangs:
             await asyncio.sleep(60)
         if self.refuses is not None:
