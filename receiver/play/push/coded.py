@@ -13,12 +13,10 @@ from common.video import picture_size, to_video_frame
 from receiver.play.base import Shown
 from receiver.play.fit import Fitter
 from receiver.play.mark import marked
+from receiver.play.push.muxer import VIDEO
 
 CLOCK = 90_000
 """Ticks of a packet's time in a second, as RTP and MPEG-TS count video."""
-
-VIDEO = 0
-"""`Packet.stream` of the picture; sound takes the next number, with a line in `Format.streams`."""
 
 CODEC_OPTIONS = {
     "preset": "veryfast",

@@ -31,6 +31,9 @@ from av.container import InputContainer, OutputContainer
 HEAD = struct.Struct("!BBqI")
 """Stream, 1 for a key picture, time in units of the stream's time base, bytes that follow."""
 
+VIDEO = 0
+"""Number of the video stream. Sound takes the next one: a stream of its own in `push`, beside the video's."""
+
 MAX_PACKET = 16 << 20
 MIN_SEND_BUFFER = 16 << 10
 UNANSWERED_MS = 10_000
@@ -77,15 +80,16 @@ def push(header: Header, source: BinaryIO, said: Said) -> None:
         assert isinstance(probe, InputContainer)
         stream = output.add_stream_from_template(probe.streams.video[0], opaque=True)
         stream.time_base = Fraction(1, header["clock"])
+    streams = {VIDEO: stream}
     try:
         output.start_encoding()
         _bound(header["send_buffer"])
         _say({"connected": True})
         began: int | None = None
-        for _, key, pts, data in packets:
+        for number, key, pts, data in packets:
             began = pts if began is None else began
             packet = av.Packet(data)
-            packet.stream = stream
+            packet.stream = streams[number]
             packet.time_base = Fraction(1, header["clock"])
             packet.pts = packet.dts = pts - began
             packet.is_keyframe = key

@@ -63,8 +63,9 @@ class Server:
         self._process.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def stop(self) -> None:
+        """Killed; over UDP it may say goodbye, since silence alone takes seconds to tell."""
         if self._process is not None:
-            self._process.kill()
+            self._process.send_signal(signal.SIGTERM if self._udp else signal.SIGKILL)
             self._process.wait()
             self._process = None
 
