@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from common.log import redact
+from common.redact import redact
 from common.settings import Leaf
 
 LIMITS = {

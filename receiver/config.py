@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import field_validator, model_validator
 
 from common.config import LogSection, MetricsSection, Section, load, option
-from common.log import redact
+from common.redact import redact
 from common.stats.command import stats_command
 from common.stats.daemons import RECEIVER
 from common.values import Address, AddressField

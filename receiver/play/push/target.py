@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from common.log import redact
+from common.redact import redact
 
 PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443, "srt": None, "whip": 80, "whips": 443}
 """The schemes of a push, each with the port that is taken when the URL has none; None: it must have one."""
@@ -90,9 +90,9 @@ def _label(parts: SplitResult, scheme: str, options: dict[str, str]) -> str:
         # publish:NAME:USER:PASSWORD is MediaMTX's form; what other servers put there may be a key.
         words = options.get("streamid", "").split(":")
         named = words[0] == "publish" and len(words) > 1
-        return address + (f"?streamid=publish:{words[1]}" if named else "?streamid=***" if words[0] else "")
+        return address + (f"?publish:{words[1]}" if named else f"?{HIDDEN}" if words[0] else "")
     if scheme.startswith("rtmp"):
-        return f"{address}{parts.path.rstrip('/').rpartition('/')[0]}/{HIDDEN}"
+        return f"{address}/{parts.path.strip('/').partition('/')[0]}/{HIDDEN}"
     return address + parts.path
 
 

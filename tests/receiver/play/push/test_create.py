@@ -14,9 +14,7 @@ from receiver.play.push.create import Pushes
 
 def test_srt_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(srt, "LIBRARIES", ("libsrt-that-is-not-there.so.1",))
-    with pytest.raises(
-        SinkError, match=r"srt://host:9\?streamid=publish:cam: .*apt install libsrt1\.5-gnutls"
-    ):
+    with pytest.raises(SinkError, match=r"srt://host:9\?publish:cam: .*apt install libsrt1\.5-gnutls"):
         Pushes(Settings()).create("srt://host:9?streamid=publish:cam:user:pass")
 
 
