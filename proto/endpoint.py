@@ -60,6 +60,8 @@ class ReceiverEndpoint:
         self.handshakes = 0  # confirmed
         self.heard: Callable[[bytes, int, int, float], None] | None = None
         """Told of every fresh packet of the sender on show, late ones too: session, counter, wire bytes, now."""
+        self.tap: Callable[[bytes, Opened, float], None] | None = None
+        """Told of every packet that is authentic, fresh and allowed, before it is made use of: origin, packet, now."""
         self._opener = Opener(keys)
         self._origins = Origins(keys, max_units, max_sessions, self.tallies, self.recovered)
         self._responder = Responder(keys, identity=identity)
@@ -208,6 +210,8 @@ class ReceiverEndpoint:
         origin = self._enter(opened, announcement, now)
         origin.flow.note(opened.session, opened.counter, now)
         self._move(origin, opened, address, len(datagram) + IP_UDP_BYTES)
+        if self.tap is not None:
+            self.tap(origin.id, opened, now)
         if self.heard is not None and origin is self._listener():
             self.heard(opened.session, opened.counter, len(datagram) + IP_UDP_BYTES, now)
         if announcement is not None:

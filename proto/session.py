@@ -6,7 +6,7 @@ The receiver's end is `proto.endpoint`; its names are here too, so that both end
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from proto.announce import SHARE, Announcement, Announcer, StreamInUse
@@ -87,6 +87,8 @@ class SenderSession:
         self.dropped: dict[Reason, int] = dict.fromkeys(Reason, 0)
         self.handshakes = 0
         """Handshakes done."""
+        self.tap: Callable[[bytes, int, int, bool, bytes], None] | None = None
+        """Told of every packet that is sealed: session, counter, stream, whether under keys agreed on, body."""
         self._payload_limit = max_payload(datagram_limit)
         self._rules = Rules() if rules is None else rules
         self._name = name
@@ -158,15 +160,13 @@ class SenderSession:
     def seal_segment(self, segment: Segment) -> bytes | None:
         """A datagram with one segment; None while a two-way session has no keys. To be sent before the next one is
         sealed, so that packets leave in the order of their counters."""
-        sealer = self._sealer(1)
-        return None if sealer is None else sealer.seal(segment.stream, bytes(segment))
+        return self._seal(segment.stream, bytes(segment))
 
     def seal(self, stream: int, body: bytes) -> bytes | None:
         """A datagram with a message of a stream without segments; None while a two-way session has no keys."""
         if lookup(stream).segmented:
             raise ValueError(f"stream {stream} carries segments")
-        sealer = self._sealer(1)
-        return None if sealer is None else sealer.seal(stream, body)
+        return self._seal(stream, body)
 
     def poll(self, now: float, wall: float) -> list[bytes]:
         """What is due: initiations of a handshake, announcements. `wall`: seconds since the Unix epoch."""
@@ -207,6 +207,14 @@ class SenderSession:
         except WireError as error:
             self.dropped[error.reason] += 1
             return Dropped(error.reason)
+
+    def _seal(self, stream: int, body: bytes) -> bytes | None:
+        sealer = self._sealer(1)
+        if sealer is None:
+            return None
+        if self.tap is not None:
+            self.tap(sealer.session, sealer.sealed, stream, sealer is not self._own, body)
+        return sealer.seal(stream, body)
 
     def _established(self, datagram: bytes, now: float) -> Established:
         keys = self._initiator.receive(datagram)

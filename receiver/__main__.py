@@ -11,6 +11,10 @@ from receiver.config import configure
 
 def main() -> int:
     """Entry point of the console script; returns the exit code."""
+    if sys.argv[1:2] == ["inspect"]:
+        from receiver.inspect.__main__ import main as inspect
+
+        return inspect(sys.argv[2:])
     return launch(configure, receive)
 
 

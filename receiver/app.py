@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+import math
+import os
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from common.clock import WallClock, monotonic
+from common.capture.records import CaptureError
+from common.clock import Clock, WallClock, monotonic
 from common.codec import registry as codecs
 from common.codec.base import UnitDecoder
 from common.codec.weights import WeightsError
@@ -17,23 +20,28 @@ from common.config import ConfigError
 from common.log import Log, setup
 from common.metrics_server import MetricsServer
 from common.multicast import is_group
+from common.record.metrics import export
 from common.reload import Reloads
 from common.runtime.base import BackendError
-from common.service import EX_UNAVAILABLE, ServiceError, ready
+from common.service import EX_NOINPUT, EX_UNAVAILABLE, ServiceError, ready
 from proto.crypto import KeyFileError, load_key
+from proto.keys import MIN_KEY_BYTES
 from proto.report import PlayoutState
 from proto.session import ReceiverEndpoint
 from proto.wire import Mode
+from receiver.capture import Capture
 from receiver.config import ReceiverConfig
 from receiver.decode import DecodeWorker, Outcome
 from receiver.framelog import FrameLog
 from receiver.metrics import ReceiverMetrics
-from receiver.play.base import Shown, SignalState
+from receiver.play.base import Shown, SignalState, ThreadedSink
 from receiver.play.create import create_pushes, create_sink
 from receiver.play.file import FileSink
 from receiver.player import Player
 from receiver.program import Describe
 from receiver.receive import Receive, open_socket
+from receiver.replay.engine import Jobs, Replay, ReplayClock
+from receiver.replay.tape import Tape
 from receiver.replies import Replies
 from receiver.sinks import Sinks
 from receiver.status import status
@@ -65,31 +73,54 @@ class App:
         self.port = 0
         """The UDP port in use, once `main` listens."""
         self.metrics_port = 0
+        tape = _tape(config.replay.files) if config.replay.files else None
         mode = Mode.ONE_WAY if is_group(config.listen.host) else config.session.mode
-        self.endpoint = ReceiverEndpoint(_key(config.key_file), mode=mode)
+        key = _key(config.key_file) if tape is None else os.urandom(MIN_KEY_BYTES)
+        self.endpoint = ReceiverEndpoint(key, mode=mode if tape is None else Mode.AUTO)
         self._create = create or self._decoder
         self._worker = DecodeWorker(self._create, self._outcome)
+        replayed = None if tape is None else ReplayClock()
+        self._clock: Clock = monotonic if replayed is None else replayed
+        jobs = None if replayed is None else Jobs(replayed)
         self.player = Player(
             self.endpoint,
-            self._worker,
+            jobs or self._worker,
             describe,
             self._show,
             delay=config.playout.bounds,
             lost_after=config.signal.lost_after,
-            wall=WallClock(),
+            wall=WallClock() if tape is None else tape.wall,
+            clock=self._clock,
         )
         self.replies = Replies(self.endpoint, self._playing)
         self.player.on_decoded = self.replies.decoded
         self.text = TextLog()
         pushes, choose = create_pushes(config), self.endpoint.choose
         self._sinks = Sinks(
-            config.play, lambda name: create_sink(name, self.config, self.status, choose, pushes)
+            _sinks(config), lambda name: create_sink(name, self.config, self.status, choose, pushes)
         )
         self.sinks = self._sinks.all
         self.metrics = ReceiverMetrics(
             self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies, self.text
         )
         self.player.on_unit, self.player.on_stage = self.metrics.unit, self.metrics.stage
+        self.receive = Receive(self.endpoint, self.replies, self.player.arrived, self.text.delivered)
+        self.replay: Replay | None = None
+        if tape is not None and replayed is not None and jobs is not None:
+            self.replay = Replay(
+                *(tape, key, replayed, jobs, self.receive, self.player, self._worker),
+                speed=math.inf if isinstance(config.replay.speed, str) else config.replay.speed,
+                recorded=config.replay.timing == "recorded",
+                busy=lambda: any(sink.full for sink in self.sinks if isinstance(sink, ThreadedSink)),
+            )
+        self.capture: Capture | None = None
+        if config.record.capture is not None:
+            self.capture = Capture(config.record.capture, config.record.rules, self.endpoint, self.player)
+        export(
+            self.metrics.exporter,
+            lambda: [sink.recording for sink in self.sinks if isinstance(sink, FileSink)],
+            [] if self.capture is None else [self.capture.writer],
+        )
         self._frame_log: FrameLog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -101,37 +132,42 @@ class App:
                 self._frame_log = FrameLog(self.config.frame_log)
                 stack.callback(self._frame_log.close)
             await asyncio.to_thread(self._prepare)
-            self._worker.start()
-            stack.callback(self._worker.close)
+            if self.replay is None:
+                self._worker.start()
+                stack.callback(self._worker.close)
             stack.push_async_callback(self._sinks.close)
             await self._sinks.start()
             if self.config.metrics.listen is not None:
                 server = MetricsServer(self.registry, self.config.metrics.listen, self.health)
                 self.metrics_port = (await server.start()).port
                 stack.push_async_callback(server.close)
+            if self.capture is not None:
+                self.capture.start()
+                stack.push_async_callback(asyncio.to_thread, self.capture.close)
+            if self.replay is not None:
+                ready()
+                await self._until_first(self.replay.run(), self._sinks.until_ended())
+                return
             socket = open_socket(self.config.listen, self.config.interface)
             self.port = socket.getsockname()[1]
-            transport, _ = await loop.create_datagram_endpoint(
-                lambda: Receive(self.endpoint, self.replies, self.player.arrived, self.text.delivered),
-                sock=socket,
-            )
+            transport, _ = await loop.create_datagram_endpoint(lambda: self.receive, sock=socket)
             stack.callback(transport.close)
             log.info("listening", address=str(self.config.listen), port=self.port)
             ready()
-            async with asyncio.TaskGroup() as group:
-                player = group.create_task(self.player.run(), name="player")
-                await self._sinks.until_ended()
-                player.cancel()
+            await self._until_first(self._sinks.until_ended(), self.player.run())
 
     def health(self) -> tuple[bool, Mapping[str, object]]:
         """The receiver does its work also without a signal; only a dead decode thread is a failure."""
-        return self._worker.alive, {"state": str(self.player.state), "shown": self.player.shown}
+        return self._worker.alive or self.replay is not None, {
+            "state": str(self.player.state),
+            "shown": self.player.shown,
+        }
 
     def status(self) -> dict[str, object]:
         """What viewers are told beside the picture."""
-        files = any(isinstance(sink, FileSink) and not sink.ended for sink in self.sinks)
-        recording = files and self.player.shown > 0
-        return status(self.endpoint, self.player, self.text, monotonic(), recording)
+        recording = any(isinstance(sink, FileSink) and not sink.ended for sink in self.sinks)
+        recording = (recording or self.capture is not None) and self.player.shown > 0
+        return status(self.endpoint, self.player, self.text, self._clock(), recording)
 
     async def reconfigure(self, config: ReceiverConfig) -> None:
         """Settings of LIVE have changed."""
@@ -139,7 +175,7 @@ class App:
         self.config = config
         self.player.set_delay(config.playout.bounds)
         self.player.set_lost_after(config.signal.lost_after)
-        await self._sinks.change(config.play)
+        await self._sinks.change(_sinks(config))
 
     def _playing(self) -> tuple[PlayoutState, float]:
         """What reports say of playback."""
@@ -168,6 +204,15 @@ class App:
         if self._frame_log is not None:
             self._frame_log.write(shown)
 
+    @staticmethod
+    async def _until_first(main: Coroutine[None, None, None], other: Coroutine[None, None, None]) -> None:
+        """Until `main` or `other` has ended; raises what either raises, in a group."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(main, name="main"), group.create_task(other, name="other")]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+
 
 async def main(config: ReceiverConfig, reloads: Reloads[ReceiverConfig]) -> None:
     """Run the receiver until it is told to stop."""
@@ -177,7 +222,22 @@ async def main(config: ReceiverConfig, reloads: Reloads[ReceiverConfig]) -> None
     await app.main()
 
 
-def _key(path: Path) -> bytes:
+def _sinks(config: ReceiverConfig) -> tuple[str, ...]:
+    """The names of what to open."""
+    return (*config.play, *map(str, config.record.movies))
+
+
+def _tape(paths: Sequence[Path]) -> Tape:
+    try:
+        return Tape(paths)
+    except CaptureError as error:
+        raise ServiceError(f"replay: {error}", EX_NOINPUT) from None
+    except OSError as error:
+        raise ServiceError(f"replay: cannot read {error.filename}: {error.strerror}", EX_NOINPUT) from None
+
+
+def _key(path: Path | None) -> bytes:
+    assert path is not None
     try:
         return load_key(path)
     except KeyFileError as error:

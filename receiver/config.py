@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import ValidationInfo, field_validator, model_validator
 
 from common.config import LogSection, MetricsSection, Section, load, option
+from common.record.rules import RecordSection
 from common.redact import redact
 from common.stats.command import stats_command
 from common.stats.daemons import RECEIVER
@@ -29,12 +30,16 @@ EPILOG = """examples:
   receiver --listen :5004 --key-file link.key --play v4l2:/dev/video10
   receiver --stats
       shows what the receiver that runs on this host does, in the terminal
+  receiver --listen :5004 --key-file link.key --record flight.smc --record flight.mkv
+  receiver --replay flight.smc --replay-speed max --play better.mkv
+  receiver inspect flight.smc
 
 Times of capture come from the sender's clock, so the latency shown is right only if the clocks of both hosts are in
 step (NTP or PTP); playback itself does not depend on it.
 """
 
 RECORDINGS = (".mp4", ".mkv")
+CAPTURE = ".smc"
 
 
 class WebSection(Section):
@@ -201,6 +206,70 @@ class DecodeSection(Section):
     threads: int = option(1, "threads of the decoder's networks", ge=1, le=64)
 
 
+class RecordingSection(RecordSection):
+    """Recordings (`--play FILE.mkv`, `--record FILE`), and captures (`--record FILE.smc`) for `--replay`."""
+
+    files: tuple[Path, ...] = option(
+        (),
+        "also record: FILE.mkv or FILE.mp4 what is shown, FILE.smc what is received (one of these), to be played "
+        "again with --replay",
+        alias="--record",
+        metavar="FILE",
+    )
+    codec: Literal["h264", "ffv1"] = option("h264", "of recordings; `ffv1` is lossless and needs .mkv")
+    crf: int = option(20, "quality of h264: 18 is hard to tell from what was shown, 28 is small", ge=0, le=51)
+    captions: bool = option(
+        True,
+        "add a text track to .mkv recordings: what was received, recovered and imagined, second by second",
+    )
+
+    @field_validator("files")
+    @classmethod
+    def _known_files(cls, files: tuple[Path, ...]) -> tuple[Path, ...]:
+        for file in files:
+            if file.suffix.lower() not in (*RECORDINGS, CAPTURE):
+                raise ValueError(f"{str(file)!r} must end in .mp4, .mkv or .smc")
+        if len([file for file in files if file.suffix.lower() == CAPTURE]) > 1:
+            raise ValueError("can name one .smc only")
+        return files
+
+    @property
+    def movies(self) -> tuple[Path, ...]:
+        """Recordings of what is shown."""
+        return tuple(file for file in self.files if file.suffix.lower() in RECORDINGS)
+
+    @property
+    def capture(self) -> Path | None:
+        """Where what is received goes."""
+        return next((file for file in self.files if file.suffix.lower() == CAPTURE), None)
+
+
+class ReplaySection(Section):
+    """Play what was captured with `--record FILE.smc`, instead of listening."""
+
+    files: tuple[Path, ...] = option(
+        (), "captures to play, with all their parts; no key is needed", alias="--replay", metavar="FILE.smc"
+    )
+    speed: Literal["max"] | float = option(
+        1.0,
+        "1 is real time, 8 eight times as fast, `max`: as fast as it goes",
+        alias="--replay-speed",
+        metavar="max|X",
+    )
+    timing: Literal["recorded", "ideal"] = option(
+        "recorded",
+        "`recorded`: everything happens at the moment at which it did, so that the same is shown as then; `ideal`: as "
+        "by a receiver that is never late, for other settings (say a longer playout.delay_ms) or another decoder",
+    )
+
+    @field_validator("speed")
+    @classmethod
+    def _forwards(cls, value: float | str) -> float | str:
+        if not isinstance(value, str) and not 0.01 <= value <= 1000:
+            raise ValueError("must be `max` or 0.01 to 1000")
+        return value
+
+
 class ReceiverConfig(Section):
     """Everything that can be set."""
 
@@ -212,7 +281,11 @@ class ReceiverConfig(Section):
     interface: str = option(
         "", "network interface to join a multicast group on, such as eth0; the system's choice without"
     )
-    key_file: Path = option(..., "the key shared with the sender (made by `sender --new-key FILE`)")
+    replay: ReplaySection = ReplaySection()
+    key_file: Path | None = option(
+        None,
+        "the key shared with the sender (made by `sender --new-key FILE`); required unless a capture is replayed",
+    )
     play: tuple[str, ...] = option(
         ("web",),
         "where pictures go: web, window, a recording (FILE.mp4, FILE.mkv), - for raw video (Y4M) on standard output, "
@@ -220,6 +293,7 @@ class ReceiverConfig(Section):
         "or v4l2:/dev/videoN, a camera for other programs",
         metavar="SINK",
     )
+    record: RecordingSection = RecordingSection()
     frame_log: Path | None = option(None, "write one JSON line for every picture shown")
     session: SessionSection = SessionSection()
     playout: PlayoutSection = PlayoutSection()
@@ -230,6 +304,22 @@ class ReceiverConfig(Section):
     push: PushSection = PushSection()
     metrics: ReceiverMetricsSection = ReceiverMetricsSection()
     log: LogSection = LogSection()
+
+    @field_validator("key_file")
+    @classmethod
+    def _keyed(cls, key_file: Path | None, info: ValidationInfo) -> Path | None:
+        replay = info.data.get("replay")
+        if key_file is None and not (isinstance(replay, ReplaySection) and replay.files):
+            raise ValueError(f"is required: give --key-file, {ENV_PREFIX}KEY_FILE or `key_file:` in the file")
+        return key_file
+
+    @field_validator("record")
+    @classmethod
+    def _anew(cls, record: RecordingSection, info: ValidationInfo) -> RecordingSection:
+        replay = info.data.get("replay")
+        if record.capture is not None and isinstance(replay, ReplaySection) and replay.files:
+            raise ValueError("a replay receives nothing that could go into a .smc")
+        return record
 
     @field_validator("play")
     @classmethod

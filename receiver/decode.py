@@ -90,10 +90,14 @@ class DecodeWorker:
         while not self._jobs.closed:
             job = self._jobs.get()
             if job is not None:
-                begun = time.perf_counter()
-                unit, refused = self._attempt(job)
-                self._done(Outcome(job, unit, time.perf_counter() - begun, refused))
+                self._done(self.work(job))
         self._trouble.flush()
+
+    def work(self, job: Job) -> Outcome:
+        """Do a job in the calling thread; for who does not `start` the worker's own."""
+        begun = time.perf_counter()
+        unit, refused = self._attempt(job)
+        return Outcome(job, unit, time.perf_counter() - begun, refused)
 
     def _attempt(self, job: Job) -> tuple[DecodedUnit | None, bool]:
         """The unit; concealed if it is damaged (and True); None if that fails too.  Never raises."""

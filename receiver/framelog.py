@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import zlib
 from pathlib import Path
 from typing import TextIO
 
@@ -43,7 +44,8 @@ class FrameLog:
 
 
 def line(shown: Shown) -> dict[str, object]:
-    """`trust`: shares received, recovered, imagined; `map`: one digit a region, row by row, `columns` wide."""
+    """`picture`: CRC32 of its samples, which tells whether two runs showed the same; `trust`: shares received,
+    recovered, imagined; `map`: one digit a region, row by row, `columns` wide."""
     counts = np.bincount(shown.trust.ravel(), minlength=3)[:3]
     return {
         "number": shown.number,
@@ -51,6 +53,7 @@ def line(shown: Shown) -> dict[str, object]:
         "offset": shown.offset,
         "captured_at": round(shown.captured_at, 4),
         "shown_at": round(shown.shown_at, 4),
+        "picture": zlib.crc32(shown.picture.tobytes()),
         "arrived": round(shown.arrived, 4),
         "trust": [round(float(count) / max(1, shown.trust.size), 4) for count in counts],
         "concealed": shown.concealed,

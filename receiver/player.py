@@ -37,6 +37,18 @@ class Worker(Protocol):
     def submit(self, job: Job) -> None: ...
 
 
+class Observer(Protocol):
+    """Told of all that the player's decisions come from beside what arrives: a capture."""
+
+    def step(self, now: float) -> None:
+        """The player looks what is due."""
+        ...
+
+    def decoded(self, outcome: Outcome, now: float) -> None:
+        """A job is done."""
+        ...
+
+
 class Player:
     """Owned by the event loop thread; `arrived` and `decoded` only note what happened and wake `run`."""
 
@@ -73,6 +85,7 @@ class Player:
         self.on_decoded: Callable[[int, bool, bool, float], None] | None = None
         """Told of every unit of the newest run that went to the decoder: its number, whether it was refused, whether
         pictures were made from what had arrived, and when that was known."""
+        self.observer: Observer | None = None
         self.current: Program | None = None
         self._coming: Program | None = None
         self._generation = 0
@@ -111,6 +124,8 @@ class Player:
     def decoded(self, outcome: Outcome) -> None:
         """A job is done (called in the event loop thread)."""
         now = self._clock()
+        if self.observer is not None:
+            self.observer.decoded(outcome, now)
         shots: list[Shot] = []
         if outcome.unit is not None:
             unit = outcome.unit
@@ -141,6 +156,8 @@ class Player:
 
     def step(self, now: float) -> float:
         """Do what is due at `now`; return when to come again (monotonic seconds)."""
+        if self.observer is not None:
+            self.observer.step(now)
         self._watch_signal(now)
         until = math.inf
         for program in (self.current, self._coming):

@@ -55,7 +55,10 @@ class Receive(asyncio.DatagramProtocol):
         self._poll()
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
-        now = monotonic()
+        self.take(data, addr, monotonic())
+
+    def take(self, data: bytes, addr: tuple[str | int, ...], now: float) -> None:
+        """A datagram came from `addr` at `now`."""
         event = self._endpoint.receive(data, now, addr)
         if isinstance(event, Dropped):
             if event.reason not in HARMLESS:
@@ -67,7 +70,8 @@ class Receive(asyncio.DatagramProtocol):
             self._recovered(event, now)
         elif isinstance(event, Delivered):
             self._delivered(event, now)
-            self._poll()  # it is to be acknowledged
+            if self._transport is not None:
+                self._poll()  # it is to be acknowledged
         elif isinstance(event, Answer):
             self._send(event.datagram, addr)
         elif isinstance(event, Announced):

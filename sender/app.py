@@ -23,6 +23,7 @@ from common.log import Log
 from common.log import setup as log_setup
 from common.metrics_server import MetricsServer
 from common.multicast import is_group
+from common.record.metrics import export
 from common.reload import Reloads
 from common.video import Frame
 from proto.announce import StreamInUse
@@ -46,7 +47,7 @@ from sender.packet_length.adapt import PacketLength
 from sender.packet_length.join import LateJoin
 from sender.profile import ProfileController, Rules
 from sender.rate import RateController
-from sender.record import FrameLog, Recorder
+from sender.record import Capture, FrameLog, Recorder
 from sender.transmit import Transmitter
 from sender.worker import Worker
 
@@ -220,6 +221,7 @@ class Sender:
             self.metrics.profile(lambda: chosen.profile, lambda: chosen.switches)
         else:
             self.metrics.profile(lambda: config.codec.profile, lambda: 0)
+        records = _records(config)
         self._encode = EncodeStage(
             self._frames,
             encoder,
@@ -229,9 +231,16 @@ class Sender:
             session.payload_limit,
             self._deliver,
             stage_seconds=self.metrics.stage_seconds,
-            records=_records(config),
+            records=records,
         )
         self.metrics.export(source, self._frames, self._encode, self._pacer, self._transmit, self._control)
+        capture = config.record.file(".smc")
+        self._capture_file = None if capture is None else Capture(capture, config.record.rules, session)
+        export(
+            self.metrics.exporter,
+            lambda: [record.recording for record in records if isinstance(record, Recorder)],
+            [] if self._capture_file is None else [self._capture_file.writer],
+        )
         self._capturing = Worker("capture", self._capture)
         self._reading = Worker("text", self._read_text) if config.text is not None else None
         self._text = config.text
@@ -250,6 +259,8 @@ class Sender:
             async with asyncio.TaskGroup() as group:
                 if self._server is not None:
                     await self._server.start()
+                if self._capture_file is not None:
+                    self._capture_file.writer.start()
                 background = [
                     group.create_task(self._transmit.run(), name="transmit"),
                     group.create_task(self._report(), name="report"),
@@ -265,6 +276,8 @@ class Sender:
             for worker in filter(None, (self._capturing, self._encoding, self._reading)):
                 if not await asyncio.to_thread(worker.join, JOIN_SECONDS):
                     log.warning("a thread did not end", thread=worker.name)
+            if self._capture_file is not None:
+                await asyncio.to_thread(self._capture_file.writer.close)
             self._log_totals("stopped")
 
     async def reconfigure(self, config: SenderConfig) -> None:
@@ -343,6 +356,7 @@ def _records(config: SenderConfig) -> list[UnitRecord]:
     records: list[UnitRecord] = []
     if config.frame_log is not None:
         records.append(FrameLog(config.frame_log))
-    if config.record is not None:
-        records.append(Recorder(config.record, config.size, config.fps))
+    movie = config.record.file(".mkv")
+    if movie is not None:
+        records.append(Recorder(movie, config.size, config.fps, config.record.rules))
     return records

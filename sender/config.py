@@ -18,6 +18,7 @@ from common.config import (
     load,
     option,
 )
+from common.record.rules import RecordSection
 from common.stats.command import stats_command
 from common.stats.daemons import SENDER
 from common.values import Address, AddressField, Size, SizeField
@@ -217,6 +218,33 @@ class PacketSection(Section):
     )
 
 
+class RecordingSection(RecordSection):
+    """Recordings of what was encoded, and captures of what was sent."""
+
+    files: tuple[Path, ...] = option(
+        (),
+        "FILE.mkv: lossless video (FFV1) of the pictures handed to the encoder; FILE.smc: every packet as it was sent, "
+        "for `receiver --replay` and `receiver inspect` (one of each)",
+        alias="--record",
+        metavar="FILE",
+    )
+
+    @field_validator("files")
+    @classmethod
+    def _known_files(cls, files: tuple[Path, ...]) -> tuple[Path, ...]:
+        suffixes = [file.suffix.lower() for file in files]
+        for file, suffix in zip(files, suffixes, strict=True):
+            if suffix not in (".mkv", ".smc"):
+                raise ValueError(f"{str(file)!r} must end in .mkv or .smc")
+        if len(set(suffixes)) < len(suffixes):
+            raise ValueError("can name one .mkv and one .smc")
+        return files
+
+    def file(self, suffix: str) -> Path | None:
+        """Where one or the other goes."""
+        return next((file for file in self.files if file.suffix.lower() == suffix), None)
+
+
 class SenderMetricsSection(MetricsSection):
     """Figures for Prometheus, over HTTP."""
 
@@ -247,9 +275,7 @@ class SenderConfig(Section):
         "pipe, or - for standard input",
         metavar="FILE",
     )
-    record: Path | None = option(
-        None, "lossless video (FFV1, .mkv) of the pictures handed to the encoder", metavar="FILE"
-    )
+    record: RecordingSection = RecordingSection()
     frame_log: Path | None = option(None, "JSON line for each frame handed to the encoder", metavar="FILE")
     capture: CaptureSection = CaptureSection()
     codec: CodecSection = CodecSection()

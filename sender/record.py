@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-import av
-from av.video.stream import VideoStream
-
+from common.capture.records import SENT, Packet
+from common.capture.writer import CaptureWriter
+from common.clock import Clock, monotonic
+from common.record.cadence import Cadence
+from common.record.movie import Movie, VideoFormat
+from common.record.output import OutputFile
+from common.record.recording import Recording
+from common.record.rules import Rules
+from common.record.storage import Storage
 from common.service import EX_CANTCREAT, ServiceError
 from common.values import Size
-from common.video import Frame, to_video_frame
-
-MAX_RATE = 1001 * 1000
+from common.video import Frame
+from proto.session import SenderSession
 
 
 class FrameLog:
@@ -29,7 +34,8 @@ class FrameLog:
         try:
             self._file: TextIO = path.open("w", encoding="utf-8", buffering=1)
         except OSError as error:
-            raise _cannot("frame_log", path, error) from None
+            reason = error.strerror or str(error)
+            raise ServiceError(f"frame_log: cannot write {path}: {reason}", EX_CANTCREAT) from None
 
     def write(self, unit: int, frames: Sequence[Frame]) -> None:
         """Add the frames of one unit."""
@@ -48,41 +54,57 @@ class FrameLog:
 
 
 class Recorder:
-    """`--record FILE`: the very pictures handed to the encoder, lossless (FFV1, Matroska). Encoding thread.
+    """`--record FILE.mkv`: the very pictures handed to the encoder, lossless (FFV1, Matroska). Encoding thread.
 
-    Frame n of the file is line n of the frame log; its time is n / fps.
+    While nothing pauses it and it is one file, picture n is line n of the frame log. A full disk pauses it.
     """
 
-    def __init__(self, path: Path, size: Size, fps: float) -> None:
-        """Start the file anew. Raises ServiceError (exit code 73)."""
-        rate = Fraction(fps).limit_denominator(MAX_RATE)
-        try:
-            self._container = av.open(str(path), "w", format="matroska")
-            self._stream: VideoStream = self._container.add_stream("ffv1", rate=rate)
-            self._stream.width, self._stream.height = size.width, size.height
-            self._stream.pix_fmt = "yuv420p"
-            self._stream.codec_context.thread_count = 1
-            self._container.start_encoding()
-        except (OSError, av.FFmpegError) as error:
-            raise _cannot("record", path, error) from None
-        self._time_base = 1 / rate
-        self._count = 0
+    def __init__(self, path: Path, size: Size, fps: float, rules: Rules | None = None) -> None:
+        """An earlier recording is kept, the new one gets a number. Raises ServiceError (exit code 73)."""
+        storage = Storage(path, Rules() if rules is None else rules)
+        reason = storage.check()
+        if reason is not None:
+            raise ServiceError(f"record: {path}: {reason}", EX_CANTCREAT)
+        self._format, self._fps = VideoFormat.ffv1(size.width, size.height, fps), fps
+        self.recording: Recording[_Part] = Recording(storage, self._start)
 
     def write(self, unit: int, frames: Sequence[Frame]) -> None:
-        """Add the frames of one unit."""
+        """Add the frames of one unit. Raises nothing that a disk does."""
         for frame in frames:
-            picture = to_video_frame(frame.picture, self._count, self._time_base)
-            self._container.mux(self._stream.encode(picture))
-            self._count += 1
+            self.recording.write(partial(_Part.add, frame=frame))
 
     def close(self) -> None:
         """Finish the file."""
-        try:
-            self._container.mux(self._stream.encode(None))
-        finally:
-            self._container.close()
+        self.recording.close()
+
+    def _start(self, file: OutputFile, number: int) -> _Part:
+        return _Part(Movie(file, self._format), self._fps)
 
 
-def _cannot(setting: str, path: Path, error: BaseException) -> ServiceError:
-    reason = getattr(error, "strerror", None) or str(error)
-    return ServiceError(f"{setting}: cannot write {path}: {reason}", EX_CANTCREAT)
+class _Part:
+    """One file."""
+
+    def __init__(self, movie: Movie, fps: float) -> None:
+        self._movie, self._fps, self._count = movie, fps, 0
+        self._cadence = Cadence()
+
+    def add(self, frame: Frame) -> None:
+        """Raises OSError."""
+        self._movie.picture(frame.picture, self._cadence.at(self._count, frame.captured_at, self._fps))
+        self._count += 1
+
+    def close(self) -> None:
+        self._movie.close()
+
+
+class Capture:
+    """`--record FILE.smc`: every packet before it is sealed. Event loop thread; `writer` has the counters."""
+
+    def __init__(self, path: Path, rules: Rules, session: SenderSession, clock: Clock = monotonic) -> None:
+        """Raises ServiceError (exit code 73)."""
+        self.writer = CaptureWriter(path, SENT, rules, clock)
+        self._origin, self._clock = session.origin, clock
+        session.tap = self._packet
+
+    def _packet(self, session: bytes, counter: int, stream: int, two_way: bool, body: bytes) -> None:
+        self.writer.put(Packet(self._clock(), session, self._origin, stream, counter, two_way, body))

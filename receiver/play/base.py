@@ -124,6 +124,11 @@ class ThreadedSink:
     def dropped(self) -> int:
         return self._queue.dropped
 
+    @property
+    def full(self) -> bool:
+        """Whether another picture would cost one that still waits."""
+        return not self._ended.is_set() and len(self._queue) >= self._queue.capacity
+
     async def start(self) -> None:
         self._thread.start()
 

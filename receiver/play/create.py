@@ -51,6 +51,8 @@ def create_sink(name: str, config: ReceiverConfig, status: Status, choose: Choos
 
             return Y4mSink(mark=config.signal.mark)
         case _:
-            from receiver.play.file import FileSink
+            from receiver.play.file import FileFormat, FileSink
 
-            return FileSink(Path(name), config.signal.mark)
+            record = config.record
+            format = FileFormat(record.codec, record.crf, record.captions)
+            return FileSink(Path(name), config.signal.mark, record.rules, format)

@@ -1,104 +1,134 @@
-"""Records what is shown into MP4 or Matroska, one H.264 picture per tick."""
+"""Records what is shown into MP4 or Matroska, one picture per tick, in as many files as the rules ask for."""
 
 from __future__ import annotations
 
-from fractions import Fraction
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import av
-from av.video.stream import VideoStream
+import numpy as np
 
-from common.log import Log
-from common.video import picture_size, to_video_frame
-from receiver.play.base import Shown, SinkError, ThreadedSink
+from common.codec.base import IMAGINED, RECEIVED, RECOVERED
+from common.record.cadence import Cadence
+from common.record.movie import FORMATS, Movie, VideoFormat
+from common.record.output import OutputFile
+from common.record.recording import Recording
+from common.record.rules import Rules
+from common.record.storage import Storage
+from common.video import picture_size
+from receiver.play.base import Shown, SignalState, SinkError, ThreadedSink
 from receiver.play.fit import Fitter
 from receiver.play.mark import marked
 
-if TYPE_CHECKING:
-    from av.container import OutputContainer
-
-SUFFIXES = (".mp4", ".mkv")
-
-CONTAINER_OPTIONS = {
-    # Written as fragments, so that a killed receiver leaves a playable file; turned into a plain MP4 at the end.
-    ".mp4": {"movflags": "hybrid_fragmented", "flush_packets": "1"},
-    # Short clusters, flushed at once, so that at most a second is missing after a kill.
-    ".mkv": {"cluster_time_limit": "500", "flush_packets": "1"},
-}
-
-CODEC_OPTIONS = {"preset": "veryfast", "crf": "20", "tune": "zerolatency"}
-
-KEY_PICTURE_S = 2.0
-"""Distance of key pictures: seeking is exact to this, and so is what a killed MP4 recording loses."""
-
-log = Log("play.file")
+CAPTION_S = 1.0
+"""Seconds from one line of the captions to the next."""
 
 
-def unused_path(path: Path) -> Path:
-    """`path`, or the first of path-2, path-3, ... where no recording lies: a restart overwrites nothing."""
-    candidates = (path if n == 1 else path.with_stem(f"{path.stem}-{n}") for n in count(1))
-    return next(p for p in candidates if not p.is_file() or p.stat().st_size == 0)
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """What a recording is made of."""
+
+    codec: str = "h264"
+    """Or ffv1, which is lossless, in .mkv."""
+    crf: int = 20
+    captions: bool = True
+    """A track of text: what share of the last second's picture was received, recovered and imagined."""
+
+    def video(self, width: int, height: int, fps: float) -> VideoFormat:
+        """For pictures of this size."""
+        if self.codec == "ffv1":
+            return VideoFormat.ffv1(width, height, fps)
+        return VideoFormat.h264(width, height, fps, self.crf)
 
 
 class FileSink(ThreadedSink):
-    """The file is opened when the first picture comes; its clock is the tick, so dropped pictures leave a gap in
-    time and nothing runs ahead."""
+    """A file is opened when the first picture comes, so that its size is known. A full disk pauses the recording and
+    ends nothing. `recording` has the counters."""
 
-    def __init__(self, path: Path, mark: bool = True) -> None:
+    def __init__(
+        self, path: Path, mark: bool = True, rules: Rules | None = None, format: FileFormat | None = None
+    ) -> None:
         """`path`: an earlier recording there is kept, the new one gets a number (flight-2.mkv).  `mark`: show in the
-        picture when the signal is lost."""
+        picture when the signal is lost.  Raises SinkError."""
         super().__init__(str(path))
-        if path.suffix.lower() not in SUFFIXES:
+        self._format = FileFormat() if format is None else format
+        suffix = path.suffix.lower()
+        if suffix not in FORMATS:
             raise SinkError(f"{path}: a recording must end in .mp4 or .mkv")
-        self.path = path
+        if self._format.codec == "ffv1" and suffix != ".mkv":
+            raise SinkError(f"{path}: record.codec ffv1 needs a name that ends in .mkv")
         self._mark = mark
-        self._container: OutputContainer | None = None
-        self._stream: VideoStream | None = None
-        self._fitter = Fitter(2, 2)
-        self._first_number = 0
-        self._time_base = Fraction(1, 15)
+        self._coming: Shown | None = None
+        storage = Storage(path, Rules() if rules is None else rules)
+        self.recording: Recording[_Part] = Recording(storage, self._start)
+
+    @property
+    def path(self) -> Path:
+        """Of the file that is being written, or was last."""
+        return self.recording.path
 
     async def start(self) -> None:
-        if not self.path.parent.is_dir():
-            raise SinkError(f"{self.path}: the folder {self.path.parent} does not exist; create it first")
-        self.path = unused_path(self.path)
-        try:
-            self.path.open("ab").close()
-        except OSError as error:
-            raise SinkError(f"{self.path}: cannot be written: {error.strerror}") from None
+        reason = self.recording.storage.check()
+        if reason is not None:
+            raise SinkError(f"{self.name}: {reason}")
         await super().start()
 
     def write(self, shown: Shown) -> None:
-        if self._container is None or self._stream is None:
-            self._open(shown)
-        assert self._container is not None and self._stream is not None
-        picture = self._fitter.fit(marked(shown) if self._mark else shown.picture)
-        frame = to_video_frame(picture, pts=shown.number - self._first_number, time_base=self._time_base)
-        self._container.mux(self._stream.encode(frame))
+        self._coming = shown
+        self.recording.write(lambda part: part.add(shown))
 
     def finish(self) -> None:
-        if self._container is None or self._stream is None:
-            return
-        try:
-            self._container.mux(self._stream.encode(None))
-        finally:
-            self._container.close()
-        log.info("recording finished", file=self.path)
+        self.recording.close()
 
-    def _open(self, shown: Shown) -> None:
-        width, height = picture_size(shown.picture)
-        rate = Fraction(shown.fps).limit_denominator(1001)
-        container = av.open(str(self.path), "w", options=CONTAINER_OPTIONS[self.path.suffix.lower()])
-        stream = container.add_stream("libx264", rate=rate, options=dict(CODEC_OPTIONS))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.time_base = stream.codec_context.time_base = self._time_base = 1 / rate
-        stream.codec_context.gop_size = max(1, round(shown.fps * KEY_PICTURE_S))
-        stream.codec_context.thread_count = 1
-        stream.codec_context.colorspace = 6  # BT.601, limited range: what a picture is
-        stream.codec_context.color_range = 1
+    def _start(self, file: OutputFile, number: int) -> _Part:
+        assert self._coming is not None
+        return _Part(file, self._coming, self._format, self._mark)
+
+
+class _Part:
+    """One file."""
+
+    def __init__(self, file: OutputFile, first: Shown, format: FileFormat, mark: bool) -> None:
+        width, height = picture_size(first.picture)
+        self._movie = Movie(file, format.video(width, height, first.fps), captions=format.captions)
         self._fitter = Fitter(width, height)
-        self._first_number = shown.number
-        self._container, self._stream = container, stream
-        log.info("recording", file=self.path, size=f"{width}x{height}", fps=shown.fps)
+        self._cadence = Cadence()
+        self._mark = mark
+        self._second = Second()
+
+    def add(self, shown: Shown) -> None:
+        """Raises OSError."""
+        at = self._cadence.at(shown.number, shown.shown_at, shown.fps)
+        text = self._second.add(shown, at)
+        if text is not None:
+            self._movie.caption(text, at, CAPTION_S)
+        self._movie.picture(self._fitter.fit(marked(shown) if self._mark else shown.picture), at)
+
+    def close(self) -> None:
+        self._movie.close()
+
+
+class Second:
+    """Sums what is told of trust, a line a second. Pure."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+        self._shares = np.zeros(3)
+        self._arrived = 0.0
+        self._count = 0
+
+    def add(self, shown: Shown, at: float) -> str | None:
+        """The line that is due at `at`, about the pictures since the last one."""
+        counts = np.bincount(shown.trust.ravel(), minlength=3)[:3]
+        self._shares += counts / max(1, shown.trust.size)
+        self._arrived += shown.arrived
+        self._count += 1
+        if at < self._due:
+            return None
+        self._due = at + CAPTION_S
+        shares, arrived = self._shares / self._count * 100, self._arrived / self._count * 100
+        self._shares, self._arrived, self._count = np.zeros(3), 0.0, 0
+        lost = f" | signal lost for {shown.silence:.0f} s" if shown.state is SignalState.LOST else ""
+        return (
+            f"received {shares[RECEIVED]:.0f}%, recovered {shares[RECOVERED]:.0f}%, imagined {shares[IMAGINED]:.0f}%"
+            f" | packets {arrived:.0f}%{lost}"
+        )

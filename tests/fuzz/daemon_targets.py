@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zlib
 from dataclasses import dataclass
 
+from common.capture.reader import Reader
+from common.capture.records import HEAD, KINDS, MAGIC, MARK, CaptureError, Packet, Start, pack
 from common.codec import av1, registry
 from common.codec.base import CodecError
 from common.codec.classic.body import Body
@@ -19,6 +24,8 @@ from proto.report import PlayoutState, Report
 from proto.session import Answer, Arrival, Established, Message, ReceiverEndpoint, SenderSession
 from proto.streams import AUDIO, CONTROL, REPORT, TEXT, VIDEO
 from proto.wire import Mode, WireError
+from receiver.inspect.summary import Summary
+from receiver.replay.engine import Resealer
 from receiver.replies import Replies
 from sender.congestion import RateLimits
 from sender.control import Control
@@ -180,3 +187,28 @@ def replies(data: bytes) -> None:
             if isinstance(message, Message) and message.stream == REPORT.id:
                 Report.parse(message.body)
         assert replies.next_time(now) > now
+
+
+def capture(data: bytes) -> None:
+    """A file of a header and records with right checksums around wild bodies, then bytes as they are; then what the
+    inspector and the replay make of it."""
+    script, file = Script(data), [MAGIC, pack(Start(1, bytes(8), 0, 100.0, 1.8e9))]
+    for _ in range(script.number() & 7):
+        kind, body = script.number() % 8, script.chunk()
+        head = HEAD.pack(MARK, kind, 0, len(body), 0)[:-4]
+        file.append(head + zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "big") + body)
+    file.append(script.rest())
+    summary, seal = Summary(), Resealer(PSK).seal
+    try:
+        reader = Reader(io.BytesIO(b"".join(file)))
+        for record in reader:
+            assert type(record) in KINDS.values()
+            assert type(record).parse(bytes(record)) == record or isinstance(record, Start | Packet)
+            summary.add(record)
+            if isinstance(record, Packet):
+                seal(record)
+    except CaptureError:
+        return
+    summary.finish()
+    assert reader.damaged_bytes + reader.tail_bytes <= len(b"".join(file))
+    json.dumps(summary.figures())

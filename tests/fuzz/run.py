@@ -19,6 +19,8 @@ CORPUS = Path(__file__).parent / "corpus"
 PACKAGES = [
     "proto",
     "common.codec",
+    "common.capture",
+    "receiver.inspect",
     "receiver.replies",
     "receiver.reports",
     "sender.control",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from common.capture.records import Decoded, Dropped, End, Record, Steps, pack
 from common.codec import av1, symbols
 from common.codec.base import Budget
 from common.codec.classic.body import Body
@@ -25,6 +27,7 @@ from proto.reliable_packet import Announcement as Standing
 from proto.report import Earlier, PlayoutState, Report, UnitMask
 from proto.streams import VIDEO
 from proto.wire import Mode
+from tests.common.capture.samples import announcement, unit_packets
 from tests.fuzz.atheris_targets import PINNED, PRIVATE, SESSIONS
 from tests.fuzz.run import CORPUS
 from tests.fuzz.script import join
@@ -53,6 +56,15 @@ REPORT = bytes(
         jitter_ms=14,
     )
 )
+
+
+def captured(records: Sequence[Record]) -> Sequence[Record]:
+    """With all other kinds of records."""
+    more = (Decoded(102.0, 0.02, 1, 70, False, False, False, (True, False, True)), Steps((101.0, 101.5)))
+    return [announcement(100.5, 4), *records, *more, Dropped(103.0, 2), End(104.0, 1)]
+
+
+CAPTURED = [(one.KIND, bytes(one)[:255]) for one in captured(unit_packets(7, 101.0, (True, True), 5))]
 
 
 def segments(unit: int, count: int = 3) -> list[bytes]:
@@ -160,6 +172,11 @@ def seeds() -> dict[str, list[bytes]]:
             bytes((3,)) + join(*views[2:5]) + views[5],
         ],
         "coded": [view[6:] for view in views[:2]],
+        "capture": [
+            bytes((3,)) + b"".join(bytes((kind, len(body))) + body for kind, body in CAPTURED[:3]),
+            bytes((7,)) + b"".join(bytes((kind, len(body))) + body for kind, body in CAPTURED),
+            b"\0" + b"".join(map(pack, captured(unit_packets(70, 101.0, (True, False, True), 5)))),
+        ],
         "control": [
             join(*(bytes((3, 1)) + r for r in (REPORT, REPORT[:27], b"\0"))),
             join(*[b"\2\1" + REPORT] * 20),

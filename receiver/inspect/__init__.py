@@ -1,0 +1,1 @@
+"""`receiver inspect FILE`: what is in a capture or a recording."""

@@ -1,0 +1,1 @@
+"""Plays captures again, through the parts that play what arrives."""
