@@ -27,6 +27,7 @@ UNITS = {
 OPEN_LABELS = {
     "sink": "names given to `play`",
     "push": "addresses of media servers given to `play`, without secrets",
+    "recording": "names given to `record` and `play`",
     "thread": ", ".join(f"`{group}`" for group in dict.fromkeys((*GROUPS.values(), NATIVE, OTHER))),
     "kind": "`allocated`, `reserved`, `peak`",
 }
