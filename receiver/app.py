@@ -27,8 +27,11 @@ from common.service import EX_NOINPUT, EX_UNAVAILABLE, ServiceError, ready
 from proto.crypto import KeyFileError, load_key
 from proto.keys import MIN_KEY_BYTES
 from proto.report import PlayoutState
-from proto.session import ReceiverEndpoint
+from proto.session import ReceiverEndpoint, Recovered
+from proto.streams import AUDIO
 from proto.wire import Mode
+from receiver.audio.metrics import audio_status, export_audio
+from receiver.audio.player import AudioPlayer
 from receiver.capture import Capture
 from receiver.config import ReceiverConfig
 from receiver.decode import DecodeWorker, Outcome
@@ -82,6 +85,7 @@ class App:
         replayed = None if tape is None else ReplayClock()
         self._clock: Clock = monotonic if replayed is None else replayed
         jobs = None if replayed is None else Jobs(replayed)
+        wall = WallClock() if tape is None else tape.wall
         self.player = Player(
             self.endpoint,
             jobs or self._worker,
@@ -89,7 +93,7 @@ class App:
             self._show,
             delay=config.playout.bounds,
             lost_after=config.signal.lost_after,
-            wall=WallClock() if tape is None else tape.wall,
+            wall=wall,
             clock=self._clock,
         )
         self.replies = Replies(self.endpoint, self._playing)
@@ -100,11 +104,15 @@ class App:
             _sinks(config), lambda name: create_sink(name, self.config, self.status, choose, pushes)
         )
         self.sinks = self._sinks.all
+        self.audio = AudioPlayer(lambda: self.player.newest, self._sinks.hear, wall=wall, clock=self._clock)
         self.metrics = ReceiverMetrics(
             self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies, self.text
         )
+        export_audio(self.metrics.exporter, self.audio, self.endpoint.recovered[AUDIO.id])
         self.player.on_unit, self.player.on_stage = self.metrics.unit, self.metrics.stage
-        self.receive = Receive(self.endpoint, self.replies, self.player.arrived, self.text.delivered)
+        self.receive = Receive(
+            self.endpoint, self.replies, self.player.arrived, self.text.delivered, self._recovered
+        )
         self.replay: Replay | None = None
         if tape is not None and replayed is not None and jobs is not None:
             self.replay = Replay(
@@ -146,7 +154,7 @@ class App:
                 stack.push_async_callback(asyncio.to_thread, self.capture.close)
             if self.replay is not None:
                 ready()
-                await self._until_first(self.replay.run(), self._sinks.until_ended())
+                await self._until_first(self.replay.run(), self._sinks.until_ended(), self.audio.run())
                 return
             socket = open_socket(self.config.listen, self.config.interface)
             self.port = socket.getsockname()[1]
@@ -154,7 +162,7 @@ class App:
             stack.callback(transport.close)
             log.info("listening", address=str(self.config.listen), port=self.port)
             ready()
-            await self._until_first(self._sinks.until_ended(), self.player.run())
+            await self._until_first(self._sinks.until_ended(), self.player.run(), self.audio.run())
 
     def health(self) -> tuple[bool, Mapping[str, object]]:
         """The receiver does its work also without a signal; only a dead decode thread is a failure."""
@@ -167,7 +175,8 @@ class App:
         """What viewers are told beside the picture."""
         recording = any(isinstance(sink, FileSink) and not sink.ended for sink in self.sinks)
         recording = (recording or self.capture is not None) and self.player.shown > 0
-        return status(self.endpoint, self.player, self.text, self._clock(), recording)
+        figures = status(self.endpoint, self.player, self.text, self._clock(), recording)
+        return figures | audio_status(self.audio)
 
     async def reconfigure(self, config: ReceiverConfig) -> None:
         """Settings of LIVE have changed."""
@@ -176,6 +185,11 @@ class App:
         self.player.set_delay(config.playout.bounds)
         self.player.set_lost_after(config.signal.lost_after)
         await self._sinks.change(_sinks(config))
+
+    def _recovered(self, event: Recovered, now: float) -> None:
+        """Units of a protected stream have come."""
+        if event.active and event.stream == AUDIO.id:
+            self.audio.recovered(event.origin, event.units, now)
 
     def _playing(self) -> tuple[PlayoutState, float]:
         """What reports say of playback."""
@@ -205,10 +219,10 @@ class App:
             self._frame_log.write(shown)
 
     @staticmethod
-    async def _until_first(main: Coroutine[None, None, None], other: Coroutine[None, None, None]) -> None:
-        """Until `main` or `other` has ended; raises what either raises, in a group."""
+    async def _until_first(*parts: Coroutine[None, None, None]) -> None:
+        """Until one of them has ended; raises what any raises, in a group."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(main, name="main"), group.create_task(other, name="other")]
+            tasks = [group.create_task(part) for part in parts]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 task.cancel()

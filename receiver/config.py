@@ -188,6 +188,12 @@ class SignalSection(Section):
     )
 
 
+class AudioSection(Section):
+    """Sound, where the sender sends any; it is in recordings and on the page, too."""
+
+    mute: bool = option(False, "the window plays no sound")
+
+
 class SessionSection(Section):
     """Keys, and whether there is a way back."""
 
@@ -298,6 +304,7 @@ class ReceiverConfig(Section):
     session: SessionSection = SessionSection()
     playout: PlayoutSection = PlayoutSection()
     signal: SignalSection = SignalSection()
+    audio: AudioSection = AudioSection()
     decode: DecodeSection = DecodeSection()
     web: WebSection = WebSection()
     window: WindowSection = WindowSection()

@@ -185,6 +185,12 @@ class Player:
         return None if self.current is None else self.current.clock.drift
 
     @property
+    def newest(self) -> Program | None:
+        """What is on show, or about to be; None while its playout delay is not known."""
+        program = self._coming or self.current
+        return program if program is not None and program.playout is not None else None
+
+    @property
     def path_jumps(self) -> int:
         """Times that the path had become longer at once."""
         return self._jumps_before + (self.current.clock.jumps if self.current else 0)

@@ -89,6 +89,11 @@ class Program:
             self._join_at = now + JOIN_WAIT_S
         return self.captured_at(timestamp)
 
+    def sound_arrived(self, media_time: float, now: float) -> None:
+        """Sound of this media time came at `now`."""
+        if self._auto is not None:
+            self._auto.observe(now - media_time - self.clock.base, now)
+
     def bound_delay(self, bounds: DelayBounds) -> None:
         """Other bounds from now on; the delay moves there by and by, so that no picture is skipped or held for it."""
         self._bounds = bounds

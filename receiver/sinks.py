@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from common.log import Log, redact
+from receiver.audio.block import AudioSink, SoundBlock
 from receiver.play.base import Shown, Sink, SinkError
 
 CHECK_S = 0.2
@@ -36,6 +37,12 @@ class Sinks:
         """Hand a picture to each."""
         for sink in self.all:
             sink.show(shown)
+
+    def hear(self, block: SoundBlock) -> None:
+        """Hand 20 ms of sound to each that takes it."""
+        for sink in self.all:
+            if isinstance(sink, AudioSink):
+                sink.hear(block)
 
     async def change(self, names: Sequence[str]) -> None:
         """Close those that are not named any more, open those that are new or have ended; one that cannot be opened

@@ -31,8 +31,10 @@ from proto.crypto import KeyFileError, load_key
 from proto.packet import Segment
 from proto.session import Rules as SessionRules
 from proto.session import SenderSession
-from proto.streams import TEXT, VIDEO
+from proto.streams import AUDIO, TEXT, VIDEO
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, Mode
+from sender.audio.sending import AudioSending
+from sender.audio.stage import OFF, AudioStage
 from sender.capture import create_source
 from sender.capture.base import CaptureOptions, Source
 from sender.choose import ChoosingEncoder
@@ -95,9 +97,10 @@ async def run(
     if config.text is not None:
         check_lines(config.text)
     session.streams = streams_in_use(config)
-    source = create_source(config.source, capture_options(config))
+    audio = await asyncio.to_thread(make_audio, config)
+    source = create_source(config.source, capture_options(config, audio))
     encoder = await asyncio.to_thread(make_encoder, config)
-    sender = Sender(config, session, source, encoder)
+    sender = Sender(config, session, source, encoder, audio)
     if reloads is not None:
         reloads.follow(LIVE, sender.reconfigure)
     await sender.run()
@@ -106,7 +109,14 @@ async def run(
 def streams_in_use(config: SenderConfig) -> tuple[StreamInUse, ...]:
     """What announcements tell of."""
     text = () if config.text is None else (StreamInUse(TEXT.id, TEXT.delivery),)
-    return (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile), *text)
+    audio = () if config.audio.source == OFF else (StreamInUse(AUDIO.id, AUDIO.delivery),)
+    return (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile), *text, *audio)
+
+
+def make_audio(config: SenderConfig) -> AudioStage | None:
+    """The audio stage, None where sound is off. Raises SourceError."""
+    audio = config.audio
+    return None if audio.source == OFF else AudioStage(audio.source, audio.format, config.capture.loop)
 
 
 def session_mode(config: SenderConfig) -> Mode:
@@ -158,7 +168,7 @@ def late_join(config: SenderConfig) -> LateJoin | None:
     return LateJoin(headers, least_payload(config)) if headers else None
 
 
-def capture_options(config: SenderConfig) -> CaptureOptions:
+def capture_options(config: SenderConfig, audio: AudioStage | None = None) -> CaptureOptions:
     """What the configuration says to the source."""
     capture = config.capture
     pairs = tuple((name, value) for name, _, value in (item.partition("=") for item in capture.ffmpeg))
@@ -173,6 +183,7 @@ def capture_options(config: SenderConfig) -> CaptureOptions:
         tls_cert=capture.tls_cert,
         tls_key=capture.tls_key,
         token_file=capture.token_file,
+        sound=None if audio is None else audio.tap,
     )
 
 
@@ -180,7 +191,12 @@ class Sender:
     """One run of the sender. Made and run in the event loop."""
 
     def __init__(
-        self, config: SenderConfig, session: SenderSession, source: Source, encoder: UnitEncoder
+        self,
+        config: SenderConfig,
+        session: SenderSession,
+        source: Source,
+        encoder: UnitEncoder,
+        audio: AudioStage | None = None,
     ) -> None:
         self.registry = CollectorRegistry()
         self._loop = asyncio.get_running_loop()
@@ -242,6 +258,14 @@ class Sender:
             [] if self._capture_file is None else [self._capture_file.writer],
         )
         self._capturing = Worker("capture", self._capture)
+        self._audio = (
+            AudioSending(
+                *(audio, config.audio.parity, self._control, self._transmit.poll),
+                *(self.metrics.exporter, self._stop),
+            )
+            if audio is not None
+            else None
+        )
         self._reading = Worker("text", self._read_text) if config.text is not None else None
         self._text = config.text
         self._encoding = Worker("encode", self._encode.run)
@@ -265,6 +289,8 @@ class Sender:
                     group.create_task(self._transmit.run(), name="transmit"),
                     group.create_task(self._report(), name="report"),
                 ]
+                if self._audio is not None:
+                    background.append(group.create_task(self._audio.run(), name="audio"))
                 await group.create_task(self._flow(), name="flow")
                 for task in background:
                     task.cancel()
@@ -273,7 +299,8 @@ class Sender:
             self._frames.close()
             if self._server is not None:
                 await self._server.close()
-            for worker in filter(None, (self._capturing, self._encoding, self._reading)):
+            listening = None if self._audio is None else self._audio.worker
+            for worker in filter(None, (self._capturing, self._encoding, self._reading, listening)):
                 if not await asyncio.to_thread(worker.join, JOIN_SECONDS):
                     log.warning("a thread did not end", thread=worker.name)
             if self._capture_file is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from common.config import (
     Command,
@@ -25,6 +25,7 @@ from common.values import Address, AddressField, Size, SizeField
 from proto.announce import MAX_NAME_BYTES
 from proto.crypto import KeyFileError, new_key_file
 from proto.wire import DATAGRAM_LIMIT, MAX_DATAGRAM, OVERHEAD_BYTES, Mode
+from sender.audio.units import AudioFormat
 from sender.packet_length.limit import LEAST_PAYLOAD
 
 ENV_PREFIX = "SEMCAST_SENDER_"
@@ -56,6 +57,8 @@ examples:
   sender --source whips://:8889/cam --to 192.0.2.7:5004 --key-file semcast.key
       prints the address, with its token, to open on the phone
   sender --source clip.mp4 --loop --to '[2001:db8::7]:5004' --key-file semcast.key --fps 12
+  sender --source clip.mp4 --audio source --to 192.0.2.7:5004 --key-file semcast.key
+      with its sound
   SEMCAST_SENDER_RATE__KBPS=40 sender --config /etc/semcast/sender.yaml
   sender --stats
       shows what the sender that runs on this host does, in the terminal
@@ -124,6 +127,55 @@ class CodecSection(Section):
         0.36, "share of the time from unit to unit that coding may take: more looks better", ge=0.05, le=0.9
     )
     threads: int = option(2, "threads that code views of a unit side by side", ge=1, le=4)
+
+
+class AudioSection(Section):
+    """Sound, off unless asked for. It takes its share of `rate.kbps`; pictures get the rest."""
+
+    source: str = option(
+        "off",
+        "where sound comes from: `off`; `source`: heard with the pictures (files, RTSP, ...); `alsa:NAME` (see "
+        "`arecord -L`); a file; `synthetic`: a test voice with a click at each second of the picture's clock",
+        alias="--audio",
+        metavar="off|source|alsa:NAME|FILE|synthetic",
+        min_length=1,
+    )
+    kbps: float = option(
+        9.0,
+        "rate of the Opus coder, headers not included: 4 kHz of bandwidth from 6, 8 kHz from 9, 12 kHz from 14. 9 "
+        "makes 10.5 on the wire, and up to twice that where `audio.parity` is needed",
+        unit="kbit/s",
+        ge=6,
+        le=64,
+    )
+    frame_ms: Literal[20, 40, 60] = option(60, "length of an Opus frame; 60 costs least", unit="ms")
+    packet_ms: int = option(
+        240,
+        "sound in one packet: longer costs less in headers and delays more (nearly twice as long when interleaved)",
+        unit="ms",
+        ge=20,
+        le=960,
+    )
+    interleave: bool = option(
+        True,
+        "even and odd frames in packets of their own: a lost packet leaves short holes in place of one long",
+    )
+    parity: float = option(
+        1.0,
+        "most parity packets to each packet of sound: none while less than a tenth is lost, or at 0",
+        ge=0,
+        le=3,
+    )
+
+    @model_validator(mode="after")
+    def _makes_packets(self) -> Self:
+        self.format  # noqa: B018 - raises what is wrong
+        return self
+
+    @property
+    def format(self) -> AudioFormat:
+        """What the audio stage takes."""
+        return AudioFormat(self.kbps, self.frame_ms, self.packet_ms, self.interleave)
 
 
 class RateSection(Section):
@@ -279,6 +331,7 @@ class SenderConfig(Section):
     frame_log: Path | None = option(None, "JSON line for each frame handed to the encoder", metavar="FILE")
     capture: CaptureSection = CaptureSection()
     codec: CodecSection = CodecSection()
+    audio: AudioSection = AudioSection()
     rate: RateSection = RateSection()
     session: SessionSection = SessionSection()
     multicast: MulticastSection = MulticastSection()

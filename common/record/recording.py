@@ -89,6 +89,10 @@ class Recording(Generic[W]):
             return False
         return True
 
+    def cut(self) -> None:
+        """Go on in another file with the next item."""
+        self._finish()
+
     def close(self) -> None:
         """Finish the file. Raises nothing: a disk that is full at the end costs the end."""
         self._finish()

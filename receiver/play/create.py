@@ -45,7 +45,7 @@ def create_sink(name: str, config: ReceiverConfig, status: Status, choose: Choos
         case "window":
             from receiver.play.window import WindowSink
 
-            return WindowSink(status, config.window, str(config.listen))
+            return WindowSink(status, config.window, str(config.listen), mute=config.audio.mute)
         case "-":
             from receiver.play.y4m import Y4mSink
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +10,23 @@ import numpy as np
 
 from common.codec.base import IMAGINED, RECEIVED, RECOVERED
 from common.record.cadence import Cadence
-from common.record.movie import FORMATS, Movie, VideoFormat
+from common.record.movie import FORMATS, AudioFormat, Movie, VideoFormat
 from common.record.output import OutputFile
 from common.record.recording import Recording
 from common.record.rules import Rules
 from common.record.storage import Storage
 from common.video import picture_size
+from receiver.audio.block import BLOCK_S, SoundBlock
+from receiver.audio.packets import SoundPackets
 from receiver.play.base import Shown, SignalState, SinkError, ThreadedSink
 from receiver.play.fit import Fitter
 from receiver.play.mark import marked
 
 CAPTION_S = 1.0
 """Seconds from one line of the captions to the next."""
+
+MAX_BLOCKS = 100
+"""Of sound, that wait for a picture: 2 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,10 @@ class FileSink(ThreadedSink):
             raise SinkError(f"{path}: record.codec ffv1 needs a name that ends in .mkv")
         self._mark = mark
         self._coming: Shown | None = None
+        self._blocks: deque[SoundBlock] = deque(maxlen=MAX_BLOCKS)
         storage = Storage(path, Rules() if rules is None else rules)
         self.recording: Recording[_Part] = Recording(storage, self._start)
+        self._with_sound = False
 
     @property
     def path(self) -> Path:
@@ -72,8 +80,16 @@ class FileSink(ThreadedSink):
             raise SinkError(f"{self.name}: {reason}")
         await super().start()
 
+    def hear(self, block: SoundBlock) -> None:
+        """See AudioSink. What is heard goes into the file with the next picture."""
+        if not self.ended:
+            self._blocks.append(block)
+
     def write(self, shown: Shown) -> None:
         self._coming = shown
+        if self._blocks and not self._with_sound:
+            self._with_sound = True
+            self.recording.cut()  # a track cannot be added to a file that has begun
         self.recording.write(lambda part: part.add(shown))
 
     def finish(self) -> None:
@@ -81,15 +97,29 @@ class FileSink(ThreadedSink):
 
     def _start(self, file: OutputFile, number: int) -> _Part:
         assert self._coming is not None
-        return _Part(file, self._coming, self._format, self._mark)
+        blocks = self._blocks if self._with_sound else None
+        return _Part(file, self._coming, self._format, self._mark, blocks)
 
 
 class _Part:
     """One file."""
 
-    def __init__(self, file: OutputFile, first: Shown, format: FileFormat, mark: bool) -> None:
+    def __init__(
+        self,
+        file: OutputFile,
+        first: Shown,
+        format: FileFormat,
+        mark: bool,
+        blocks: deque[SoundBlock] | None,
+    ) -> None:
+        """`blocks`: where sound waits; None: a file without sound."""
         width, height = picture_size(first.picture)
-        self._movie = Movie(file, format.video(width, height, first.fps), captions=format.captions)
+        sound = None if blocks is None else AudioFormat()
+        self._movie = Movie(
+            file, format.video(width, height, first.fps), audio=sound, captions=format.captions
+        )
+        self._blocks = blocks
+        self._packets = SoundPackets()
         self._fitter = Fitter(width, height)
         self._cadence = Cadence()
         self._mark = mark
@@ -102,6 +132,16 @@ class _Part:
         if text is not None:
             self._movie.caption(text, at, CAPTION_S)
         self._movie.picture(self._fitter.fit(marked(shown) if self._mark else shown.picture), at)
+        if self._blocks is not None:
+            self._add_sound(self._blocks, shown, at)
+
+    def _add_sound(self, blocks: deque[SoundBlock], shown: Shown, at: float) -> None:
+        """What has been heard up to this picture."""
+        if not shown.repeated:
+            self._packets.shown(at, shown.captured_at)
+        while blocks:
+            for data, time in self._packets.take(blocks.popleft()):
+                self._movie.audio(data, time, BLOCK_S)
 
     def close(self) -> None:
         self._movie.close()

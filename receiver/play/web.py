@@ -15,6 +15,7 @@ from aiortc import MediaStreamTrack
 from common.clock import monotonic
 from common.log import Log
 from common.values import Address
+from receiver.audio.block import SoundBlock
 from receiver.config import WebSection
 from receiver.play.access import Access, is_loopback, new_token, token_from
 from receiver.play.base import Shown, SinkError
@@ -22,6 +23,7 @@ from receiver.play.feed import Feed, FeedClosed
 from receiver.play.gate import Gate, same_origin
 from receiver.play.mjpeg import BOUNDARY, SharedJpeg, part
 from receiver.play.page import player_page
+from receiver.play.sound_track import SoundTracks
 from receiver.play.vp8 import SharedVp8
 from receiver.play.webrtc import OfferError, TooManyViewers, Viewers
 
@@ -61,6 +63,8 @@ class WebSink:
         self._jpeg = SharedJpeg()
         self._vp8 = SharedVp8(None if settings.video_kbps == "auto" else settings.video_kbps * 1000)
         self._viewers = Viewers(self._vp8, settings.max_viewers)
+        self._sound = SoundTracks()
+        self._viewers.audio = self._sound.track
         self._streams = 0
         self._max_streams = 2 * settings.max_viewers
         self._stopping = asyncio.Event()
@@ -92,6 +96,9 @@ class WebSink:
     def show(self, shown: Shown) -> None:
         self._feed.publish(shown)
         self._vp8.show(shown)
+
+    def hear(self, block: SoundBlock) -> None:
+        self._sound.hear(block)
 
     async def start(self) -> None:
         gates: list[Middleware] = [same_origin]

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from common.clock import Clock, monotonic
 from common.log import Log
 from common.video import picture_size
+from receiver.audio.block import SoundBlock
 from receiver.config import WindowSection
 from receiver.play.base import Shown, SignalState, SinkError, ThreadedSink
 from receiver.play.mark import marked
 from receiver.play.osd.tint import tint
 from receiver.play.osd.view import HISTORIES, HISTORY_LENGTH, Level, View, dot_size, draw
 from receiver.play.snapshot import save
+from receiver.play.speaker import Speaker
 
 if TYPE_CHECKING:
     from receiver.play.screen import Screen
@@ -49,9 +51,12 @@ class WindowSink(ThreadedSink):
         settings: WindowSection,
         address: str = "",
         clock: Clock = monotonic,
+        mute: bool = False,
     ) -> None:
-        """`status`: what receiver.status tells, called on the event loop; `address`: where the receiver listens."""
+        """`status`: what receiver.status tells, called on the event loop; `address`: where the receiver listens;
+        `mute`: no sound."""
         super().__init__("window")
+        self.speaker = Speaker(mute)
         self.level = Level(settings.osd)
         self.overlay = self.help = False
         self.notice = ""
@@ -98,7 +103,11 @@ class WindowSink(ThreadedSink):
         from receiver.play.screen import Screen
 
         self._screen = Screen(title(None), self._settings.full_screen)
+        self.speaker.open()
         self._refresh()
+
+    def hear(self, block: SoundBlock) -> None:
+        self.speaker.hear(block)
 
     def write(self, shown: Shown) -> None:
         screen = self._window
@@ -119,6 +128,7 @@ class WindowSink(ThreadedSink):
         self._refresh()
 
     def finish(self) -> None:
+        self.speaker.close()
         if self._screen is not None:
             self._screen.close()
             self._screen = None

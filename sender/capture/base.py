@@ -13,6 +13,7 @@ from common.log import redact
 from common.service import EX_NOINPUT, ServiceError
 from common.values import Size
 from common.video import Frame, Picture
+from sender.capture.sound import SoundTap
 from sender.capture.timing import Ticker
 
 
@@ -43,6 +44,8 @@ class CaptureOptions:
     """PEM files for `whips`; without them a certificate is made at the start."""
     token_file: Path | None = None
     """What publishers must show."""
+    sound: SoundTap | None = None
+    """Told of what is heard with the pictures."""
 
 
 @dataclass(slots=True)
@@ -99,6 +102,7 @@ class Source(ABC):
                     return
             self.stats.frames += 1
             self.stats.skipped = ticker.skipped
-            yield Frame(
-                picture, self.wall.from_monotonic(max(due, self.clock() - 1 / self.options.fps)), slot
-            )
+            captured_at = self.wall.from_monotonic(max(due, self.clock() - 1 / self.options.fps))
+            if self.options.sound is not None:
+                self.options.sound.anchor(slot / self.options.fps, captured_at)
+            yield Frame(picture, captured_at, slot)

@@ -27,7 +27,12 @@ class FileSource(Source):
         options = self.options
         try:
             playback = Playback(
-                self._path, options.size, loop=options.loop, options=dict(options.ffmpeg), timeout=None
+                self._path,
+                options.size,
+                loop=options.loop,
+                options=dict(options.ffmpeg),
+                timeout=None,
+                sound=options.sound,
             )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SourceError(f"source: cannot play {self.name}: {explain(error)}") from None

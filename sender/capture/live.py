@@ -87,12 +87,15 @@ class LiveSource(Source):
             stream = video_stream(container)
             aspect = pixel_aspect(stream)
             log.info("source opened", source=self.name, width=stream.width, height=stream.height)
-            for frame in decoded(container, stream):
+            sound = self.options.sound
+            for frame in decoded(container, stream, sound, live=True):
                 if stop.is_set():
                     return
                 self.stats.connected = True
                 self.backoff.reset()
                 now = self.clock()
+                if sound is not None and frame.time is not None:
+                    sound.anchor(frame.time, self.wall.from_monotonic(now))
                 slots = self._cadence.slots(now)
                 self.stats.skipped = self._cadence.skipped
                 self.stats.repeated = self._cadence.repeated

@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 
 from common.values import Size
 from common.video import Picture, Resizer
+from sender.capture.sound import SoundTap, demuxed
 
 MAX_BAD_PACKETS = 100
 """Packets in a row that do not decode before a source counts as unusable."""
@@ -58,10 +59,15 @@ def pixel_aspect(stream: VideoStream) -> Fraction | None:
     return aspect if aspect and aspect > 0 and abs(aspect - 1) > NEARLY_SQUARE else None
 
 
-def decoded(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """Every frame that decodes. Damaged packets are passed over. Raises av.FFmpegError when reading fails."""
+def decoded(
+    container: InputContainer, stream: VideoStream, sound: SoundTap | None = None, live: bool = False
+) -> Iterator[av.VideoFrame]:
+    """Every frame that decodes. Damaged packets are passed over. Raises av.FFmpegError when reading fails.
+
+    `sound` gets what is heard with it; `live`: nothing is read ahead for it.
+    """
     bad = 0
-    for packet in container.demux(stream):
+    for packet in demuxed(container, stream, sound, live):
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
@@ -86,12 +92,16 @@ class Playback:
         loop: bool = False,
         options: dict[str, str] | None = None,
         timeout: float | None = None,
+        sound: SoundTap | None = None,
+        begins: float = 0.0,
     ) -> None:
-        """Open it. Raises av.FFmpegError, OSError, or NoPictures."""
+        """Open it; it `begins` then (s) on the line of the source. Raises av.FFmpegError, OSError, or NoPictures."""
         self._url = url
         self._options = options or {}
         self._timeout = timeout
         self._loop = loop
+        self._sound = sound
+        self._begins = begins
         self._resizer = Resizer(size.width, size.height)
         self._container = open_input(url, None, self._options, timeout)
         self._current: av.VideoFrame | None = None
@@ -145,7 +155,7 @@ class Playback:
         while True:
             first = True
             previous = 0.0
-            for frame in decoded(self._container, self._stream):
+            for frame in decoded(self._container, self._stream, self._sound):
                 stamp = frame.time if frame.pts is not None else previous + self._step
                 if first:
                     offset = stamp if time < 0 else stamp - time - self._step
@@ -153,6 +163,8 @@ class Playback:
                     offset += stamp - previous - self._step
                 first, previous = False, stamp
                 time = stamp - offset
+                if self._sound is not None:
+                    self._sound.line(offset - self._begins)
                 yield time, frame
             if time < 0:
                 raise NoPictures("none of its video could be decoded")

@@ -69,7 +69,12 @@ class ListSource(Source):
             try:
                 options = self.options
                 self._playback = Playback(
-                    local_path(self._entry), options.size, options=dict(options.ffmpeg), timeout=None
+                    local_path(self._entry),
+                    options.size,
+                    options=dict(options.ffmpeg),
+                    timeout=None,
+                    sound=options.sound,
+                    begins=self._offset,
                 )
             except (av.FFmpegError, OSError, ValueError) as error:
                 self._pass_over(error)

@@ -44,7 +44,12 @@ class UrlSource(LiveSource):
             return
         options = self.options
         playback = Playback(
-            self.url, options.size, loop=options.loop, options=self.ffmpeg, timeout=options.timeout
+            self.url,
+            options.size,
+            loop=options.loop,
+            options=self.ffmpeg,
+            timeout=options.timeout,
+            sound=options.sound,
         )
         log.info("source opened", source=self.name, duration_seconds=playback.duration)
         begin = self._next_index

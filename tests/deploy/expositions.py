@@ -15,7 +15,7 @@ from proto.crypto import load_key, new_key_file
 from proto.session import SenderSession
 from receiver.app import App
 from receiver.config import configure
-from sender.app import Sender, capture_options
+from sender.app import Sender, capture_options, make_audio
 from sender.capture import create_source
 from sender.config import load_config
 from tests.fakes import FakeDecoder, FakeEncoder, fake_describe
@@ -66,8 +66,9 @@ def _receiver(key: Path) -> Exporter:
 
 
 async def _sender(key: Path) -> Exporter:
-    config = load_config(["--to", "127.0.0.1:9", "--key-file", str(key), "--metrics.listen", "off"])
+    flags = ["--to", "127.0.0.1:9", "--key-file", str(key), "--metrics.listen", "off", "--audio", "synthetic"]
+    config = load_config(flags)
     session = SenderSession(load_key(key))
     source = create_source(config.source, capture_options(config))
     encoder = FakeEncoder(config.size.width, config.size.height, config.fps)
-    return Sender(config, session, source, encoder).metrics.exporter
+    return Sender(config, session, source, encoder, make_audio(config)).metrics.exporter

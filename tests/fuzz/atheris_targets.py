@@ -30,6 +30,7 @@ from proto.responder import MAX_PENDING, Responder
 from proto.session import Arrival, Dropped, ReceiverEndpoint, Rules, SenderSession
 from proto.wire import Mode, Reason, WireError
 from tests.fuzz.daemon_targets import (
+    audio,
     capture,
     classic_body,
     classic_units,
@@ -317,6 +318,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     for target in (
         *(header, packet, segment, reassembler, announcement, report, protected, recover, reliable),
         *(reliable_ends, handshake, noise, key_file, endpoint, session),
-        *(codec_header, codec_unit, coded, classic_body, classic_units, control, replies, text, capture),
+        *(codec_header, codec_unit, coded, classic_body, classic_units, control, replies, text, capture, audio),
     )
 }

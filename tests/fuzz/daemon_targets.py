@@ -7,6 +7,7 @@ import json
 import zlib
 from dataclasses import dataclass
 
+from common.audio.payload import AudioError, AudioPayload
 from common.capture.reader import Reader
 from common.capture.records import HEAD, KINDS, MAGIC, MARK, CaptureError, Packet, Start, pack
 from common.codec import av1, registry
@@ -24,7 +25,10 @@ from proto.report import PlayoutState, Report
 from proto.session import Answer, Arrival, Established, Message, ReceiverEndpoint, SenderSession
 from proto.streams import AUDIO, CONTROL, REPORT, TEXT, VIDEO
 from proto.wire import Mode, WireError
+from receiver.audio.block import BLOCK, BLOCK_S
+from receiver.audio.playout import AudioPlayout
 from receiver.inspect.summary import Summary
+from receiver.jitter import PlayoutClock
 from receiver.replay.engine import Resealer
 from receiver.replies import Replies
 from sender.congestion import RateLimits
@@ -212,3 +216,19 @@ def capture(data: bytes) -> None:
     summary.finish()
     assert reader.damaged_bytes + reader.tail_bytes <= len(b"".join(file))
     json.dumps(summary.figures())
+
+
+def audio(data: bytes) -> None:
+    """A payload of the audio stream, and what is played of it."""
+    try:
+        payload = AudioPayload.parse(data)
+    except AudioError:
+        return
+    assert AudioPayload.parse(bytes(payload)) == payload
+    clock = PlayoutClock(0.3)
+    clock.observe(10.0, 0.0)
+    playout = AudioPlayout()
+    playout.push(data, 10.0, clock, 0.1)
+    for number in range(8):
+        samples, _ = playout.block(clock, 0.3 + number * BLOCK_S)
+        assert len(samples) == BLOCK

@@ -15,6 +15,6 @@ NAMES = (
         "reliable",
     ),
     *("reliable_ends", "handshake", "noise", "key_file", "endpoint", "session"),
-    *("codec_header", "codec_unit", "coded", "classic_body", "classic_units", "control", "replies", "text"),
-    "capture",
+    *("codec_header", "codec_unit", "coded", "classic_body", "classic_units", "control", "replies"),
+    *("text", "audio", "capture"),
 )

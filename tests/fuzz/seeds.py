@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from common.audio import Sound
 from common.capture.records import Decoded, Dropped, End, Record, Steps, pack
 from common.codec import av1, symbols
 from common.codec.base import Budget
@@ -27,6 +28,8 @@ from proto.reliable_packet import Announcement as Standing
 from proto.report import Earlier, PlayoutState, Report, UnitMask
 from proto.streams import VIDEO
 from proto.wire import Mode
+from sender.audio.generated import clicks_and_voice
+from sender.audio.units import AudioFormat, UnitMaker
 from tests.common.capture.samples import announcement, unit_packets
 from tests.fuzz.atheris_targets import PINNED, PRIVATE, SESSIONS
 from tests.fuzz.run import CORPUS
@@ -110,6 +113,13 @@ def classic() -> list[list[bytes]]:
     return [encoder.encode(pictures, unit, Budget(2000.0, 57, 400)).payloads for unit in range(3)]
 
 
+def sound() -> list[bytes]:
+    """Units of the audio stream, interleaved and not."""
+    formats = (AudioFormat(6, 60, 120), AudioFormat(6, 20, 60, False))
+    voice = Sound(clicks_and_voice(0, 14_400), 1.8e9)
+    return [unit.data for format in formats for unit in UnitMaker(format).push(voice)][:4]
+
+
 def seeds() -> dict[str, list[bytes]]:
     """For each target some inputs that get far."""
     sealer = Sealer(PSK, SESSIONS[0])
@@ -181,6 +191,7 @@ def seeds() -> dict[str, list[bytes]]:
             join(*(bytes((3, 1)) + r for r in (REPORT, REPORT[:27], b"\0"))),
             join(*[b"\2\1" + REPORT] * 20),
         ],
+        "audio": sound(),
         "text": [bytes(Line(7, "north mast, 11.9 V")), bytes(Line(0, "")), b"\0\0\0\1\xff"],
         "replies": [
             join(*(bytes((2, 0, 4)) + body for body in wild)),

@@ -19,6 +19,7 @@ from tests.fuzz.run import CORPUS, MAX_BYTES, corpus, fuzz
 
 ROOT = Path(__file__).parent.parent.parent
 SLOW = {
+    "audio",
     "session",
     "control",
     "replies",

@@ -136,6 +136,7 @@ async def test_viewers_share_one_encode_and_one_that_asks_gets_a_key_picture(
 
 async def test_sound_is_sent_to_who_offers_to_receive_it_where_there_is_any() -> None:
     async with serving() as (sink, client):
+        sink.audio = None
         async with watching(client, "audio", "video") as (_, tracks, _):
             assert (await tracks.get()).kind == "video" and tracks.empty()
         sink.audio = AudioStreamTrack

@@ -74,7 +74,7 @@ class _Stream:
 def bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bus:
     bus = Bus(tmp_path / "video4linux")
 
-    def pictures(container: _Container, stream: object) -> Iterator[av.VideoFrame]:
+    def pictures(container: _Container, stream: object, sound: object, live: bool) -> Iterator[av.VideoFrame]:
         for value in container.pictures:
             yield to_video_frame(numbered(value))
         raise container.error
