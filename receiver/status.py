@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from proto.endpoint import ReceiverEndpoint
-from proto.streams import VIDEO
+from proto.streams import AUDIO, VIDEO
 from proto.wire import Reason
 from receiver.player import Player
 from receiver.text import TextLog
@@ -28,6 +28,7 @@ def status(
         "state": str(player.state),
         "sender": (active.name or None) if active else None,
         "recording": recording,
+        "sound": _announces_sound(endpoint),
         "loss": loss,
         "imagined": sums.share("imagined", "cells", now),
         "recovered": sums.share("recovered", "cells", now),
@@ -46,3 +47,9 @@ def status(
         "senders": [asdict(sender) for sender in senders],
         "chosen": None if choice is None else {"id": choice.id.hex(), "name": choice.name},
     }
+
+
+def _announces_sound(endpoint: ReceiverEndpoint) -> bool:
+    """Whether the sender on show says that it sends sound."""
+    announcement = None if endpoint.active is None else endpoint.active.announcement
+    return announcement is not None and any(stream.id == AUDIO.id for stream in announcement.streams)

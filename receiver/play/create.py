@@ -55,4 +55,6 @@ def create_sink(name: str, config: ReceiverConfig, status: Status, choose: Choos
 
             record = config.record
             format = FileFormat(record.codec, record.crf, record.captions)
-            return FileSink(Path(name), config.signal.mark, record.rules, format)
+            return FileSink(
+                Path(name), config.signal.mark, record.rules, format, sound=lambda: bool(status()["sound"])
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,10 +52,17 @@ class FileSink(ThreadedSink):
     ends nothing. `recording` has the counters."""
 
     def __init__(
-        self, path: Path, mark: bool = True, rules: Rules | None = None, format: FileFormat | None = None
+        self,
+        path: Path,
+        mark: bool = True,
+        rules: Rules | None = None,
+        format: FileFormat | None = None,
+        *,
+        sound: Callable[[], bool] = lambda: False,
     ) -> None:
         """`path`: an earlier recording there is kept, the new one gets a number (flight-2.mkv).  `mark`: show in the
-        picture when the signal is lost.  Raises SinkError."""
+        picture when the signal is lost.  `sound`: whether sound is to come, asked on the event loop thread before a
+        file begins; where it comes unasked, another file begins.  Raises SinkError."""
         super().__init__(str(path))
         self._format = FileFormat() if format is None else format
         suffix = path.suffix.lower()
@@ -67,6 +75,7 @@ class FileSink(ThreadedSink):
         self._blocks: deque[SoundBlock] = deque(maxlen=MAX_BLOCKS)
         storage = Storage(path, Rules() if rules is None else rules)
         self.recording: Recording[_Part] = Recording(storage, self._start)
+        self._sound = sound
         self._with_sound = False
 
     @property
@@ -84,6 +93,11 @@ class FileSink(ThreadedSink):
         """See AudioSink. What is heard goes into the file with the next picture."""
         if not self.ended:
             self._blocks.append(block)
+
+    def show(self, shown: Shown) -> None:
+        if not self.recording.files:
+            self._with_sound = self._sound()
+        super().show(shown)
 
     def write(self, shown: Shown) -> None:
         self._coming = shown

@@ -318,6 +318,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     for target in (
         *(header, packet, segment, reassembler, announcement, report, protected, recover, reliable),
         *(reliable_ends, handshake, noise, key_file, endpoint, session),
-        *(codec_header, codec_unit, coded, classic_body, classic_units, control, replies, text, capture, audio),
+        *(codec_header, codec_unit, coded, classic_body, classic_units, control, replies),
+        *(text, audio, capture),
     )
 }

@@ -12,7 +12,7 @@ import pytest
 from common.audio import RATE
 from receiver.audio.block import BLOCK, BLOCK_S, SoundBlock
 from receiver.config import WindowSection
-from receiver.play.file import FileSink
+from receiver.play.file import FileFormat, FileSink
 from receiver.play.speaker import LEAD, MOST, Speaker
 from receiver.play.window import WindowSink
 from sender.audio.generated import clicks_and_voice
@@ -21,6 +21,8 @@ from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
 
 SOUND = clicks_and_voice(0, 4 * RATE)
+
+PLAIN = FileFormat(captions=False)
 
 
 def block(number: int) -> SoundBlock:
@@ -32,7 +34,7 @@ def block(number: int) -> SoundBlock:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 async def test_a_recording_has_sound_where_its_pictures_are(tmp_path: Path, suffix: str) -> None:
-    sink = FileSink(tmp_path / f"out{suffix}")
+    sink = FileSink(tmp_path / f"out{suffix}", format=PLAIN, sound=lambda: True)
     await sink.start()
     number = 0
     for tick in range(45):
@@ -54,7 +56,7 @@ async def test_a_recording_has_sound_where_its_pictures_are(tmp_path: Path, suff
 
 
 async def test_sound_that_begins_later_begins_another_file(tmp_path: Path) -> None:
-    sink = FileSink(tmp_path / "out.mkv")
+    sink = FileSink(tmp_path / "out.mkv", format=PLAIN)
     await sink.start()
     for tick in range(10):
         if tick >= 5:
@@ -71,7 +73,7 @@ async def test_sound_that_begins_later_begins_another_file(tmp_path: Path) -> No
 
 
 async def test_sound_without_pictures_is_bounded(tmp_path: Path) -> None:
-    sink = FileSink(tmp_path / "out.mkv")
+    sink = FileSink(tmp_path / "out.mkv", format=PLAIN)
     for number in range(1000):
         sink.hear(block(number % 100))
     assert len(sink._blocks) == 100
