@@ -98,7 +98,8 @@ def config_for(folder: Path, *flags: str, key: bytes = KEY) -> ReceiverConfig:
     key_file = folder / "link.key"
     key_file.write_text(key.hex())
     key_file.chmod(0o600)
-    return configure(["--listen", "127.0.0.1:0", "--key-file", str(key_file), *flags])
+    free = ("--listen", "127.0.0.1:0", "--metrics.listen", "127.0.0.1:0")
+    return configure([*free, "--key-file", str(key_file), *flags])
 
 
 @contextlib.asynccontextmanager
