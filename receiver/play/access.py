@@ -1,7 +1,7 @@
-"""Who may see the page: a token, exchanged for a cookie, or as a bearer (RFC 6750). The core is pure.
+"""Who may see the page: a token, exchanged for a cookie, or as a bearer (RFC 6750). Pure.
 
-A token comes from a file, or is made at the start and told once in the log as the address to open. The cookie is
-derived from it, so that it stays good when the receiver is restarted with the same file, and does not tell the token.
+The cookie is derived from the token, so that it stays good when the receiver is restarted with the same token file,
+and does not tell the token.
 """
 
 from __future__ import annotations
@@ -9,17 +9,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-import os
-import secrets
 from collections import OrderedDict
-from contextlib import suppress
 from enum import Enum, auto
-from pathlib import Path
 
-from receiver.play.base import SinkError
-
-SHORTEST, LONGEST = 16, 256
-"""Characters of a token."""
+from common.web_token import same
 
 BURST, REFILL_S = 10, 6.0
 """Wrong tokens that one address may try at once, and seconds after which it may try another."""
@@ -93,21 +86,16 @@ class Access:
         """`address`: where the request is from; `token`: as in its query, form or header. Compares in constant time.
 
         A right cookie is always granted: it has 256 bits, and others must not be able to lock its owner out."""
-        if cookie is not None and _same(cookie, self.cookie):
+        if cookie is not None and same(cookie, self.cookie):
             return Verdict.GRANTED
         if token is None and cookie is None:
             return Verdict.MISSING
         if not self._attempts.allowed(address, now):
             return Verdict.LIMITED
-        if token is not None and _same(token, self._token):
+        if token is not None and same(token, self._token):
             return Verdict.GRANTED
         self._attempts.failed(address, now)
         return Verdict.WRONG
-
-
-def _same(given: str, right: str) -> bool:
-    """Takes as long for every text of the same length; what comes from outside may be no valid text."""
-    return hmac.compare_digest(given.encode(errors="surrogatepass"), right.encode())
 
 
 def network(address: str) -> str:
@@ -121,50 +109,3 @@ def network(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
     return str(parsed)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether what listens there is reached from this host alone. An empty host is every interface."""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
-
-
-def bearer(header: str) -> str | None:
-    """The token of an Authorization header; None without one."""
-    scheme, _, token = header.strip().partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
-
-
-def new_token() -> str:
-    """256 random bits."""
-    return secrets.token_urlsafe(32)
-
-
-def token_from(path: Path) -> str:
-    """The token in a file, which is made with a new one if it is not there. Raises SinkError with the fix."""
-    try:
-        with suppress(FileExistsError), open(path, "xb", opener=_private) as file:
-            file.write(new_token().encode() + b"\n")
-        mode, data = path.stat().st_mode, path.read_bytes()[: 4 * LONGEST]
-    except OSError as error:
-        raise SinkError(f"web.token_file: cannot use {path}: {error.strerror}") from None
-    if mode & 0o077:
-        raise SinkError(f"web.token_file: {path} must be readable by its owner alone: chmod 600 {path}")
-    return token_in(data, path)
-
-
-def token_in(data: bytes, path: Path) -> str:
-    """The token that the content of a file holds. Raises SinkError."""
-    token = data.strip().decode("ascii", errors="replace")
-    plain = token.isascii() and token.isprintable() and " " not in token
-    if not plain or not SHORTEST <= len(token) <= LONGEST:
-        raise SinkError(
-            f"web.token_file: {path} must hold {SHORTEST} to {LONGEST} letters, digits and signs without spaces; "
-            "remove it to have one made"
-        )
-    return token
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

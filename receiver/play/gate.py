@@ -9,7 +9,9 @@ from aiohttp.typedefs import Handler, Middleware
 
 from common.clock import monotonic
 from common.log import Log, RateLimited
-from receiver.play.access import COOKIE_SECONDS, Access, Verdict, bearer
+from common.web_page import DIRECT, direct, own_origin
+from common.web_token import bearer
+from receiver.play.access import COOKIE_SECONDS, Access, Verdict
 from receiver.play.page import login_page
 
 MESSAGES = {
@@ -23,9 +25,6 @@ HINTS = {
     Verdict.LIMITED: "too many wrong tokens; wait a minute\n",
 }
 
-DIRECT = ("none", "same-origin")
-"""Sec-Fetch-Site of what was typed, or came from the page itself. Over plain HTTP browsers do not say."""
-
 AGAIN = (
     '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>semcast</title>'
 )
@@ -37,11 +36,8 @@ log = Log("play.web")
 @web.middleware
 async def same_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Other sites open in the same browser may link to the page, but not use what is behind it."""
-    origin = request.headers.get("Origin")
-    foreign = origin is not None and origin.partition("://")[2] != request.host
-    # Images and the like come without an Origin; browsers say where they are from all the same.
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    if foreign or (site not in DIRECT and (request.path != "/" or request.method != "GET")):
+    link = request.path == "/" and request.method == "GET"
+    if not own_origin(request) or not (direct(request) or link):
         raise web.HTTPForbidden(text="this page answers only to itself\n")
     return await handler(request)
 
@@ -73,7 +69,7 @@ class Gate:
         if token is not None:
             return self._enter(request, token)
         cookie = request.cookies.get(self._cookie)
-        verdict = self._judge(request, bearer(request.headers.get("Authorization", "")), cookie)
+        verdict = self._judge(request, bearer(request.headers.get("Authorization")), cookie)
         if verdict is Verdict.GRANTED:
             return await handler(request)
         if (

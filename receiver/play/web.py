@@ -15,9 +15,11 @@ from aiortc import MediaStreamTrack
 from common.clock import monotonic
 from common.log import Log
 from common.values import Address
+from common.web_server import serve
+from common.web_token import TokenError, is_loopback, load_token, new_token
 from receiver.audio.block import SoundBlock
 from receiver.config import WebSection
-from receiver.play.access import Access, is_loopback, new_token, token_from
+from receiver.play.access import Access
 from receiver.play.base import Shown, SinkError
 from receiver.play.feed import Feed, FeedClosed
 from receiver.play.gate import Gate, same_origin
@@ -117,18 +119,13 @@ class WebSink:
             ]
         )
         listen = self._settings.listen
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        site = web.TCPSite(runner, listen.host or None, listen.port)
         try:
-            await site.start()
+            runner = self._runner = await serve(app, listen)
         except OSError as error:
-            await runner.cleanup()
             reason = error.strerror or str(error)
             raise SinkError(
                 f"web.listen: cannot listen on {listen}: {reason}; choose another address"
             ) from None
-        self._runner = runner
         host, self._port = runner.addresses[0][:2]
         everywhere = host in ("0.0.0.0", "::")
         self.url = f"http://{Address('localhost' if everywhere else host, self._port)}/"
@@ -140,7 +137,10 @@ class WebSink:
         if settings.open:
             return None
         if settings.token_file is not None:
-            return token_from(settings.token_file)
+            try:
+                return load_token(settings.token_file)
+            except TokenError as error:
+                raise SinkError(f"web.token_file: {error}") from None
         return None if is_loopback(settings.listen.host) else new_token()
 
     def _tell_url(self, url: str) -> None:

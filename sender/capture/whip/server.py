@@ -21,7 +21,8 @@ from av import VideoFrame
 from common.config import ConfigError
 from common.log import Log, RateLimited
 from common.values import Address, Size
-from common.web_page import page_headers
+from common.web_page import direct, own_origin, page_headers
+from common.web_server import serve
 from common.web_token import authorised
 from sender.capture.base import CaptureStats, SourceError
 from sender.capture.whip.place import Place
@@ -32,7 +33,6 @@ MAX_OFFER_BYTES = 64 * 1024
 RENEW_S = 60.0
 """How often a certificate file is looked at."""
 
-SHUTDOWN_S = 1.0
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, DELETE, GET, OPTIONS",
@@ -91,19 +91,14 @@ class WhipServer:
                 web.options(session, self._options),
             ]
         )
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-        await runner.setup()
         listen = self._place.listen
-        context = self._tls.context if self._tls else None
         try:
-            await web.TCPSite(runner, listen.host or None, listen.port, ssl_context=context).start()
+            runner = self._runner = await serve(app, listen, self._tls.context if self._tls else None)
         except OSError as error:
-            await runner.cleanup()
             reason = error.strerror or str(error)
             raise SourceError(
                 f"source: cannot listen on {listen}: {reason}; choose another port or address"
             ) from None
-        self._runner = runner
         host, port = runner.addresses[0][:2]
         scheme = "https" if self._tls else "http"
         self.url = f"{scheme}://{Address(visible_host(host), port)}/"
@@ -172,7 +167,8 @@ class WhipServer:
         """Who may do what; the page itself is for everyone."""
         if self._token is None:
             # Nothing but the address protects: other sites open in a browser of this host must stay out.
-            if not _own_host(request.host) or not _own_origin(request):
+            own = own_origin(request) and (direct(request) or request.path == "/")
+            if not _own_host(request.host) or not own:
                 self._refuse("request", "from another site")
                 raise web.HTTPForbidden(text="this page answers only to itself\n")
             return await handler(request)
@@ -199,14 +195,6 @@ def _own_host(host: str) -> bool:
     except ValueError:
         return name.lower() == "localhost"
     return True
-
-
-def _own_origin(request: web.Request) -> bool:
-    origin = request.headers.get("Origin")
-    if origin is not None and origin.partition("://")[2] != request.host:
-        return False
-    # Images and the like come without an Origin; browsers say where they are from all the same.
-    return request.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none") or request.path == "/"
 
 
 def visible_host(host: str) -> str:
