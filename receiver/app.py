@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
-import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Mapping
 
 from prometheus_client import CollectorRegistry
 
-from common.capture.records import CaptureError
 from common.clock import Clock, WallClock, monotonic
 from common.codec import registry as codecs
 from common.codec.base import UnitDecoder
@@ -20,12 +16,11 @@ from common.config import ConfigError
 from common.log import Log, setup
 from common.metrics_server import MetricsServer
 from common.multicast import is_group
-from common.record.metrics import export
+from common.record.metrics import export as export_recordings
 from common.reload import Reloads
 from common.runtime.base import BackendError
-from common.service import EX_NOINPUT, EX_UNAVAILABLE, ServiceError, ready
+from common.service import EX_UNAVAILABLE, ServiceError, ready
 from proto.crypto import KeyFileError, load_key
-from proto.keys import MIN_KEY_BYTES
 from proto.report import PlayoutState
 from proto.session import ReceiverEndpoint, Recovered
 from proto.streams import AUDIO
@@ -37,14 +32,14 @@ from receiver.config import ReceiverConfig
 from receiver.decode import DecodeWorker, Outcome
 from receiver.framelog import FrameLog
 from receiver.metrics import ReceiverMetrics
-from receiver.play.base import Shown, SignalState, ThreadedSink
+from receiver.play.base import Shown, SignalState
 from receiver.play.create import create_pushes, create_sink
 from receiver.play.file import FileSink
 from receiver.player import Player
 from receiver.program import Describe
 from receiver.receive import Receive, open_socket
-from receiver.replay.engine import Jobs, Replay, ReplayClock
-from receiver.replay.tape import Tape
+from receiver.replay.deck import Deck
+from receiver.replay.engine import Replay
 from receiver.replies import Replies
 from receiver.sinks import Sinks
 from receiver.status import status
@@ -76,93 +71,102 @@ class App:
         self.port = 0
         """The UDP port in use, once `main` listens."""
         self.metrics_port = 0
-        tape = _tape(config.replay.files) if config.replay.files else None
-        mode = Mode.ONE_WAY if is_group(config.listen.host) else config.session.mode
-        key = _key(config.key_file) if tape is None else os.urandom(MIN_KEY_BYTES)
-        self.endpoint = ReceiverEndpoint(key, mode=mode if tape is None else Mode.AUTO)
-        self._create = create or self._decoder
-        self._worker = DecodeWorker(self._create, self._outcome)
-        replayed = None if tape is None else ReplayClock()
-        self._clock: Clock = monotonic if replayed is None else replayed
-        jobs = None if replayed is None else Jobs(replayed)
-        wall = WallClock() if tape is None else tape.wall
-        self.player = Player(
-            self.endpoint,
-            jobs or self._worker,
-            describe,
-            self._show,
-            delay=config.playout.bounds,
-            lost_after=config.signal.lost_after,
-            wall=wall,
-            clock=self._clock,
-        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._frame_log: FrameLog | None = None
+        deck = self._deck = Deck(config.replay) if config.replay.files else None
+        self._clock: Clock = monotonic if deck is None else deck.clock
+        self._wall = WallClock() if deck is None else deck.wall
+        self.endpoint = _endpoint(config) if deck is None else ReceiverEndpoint(deck.key)
+        self._worker = DecodeWorker(create or self._decoder, self._outcome)
+        self.player = self._make_player(describe)
         self.replies = Replies(self.endpoint, self._playing)
         self.player.on_decoded = self.replies.decoded
         self.text = TextLog()
-        pushes, choose = create_pushes(config), self.endpoint.choose
-        self._sinks = Sinks(
-            _sinks(config), lambda name: create_sink(name, self.config, self.status, choose, pushes)
-        )
-        self.sinks = self._sinks.all
-        self.audio = AudioPlayer(lambda: self.player.newest, self._sinks.hear, wall=wall, clock=self._clock)
-        self.metrics = ReceiverMetrics(
-            self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies, self.text
-        )
-        export_audio(self.metrics.exporter, self.audio, self.endpoint.recovered[AUDIO.id])
-        self.player.on_unit, self.player.on_stage = self.metrics.unit, self.metrics.stage
         self.receive = Receive(
             self.endpoint, self.replies, self.player.arrived, self.text.delivered, self._recovered
         )
+        self._sinks = self._make_sinks()
+        self.sinks = self._sinks.all
+        self.audio = AudioPlayer(
+            lambda: self.player.newest, self._sinks.hear, wall=self._wall, clock=self._clock
+        )
         self.replay: Replay | None = None
-        if tape is not None and replayed is not None and jobs is not None:
-            self.replay = Replay(
-                *(tape, key, replayed, jobs, self.receive, self.player, self._worker),
-                speed=math.inf if isinstance(config.replay.speed, str) else config.replay.speed,
-                recorded=config.replay.timing == "recorded",
-                busy=lambda: any(sink.full for sink in self.sinks if isinstance(sink, ThreadedSink)),
-            )
+        if deck is not None:
+            self.replay = deck.load(self.receive, self.player, self._worker, self.sinks)
         self.capture: Capture | None = None
         if config.record.capture is not None:
             self.capture = Capture(config.record.capture, config.record.rules, self.endpoint, self.player)
-        export(
-            self.metrics.exporter,
+        self.metrics = self._make_metrics()
+
+    def _make_player(self, describe: Describe) -> Player:
+        return Player(
+            self.endpoint,
+            self._worker if self._deck is None else self._deck.jobs,
+            describe,
+            self._show,
+            delay=self.config.playout.bounds,
+            lost_after=self.config.signal.lost_after,
+            wall=self._wall,
+            clock=self._clock,
+        )
+
+    def _make_sinks(self) -> Sinks:
+        """Raises SinkError."""
+        pushes, choose = create_pushes(self.config), self.endpoint.choose
+        return Sinks(
+            _sinks(self.config), lambda name: create_sink(name, self.config, self.status, choose, pushes)
+        )
+
+    def _make_metrics(self) -> ReceiverMetrics:
+        metrics = ReceiverMetrics(
+            self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies, self.text
+        )
+        self.player.on_unit, self.player.on_stage = metrics.unit, metrics.stage
+        export_audio(metrics.exporter, self.audio, self.endpoint.recovered[AUDIO.id])
+        export_recordings(
+            metrics.exporter,
             lambda: [sink.recording for sink in self.sinks if isinstance(sink, FileSink)],
             [] if self.capture is None else [self.capture.writer],
         )
-        self._frame_log: FrameLog | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        return metrics
 
     async def main(self) -> None:
-        """Receive and play until cancelled, or until every sink has ended."""
-        loop = self._loop = asyncio.get_running_loop()
+        """Receive and play until cancelled, or until every sink or the replay has ended."""
+        self._loop = asyncio.get_running_loop()
         async with contextlib.AsyncExitStack() as stack:
-            if self.config.frame_log is not None:
-                self._frame_log = FrameLog(self.config.frame_log)
-                stack.callback(self._frame_log.close)
-            await asyncio.to_thread(self._prepare)
+            await self._open(stack)
             if self.replay is None:
-                self._worker.start()
-                stack.callback(self._worker.close)
-            stack.push_async_callback(self._sinks.close)
-            await self._sinks.start()
-            if self.config.metrics.listen is not None:
-                server = MetricsServer(self.registry, self.config.metrics.listen, self.health)
-                self.metrics_port = (await server.start()).port
-                stack.push_async_callback(server.close)
-            if self.capture is not None:
-                self.capture.start()
-                stack.push_async_callback(asyncio.to_thread, self.capture.close)
-            if self.replay is not None:
-                ready()
-                await self._until_first(self.replay.run(), self._sinks.until_ended(), self.audio.run())
-                return
-            socket = open_socket(self.config.listen, self.config.interface)
-            self.port = socket.getsockname()[1]
-            transport, _ = await loop.create_datagram_endpoint(lambda: self.receive, sock=socket)
-            stack.callback(transport.close)
-            log.info("listening", address=str(self.config.listen), port=self.port)
+                await self._listen(stack)
             ready()
-            await self._until_first(self._sinks.until_ended(), self.player.run(), self.audio.run())
+            playing = self.player.run() if self.replay is None else self.replay.run()
+            await self._until_first(playing, self._sinks.until_ended(), self.audio.run())
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        """Everything but the socket, so that the first packet finds it all there."""
+        if self.config.frame_log is not None:
+            self._frame_log = FrameLog(self.config.frame_log)
+            stack.callback(self._frame_log.close)
+        await asyncio.to_thread(self._prepare)
+        if self.replay is None:
+            self._worker.start()
+            stack.callback(self._worker.close)
+        stack.push_async_callback(self._sinks.close)
+        await self._sinks.start()
+        if self.config.metrics.listen is not None:
+            server = MetricsServer(self.registry, self.config.metrics.listen, self.health)
+            self.metrics_port = (await server.start()).port
+            stack.push_async_callback(server.close)
+        if self.capture is not None:
+            self.capture.start()
+            stack.push_async_callback(asyncio.to_thread, self.capture.close)
+
+    async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
+        socket = open_socket(self.config.listen, self.config.interface)
+        self.port = socket.getsockname()[1]
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: self.receive, sock=socket)
+        stack.callback(transport.close)
+        log.info("listening", address=str(self.config.listen), port=self.port)
 
     def health(self) -> tuple[bool, Mapping[str, object]]:
         """The receiver does its work also without a signal; only a dead decode thread is a failure."""
@@ -241,18 +245,11 @@ def _sinks(config: ReceiverConfig) -> tuple[str, ...]:
     return (*config.play, *map(str, config.record.movies))
 
 
-def _tape(paths: Sequence[Path]) -> Tape:
+def _endpoint(config: ReceiverConfig) -> ReceiverEndpoint:
+    """A multicast group has no way back. Raises ConfigError where the key cannot be used."""
+    assert config.key_file is not None  # every configuration without a replay has one
     try:
-        return Tape(paths)
-    except CaptureError as error:
-        raise ServiceError(f"replay: {error}", EX_NOINPUT) from None
-    except OSError as error:
-        raise ServiceError(f"replay: cannot read {error.filename}: {error.strerror}", EX_NOINPUT) from None
-
-
-def _key(path: Path | None) -> bytes:
-    assert path is not None
-    try:
-        return load_key(path)
+        key = load_key(config.key_file)
     except KeyFileError as error:
         raise ConfigError(f"key_file: {error}") from None
+    return ReceiverEndpoint(key, mode=Mode.ONE_WAY if is_group(config.listen.host) else config.session.mode)
