@@ -15,7 +15,8 @@ from proto.crypto import load_key, new_key_file
 from proto.session import SenderSession
 from receiver.app import App
 from receiver.config import configure
-from sender.app import Sender, capture_options, make_audio
+from sender.app import Sender
+from sender.build import capture_options, make_audio
 from sender.capture import create_source
 from sender.config import load_config
 from tests.fakes import FakeDecoder, FakeEncoder, fake_describe

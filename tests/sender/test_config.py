@@ -9,7 +9,7 @@ import pytest
 from common.config import ConfigError, leaves
 from common.values import Address, Size
 from proto.crypto import load_key
-from sender.app import capture_options
+from sender.build import capture_options
 from sender.config import ENV_PREFIX, SenderConfig, load_config
 
 NEEDED = ["--to", "192.0.2.7:5004", "--key-file", "k"]

@@ -1,0 +1,175 @@
+"""From the configuration to the parts of the sender."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from common.codec import plan
+from common.codec.base import UnitEncoder
+from common.codec.effort import Effort
+from common.codec.registry import create_switching_encoder
+from common.codec.switching import SwitchingEncoder
+from common.codec.weights import WeightsError
+from common.config import ConfigError
+from common.multicast import is_group
+from common.service import ServiceError
+from proto.announce import StreamInUse
+from proto.crypto import KeyFileError, load_key
+from proto.session import Rules as SessionRules
+from proto.session import SenderSession
+from proto.streams import AUDIO, TEXT, VIDEO
+from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, Mode
+from sender.audio.stage import OFF, AudioStage
+from sender.capture.base import CaptureOptions
+from sender.choose import ChoosingEncoder
+from sender.config import AUTO, SenderConfig
+from sender.congestion import RateLimits
+from sender.control import Control
+from sender.encode import UnitRecord
+from sender.packet_length.adapt import PacketLength
+from sender.packet_length.join import LateJoin
+from sender.profile import ProfileController, Rules
+from sender.rate import RateController
+from sender.record import FrameLog, Recorder
+
+MakeEncoder = Callable[[SenderConfig], UnitEncoder]
+
+
+def make_session(config: SenderConfig) -> SenderSession:
+    """The session, with what it announces. Raises ConfigError."""
+    try:
+        session = SenderSession(
+            load_key(config.key_file),
+            config.packet.max_bytes,
+            mode=session_mode(config),
+            name=config.session.name,
+            rules=SessionRules(rekey_seconds=60 * config.session.rekey_minutes),
+        )
+    except KeyFileError as error:
+        raise ConfigError(f"key_file: {error}") from None
+    session.streams = streams_in_use(config)
+    return session
+
+
+def make_encoder(config: SenderConfig) -> UnitEncoder:
+    """The encoder of every profile; reads networks. Raises ConfigError or ServiceError."""
+    codec = config.codec
+    effort = Effort(codec.effort, codec.threads, adaptive=True)
+    try:
+        return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
+    except ValueError as error:
+        raise ConfigError(f"codec: {error}") from None
+    except WeightsError as error:
+        raise ServiceError(f"codec: {error}") from None
+
+
+def streams_in_use(config: SenderConfig) -> tuple[StreamInUse, ...]:
+    """What announcements tell of."""
+    text = () if config.text is None else (StreamInUse(TEXT.id, TEXT.delivery),)
+    audio = () if config.audio.source == OFF else (StreamInUse(AUDIO.id, AUDIO.delivery),)
+    return (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile), *text, *audio)
+
+
+def make_audio(config: SenderConfig) -> AudioStage | None:
+    """The audio stage, None where sound is off. Raises SourceError."""
+    audio = config.audio
+    return None if audio.source == OFF else AudioStage(audio.source, audio.format, config.capture.loop)
+
+
+def session_mode(config: SenderConfig) -> Mode:
+    """The mode asked for; a multicast group has no way back. Raises ConfigError where these contradict."""
+    mode = config.session.mode
+    if not is_group(config.to.host):
+        return mode
+    if mode is Mode.TWO_WAY:
+        raise ConfigError(
+            "session.mode: two-way needs one receiver, and `to` is a multicast group; use one-way"
+        )
+    return Mode.ONE_WAY
+
+
+def rate_limits(config: SenderConfig) -> RateLimits:
+    """What the configuration allows the congestion control."""
+    rate = config.rate
+    least = min(rate.min_kbps, rate.kbps)
+    return RateLimits(
+        start=rate.kbps,
+        minimum=least,
+        cap=rate.kbps,
+        safe=max(least, min(rate.safe_kbps, rate.kbps)),
+        fixed=not rate.adapt or session_mode(config) is Mode.ONE_WAY,
+    )
+
+
+def pinned(config: SenderConfig) -> str | None:
+    """The profile of every unit, None where the link decides."""
+    return None if config.codec.profile == AUTO else config.codec.profile
+
+
+def least_payload(config: SenderConfig) -> int:
+    """Bytes of payload that no packet is cut below, so that each can show a picture by itself."""
+    shown = plan.least_payload(config.size.width * config.size.height)
+    return max(config.packet.min_bytes - OVERHEAD_BYTES, shown)
+
+
+def packet_length(config: SenderConfig, session: SenderSession) -> PacketLength | None:
+    """What adapts the length of packets; None where it is fixed, or nobody could tell."""
+    if not config.packet.adapt or session.mode is Mode.ONE_WAY:
+        return None
+    return PacketLength(session.payload_limit, least_payload(config))
+
+
+def late_join(config: SenderConfig) -> LateJoin | None:
+    """How packets are cut while nobody reports; None where that changes nothing."""
+    headers = config.packet.late_join
+    return LateJoin(headers, least_payload(config)) if headers else None
+
+
+def capture_options(config: SenderConfig, audio: AudioStage | None = None) -> CaptureOptions:
+    """What the configuration says to the source."""
+    capture = config.capture
+    pairs = tuple((name, value) for name, _, value in (item.partition("=") for item in capture.ffmpeg))
+    return CaptureOptions(
+        config.size,
+        config.fps,
+        capture.loop,
+        capture.pace,
+        capture.timeout,
+        pairs,
+        wait=capture.wait,
+        tls_cert=capture.tls_cert,
+        tls_key=capture.tls_key,
+        token_file=capture.token_file,
+        sound=None if audio is None else audio.tap,
+    )
+
+
+def rate_controller(config: SenderConfig, session: SenderSession, frames_per_unit: int) -> RateController:
+    """What gives each unit its bytes."""
+    return RateController(
+        config.rate.kbps,
+        frames_per_unit / config.fps,
+        packet_overhead=OVERHEAD_BYTES + IP_UDP_BYTES,
+        max_payload=session.payload_limit,
+    )
+
+
+def choosing(config: SenderConfig, encoder: UnitEncoder, control: Control) -> ChoosingEncoder | None:
+    """The encoder that takes the profile the link asks for; None where `encoder` has but one."""
+    if not isinstance(encoder, SwitchingEncoder):
+        return None
+    rules = Rules.of_video(config.size.width, config.size.height, config.fps)
+    chosen = ChoosingEncoder(encoder, ProfileController(rules), control.heard)
+    chosen.pinned = pinned(config)
+    return chosen
+
+
+def make_records(config: SenderConfig) -> list[UnitRecord]:
+    """What is told of every unit encoded. Raises ServiceError."""
+    records: list[UnitRecord] = []
+    if config.frame_log is not None:
+        records.append(FrameLog(config.frame_log))
+    movie = config.record.file(".mkv")
+    if movie is not None:
+        records.append(Recorder(movie, config.size, config.fps, config.record.rules))
+    return records
