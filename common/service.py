@@ -62,46 +62,12 @@ def run(main: Callable[[], Awaitable[None]], hang_up: Callable[[], Awaitable[Non
     ServiceError or ConfigError, also inside the exception group of a TaskGroup, is printed as one line; anything
     else is logged with its traceback.
     """
-    stopping = False
-
-    async def supervised() -> None:
-        nonlocal stopping
-        task = asyncio.current_task()
-        assert task is not None
-
-        def stop(name: str) -> None:
-            nonlocal stopping
-            stopping = True
-            log.info("stopping", signal=name)
-            notify("STOPPING=1")
-            task.cancel()
-
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop, number.name)
-        reloading: set[asyncio.Future[None]] = set()
-        if hang_up is not None:
-            loop.add_signal_handler(signal.SIGHUP, lambda: reloading.add(asyncio.ensure_future(reload())))
-
-        async def reload() -> None:
-            assert hang_up is not None
-            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-            await hang_up()
-            notify("READY=1")
-            reloading.difference_update([task for task in reloading if task.done()])
-
-        watchdog = asyncio.create_task(_watchdog(), name="watchdog")
-        try:
-            await main()
-        finally:
-            for running in (watchdog, *reloading):
-                running.cancel()
-
+    supervisor = _Supervisor(hang_up)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(supervised())
+            runner.run(supervisor.run(main))
     except (asyncio.CancelledError, KeyboardInterrupt):
-        return EX_OK if stopping else EX_CRASH
+        return EX_OK if supervisor.stopping else EX_CRASH
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise
@@ -111,6 +77,49 @@ def run(main: Callable[[], Awaitable[None]], hang_up: Callable[[], Awaitable[Non
         log.exception("crashed", error)
         return EX_CRASH
     return EX_OK
+
+
+class _Supervisor:
+    """What goes on beside the daemon's main: signals, reloads, systemd's watchdog. Event loop."""
+
+    def __init__(self, hang_up: Callable[[], Awaitable[None]] | None) -> None:
+        self.stopping = False
+        """Whether a signal has ended it."""
+        self._hang_up = hang_up
+        self._reloading: set[asyncio.Task[None]] = set()
+
+    async def run(self, main: Callable[[], Awaitable[None]]) -> None:
+        """Until `main` has ended; a signal cancels the task that this runs in."""
+        task = asyncio.current_task()
+        assert task is not None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop, task, number.name)
+        if self._hang_up is not None:
+            loop.add_signal_handler(signal.SIGHUP, self._reload_soon, self._hang_up)
+        watchdog = asyncio.create_task(_watchdog(), name="watchdog")
+        try:
+            await main()
+        finally:
+            for running in (watchdog, *self._reloading):
+                running.cancel()
+
+    def _stop(self, task: asyncio.Task[None], name: str) -> None:
+        self.stopping = True
+        log.info("stopping", signal=name)
+        notify("STOPPING=1")
+        task.cancel()
+
+    def _reload_soon(self, hang_up: Callable[[], Awaitable[None]]) -> None:
+        task = asyncio.create_task(_reload(hang_up), name="reload")
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+
+
+async def _reload(hang_up: Callable[[], Awaitable[None]]) -> None:
+    notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    await hang_up()
+    notify("READY=1")
 
 
 def _foreseen(error: BaseException) -> ServiceError | ConfigError | None:
