@@ -8,11 +8,12 @@ from common.stats.report import Daemon, Mood, Report, Row, Section, Span, Trend,
 from common.stats.values import NONE, written
 from common.stats.values import span as clock
 
+LATENCY = "capture_to_display_seconds"
+
 
 def receiver(span: Span) -> Report:
     """A running receiver."""
     state = span.which("signal_state", "state")
-    latency = "capture_to_display_seconds"
     moods: dict[str, Mood] = {"live": "good", "lost": "bad"}
     loss, imagined = span.get("packet_loss_ratio"), span.get("imagined_ratio")
     return Report(
@@ -23,68 +24,75 @@ def receiver(span: Span) -> Report:
             Trend("rate_bits_per_second", "rate", span.bits("rate_bytes_per_second"), "bit/s"),
             Trend("packet_loss_ratio", "loss", loss, "share", 1.0),
             Trend("imagined_ratio", "imagined", imagined, "share", 1.0),
-            Trend("latency_p50_seconds", "latency", span.quantile(0.5, latency, recent=True), "s"),
+            Trend("latency_p50_seconds", "latency", span.quantile(0.5, LATENCY, recent=True), "s"),
         ),
-        sections=(
-            Section(
-                "link",
-                (
-                    Row("packets_per_second", "packets", span.rate("packets_total"), "/s"),
-                    Row("packets_lost_per_second", "lost", span.rate("packets_lost_total"), "/s"),
-                    Row("packets_refused", "refused", span.counts("packets_dropped_total", "reason")),
-                    Row("units_missed", "units missed", span.get("units_missed_total")),
-                    Row("units_damaged", "units damaged", span.get("units_damaged_total")),
-                    Row("jitter_seconds", "jitter", span.get("jitter_seconds"), "s", detail=True),
-                    Row("packets_reordered", "reordered", span.get("packets_reordered_total"), detail=True),
-                    Row("path_jumps", "path jumps", span.get("path_jumps_total"), detail=True),
-                    Row(
-                        "clock_drift_ppm",
-                        "clock drift",
-                        1e6 * span.get("clock_drift_ratio"),
-                        "ppm",
-                        detail=True,
-                    ),
-                ),
-            ),
-            Section(
-                "session",
-                (
-                    Row("sessions", "senders", span.get("sessions")),
-                    Row("two_way", "keys agreed", _yes(span.get("two_way"))),
-                    Row("handshakes", "handshakes", span.get("handshakes_total")),
-                    Row("reports_per_second", "reports", span.rate("reports_total"), "/s"),
-                    Row("takeovers", "takeovers", span.get("takeovers_total"), detail=True),
-                    Row("signal_losses", "signal losses", span.get("signal_losses_total"), detail=True),
-                    Row("text_lines", "text lines", span.get("text_lines_total"), detail=True),
-                ),
-            ),
-            Section(
-                "picture",
-                (
-                    Row("frames_per_second", "shown", span.rate("frames_shown_total"), "frames/s"),
-                    Row("frames_concealed", "concealed", span.get("frames_concealed_total")),
-                    Row("frames_repeated", "repeated", span.get("frames_repeated_total")),
-                    Row("freeze_seconds", "frozen", span.get("freeze_seconds_total"), "s"),
-                    Row("latency_p50_10s_seconds", "latency p50", span.quantile(0.5, latency), "s"),
-                    Row("latency_p95_10s_seconds", "latency p95", span.quantile(0.95, latency), "s"),
-                    Row("playout_delay_seconds", "playout delay", span.get("playout_delay_seconds"), "s"),
-                    Row("recovered_ratio", "recovered", _recovered(span), "share", detail=True),
-                    Row("profile", "profile", span.which("profile", "profile"), detail=True),
-                    Row("frames_late", "decoded late", span.get("frames_dropped_total"), detail=True),
-                    Row(
-                        *("sink_frames_dropped", "dropped by sinks"),
-                        span.counts("sink_frames_dropped_total", "sink"),
-                        detail=True,
-                    ),
-                    Row(
-                        *("decoder_failures", "decoder failures", span.get("decoder_failures_total")),
-                        detail=True,
-                    ),
-                ),
-            ),
-            process(span),
-        ),
+        sections=(_receiver_link(span), _receiver_session(span), _receiver_picture(span), process(span)),
         stages=stages(span),
+    )
+
+
+def _receiver_link(span: Span) -> Section:
+    return Section(
+        "link",
+        (
+            Row("packets_per_second", "packets", span.rate("packets_total"), "/s"),
+            Row("packets_lost_per_second", "lost", span.rate("packets_lost_total"), "/s"),
+            Row("packets_refused", "refused", span.counts("packets_dropped_total", "reason")),
+            Row("units_missed", "units missed", span.get("units_missed_total")),
+            Row("units_damaged", "units damaged", span.get("units_damaged_total")),
+            Row("jitter_seconds", "jitter", span.get("jitter_seconds"), "s", detail=True),
+            Row("packets_reordered", "reordered", span.get("packets_reordered_total"), detail=True),
+            Row("path_jumps", "path jumps", span.get("path_jumps_total"), detail=True),
+            Row(
+                "clock_drift_ppm",
+                "clock drift",
+                1e6 * span.get("clock_drift_ratio"),
+                "ppm",
+                detail=True,
+            ),
+        ),
+    )
+
+
+def _receiver_session(span: Span) -> Section:
+    return Section(
+        "session",
+        (
+            Row("sessions", "senders", span.get("sessions")),
+            Row("two_way", "keys agreed", _yes(span.get("two_way"))),
+            Row("handshakes", "handshakes", span.get("handshakes_total")),
+            Row("reports_per_second", "reports", span.rate("reports_total"), "/s"),
+            Row("takeovers", "takeovers", span.get("takeovers_total"), detail=True),
+            Row("signal_losses", "signal losses", span.get("signal_losses_total"), detail=True),
+            Row("text_lines", "text lines", span.get("text_lines_total"), detail=True),
+        ),
+    )
+
+
+def _receiver_picture(span: Span) -> Section:
+    return Section(
+        "picture",
+        (
+            Row("frames_per_second", "shown", span.rate("frames_shown_total"), "frames/s"),
+            Row("frames_concealed", "concealed", span.get("frames_concealed_total")),
+            Row("frames_repeated", "repeated", span.get("frames_repeated_total")),
+            Row("freeze_seconds", "frozen", span.get("freeze_seconds_total"), "s"),
+            Row("latency_p50_10s_seconds", "latency p50", span.quantile(0.5, LATENCY), "s"),
+            Row("latency_p95_10s_seconds", "latency p95", span.quantile(0.95, LATENCY), "s"),
+            Row("playout_delay_seconds", "playout delay", span.get("playout_delay_seconds"), "s"),
+            Row("recovered_ratio", "recovered", _recovered(span), "share", detail=True),
+            Row("profile", "profile", span.which("profile", "profile"), detail=True),
+            Row("frames_late", "decoded late", span.get("frames_dropped_total"), detail=True),
+            Row(
+                *("sink_frames_dropped", "dropped by sinks"),
+                span.counts("sink_frames_dropped_total", "sink"),
+                detail=True,
+            ),
+            Row(
+                *("decoder_failures", "decoder failures", span.get("decoder_failures_total")),
+                detail=True,
+            ),
+        ),
     )
 
 
@@ -112,65 +120,72 @@ def sender(span: Span) -> Report:
             Trend("rtt_seconds", "round trip", span.get("rtt_seconds"), "s"),
             Trend("frames_encoded_per_second", "encoded", span.rate("frames_encoded_total"), "frames/s"),
         ),
-        sections=(
-            Section(
-                "link",
-                (
-                    Row(
-                        *("rate_target_bits_per_second", "target rate"),
-                        *(span.bits("rate_target_bytes_per_second"), "bit/s"),
-                    ),
-                    Row("rate_state", "rate control", span.which("rate_state", "state")),
-                    Row("packets_per_second", "packets", span.rate("packets_total"), "/s"),
-                    Row(
-                        *("reported_residual_loss_ratio", "lost for good"),
-                        *(span.get("reported_residual_loss_ratio"), "share"),
-                    ),
-                    Row("network_errors", "network errors", span.get("network_errors_total")),
-                    Row("queue_seconds", "queue on the path", span.get("queue_seconds"), "s", detail=True),
-                    Row("packets_withheld", "withheld", span.get("packets_withheld_total"), detail=True),
-                    Row("packets_stale", "overtaken", span.get("packets_stale_total"), detail=True),
-                    Row("packets_unsent", "unsent", span.get("packets_unsent_total"), detail=True),
-                    Row("queue_packets", "waiting packets", span.get("queue_packets"), detail=True),
-                ),
-            ),
-            Section(
-                "session",
-                (
-                    Row("two_way", "keys agreed", _yes(span.get("two_way"))),
-                    Row("handshakes", "handshakes", span.get("handshakes_total")),
-                    Row("reports_per_second", "reports", span.rate("reports_total"), "/s"),
-                    Row("feedback_alive", "heard", _yes(span.get("feedback_alive"))),
-                    Row("replies_refused", "refused", span.counts("replies_dropped_total", "reason")),
-                ),
-            ),
-            Section(
-                "picture",
-                (
-                    Row("source_connected", "source", _yes(span.get("source_connected"))),
-                    Row("source_reconnects", "reconnects", span.get("source_reconnects_total")),
-                    Row(
-                        *("frames_captured_per_second", "captured"),
-                        *(span.rate("frames_captured_total"), "frames/s"),
-                    ),
-                    Row("frames_dropped", "dropped", span.counts("frames_dropped_total", "reason")),
-                    Row("units_per_second", "units", span.rate("units_total"), "/s"),
-                    Row("quality_index", "quality index", span.get("quality_index")),
-                    Row("profile", "profile", span.which("profile", "profile"), optional=True),
-                    Row(
-                        "profile_switches",
-                        "switches",
-                        span.get("profile_switches_total"),
-                        detail=True,
-                        optional=True,
-                    ),
-                    Row("frames_repeated", "repeated", span.get("frames_repeated_total"), detail=True),
-                    Row("queue_frames", "waiting frames", span.get("queue_frames"), detail=True),
-                ),
-            ),
-            process(span),
-        ),
+        sections=(_sender_link(span), _sender_session(span), _sender_picture(span), process(span)),
         stages=stages(span),
+    )
+
+
+def _sender_link(span: Span) -> Section:
+    return Section(
+        "link",
+        (
+            Row(
+                *("rate_target_bits_per_second", "target rate"),
+                *(span.bits("rate_target_bytes_per_second"), "bit/s"),
+            ),
+            Row("rate_state", "rate control", span.which("rate_state", "state")),
+            Row("packets_per_second", "packets", span.rate("packets_total"), "/s"),
+            Row(
+                *("reported_residual_loss_ratio", "lost for good"),
+                *(span.get("reported_residual_loss_ratio"), "share"),
+            ),
+            Row("network_errors", "network errors", span.get("network_errors_total")),
+            Row("queue_seconds", "queue on the path", span.get("queue_seconds"), "s", detail=True),
+            Row("packets_withheld", "withheld", span.get("packets_withheld_total"), detail=True),
+            Row("packets_stale", "overtaken", span.get("packets_stale_total"), detail=True),
+            Row("packets_unsent", "unsent", span.get("packets_unsent_total"), detail=True),
+            Row("queue_packets", "waiting packets", span.get("queue_packets"), detail=True),
+        ),
+    )
+
+
+def _sender_session(span: Span) -> Section:
+    return Section(
+        "session",
+        (
+            Row("two_way", "keys agreed", _yes(span.get("two_way"))),
+            Row("handshakes", "handshakes", span.get("handshakes_total")),
+            Row("reports_per_second", "reports", span.rate("reports_total"), "/s"),
+            Row("feedback_alive", "heard", _yes(span.get("feedback_alive"))),
+            Row("replies_refused", "refused", span.counts("replies_dropped_total", "reason")),
+        ),
+    )
+
+
+def _sender_picture(span: Span) -> Section:
+    return Section(
+        "picture",
+        (
+            Row("source_connected", "source", _yes(span.get("source_connected"))),
+            Row("source_reconnects", "reconnects", span.get("source_reconnects_total")),
+            Row(
+                *("frames_captured_per_second", "captured"),
+                *(span.rate("frames_captured_total"), "frames/s"),
+            ),
+            Row("frames_dropped", "dropped", span.counts("frames_dropped_total", "reason")),
+            Row("units_per_second", "units", span.rate("units_total"), "/s"),
+            Row("quality_index", "quality index", span.get("quality_index")),
+            Row("profile", "profile", span.which("profile", "profile"), optional=True),
+            Row(
+                "profile_switches",
+                "switches",
+                span.get("profile_switches_total"),
+                detail=True,
+                optional=True,
+            ),
+            Row("frames_repeated", "repeated", span.get("frames_repeated_total"), detail=True),
+            Row("queue_frames", "waiting frames", span.get("queue_frames"), detail=True),
+        ),
     )
 
 
