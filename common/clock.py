@@ -36,7 +36,3 @@ class WallClock:
     def from_monotonic(self, moment: float) -> float:
         """The epoch time of a monotonic time."""
         return moment + self._offset
-
-    def to_monotonic(self, epoch_time: float) -> float:
-        """The monotonic time of an epoch time (as this clock counts it)."""
-        return epoch_time - self._offset

@@ -216,7 +216,7 @@ class ReceiverEndpoint:
             self.heard(opened.session, opened.counter, len(datagram) + IP_UDP_BYTES, now)
         if announcement is not None:
             origin.last_seen = now
-            origin.announcement, origin.announced_at = announcement, now
+            origin.announcement = announcement
             return Announced(opened.session, origin.id, announcement)
         if segment is None:
             return self._message(origin, opened, spec, now)

@@ -55,7 +55,6 @@ class Origin:
     ahead: dict[bytes, int] = field(default_factory=dict)  # the numbers of those that may come, by their ids
     renewed: float = 0.0  # when that took the place of another
     announcement: Announcement | None = None  # the last one
-    announced_at: float | None = None
     address: Address | None = None  # where its newest packet came from
     credit: int = 0  # wire bytes received from there, less what was sent there unasked
     two_way: TwoWay | None = None

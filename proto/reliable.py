@@ -119,10 +119,6 @@ class ReliableSender:
             return None
         return max(ready, min(entry.due(self.rtt.rto) for entry in self._waiting.values()))
 
-    def oldest_age(self, now: float) -> float:
-        """For how many seconds the oldest message has waited; 0 when none does."""
-        return now - self._waiting[self._base].since if self._waiting else 0.0
-
     def acknowledge(self, payload: bytes, now: float) -> list[int]:
         """Take an acknowledgement; the ids that it is the first to confirm, in rising order.
 

@@ -34,7 +34,6 @@ class QueueDelay:
     def __init__(self) -> None:
         self._bases: deque[tuple[int, float, int]] = deque(maxlen=BASE_BUCKETS)  # (bucket, delay, bytes)
         self._recent: deque[Delayed] = deque(maxlen=KEPT)
-        self._spacing = 0.0
 
     def add(self, samples: Iterable[Sample], kbps: float) -> None:
         """Packets arrived. `kbps`: rate of sending; what a packet's own bytes take at it is no queue, where it is

@@ -19,11 +19,9 @@ HEAD = Struct(">HBBII")
 MAX_BODY = 1 << 16
 """Bytes of a record's body; a larger length is damage."""
 MAX_STEPS = 256
-MOST_COUNT = 255
-"""Packets of a unit."""
 
 RECEIVED, SENT = 1, 2
-CLOSED, NEXT_PART, PAUSED = 1, 2, 3
+CLOSED, NEXT_PART = 1, 2
 
 
 class CaptureError(ValueError):

@@ -27,8 +27,8 @@ class Speaker:
     def __init__(self, mute: bool = False) -> None:
         """`mute`: nothing is opened."""
         self.mute = mute
-        self.blocks = self.cut = self.dry = 0
-        """Blocks queued; times that the queue was cut, and that it had run dry."""
+        self.blocks = self.cut = 0
+        """Blocks queued, and times that the queue was cut."""
         self._sdl: Any = None
         self._device = 0
 
@@ -63,8 +63,6 @@ class Speaker:
             self.cut += 1
             sdl.SDL_ClearQueuedAudio(device)
             waiting = 0
-        elif waiting == 0 and self.blocks:
-            self.dry += 1
         data = (silence(LEAD).tobytes() if waiting == 0 else b"") + block.samples.tobytes()
         sdl.SDL_QueueAudio(device, data, len(data))
         self.blocks += 1

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from aiortc import MediaStreamTrack
 
 from common.clock import monotonic
 from common.log import Log
@@ -85,15 +84,6 @@ class WebSink:
     def viewers(self) -> int:
         """Connected over WebRTC, or about to."""
         return len(self._viewers)
-
-    @property
-    def audio(self) -> Callable[[], MediaStreamTrack] | None:
-        """Makes the sound track of one viewer; None: there is no sound. For viewers that come from now on."""
-        return self._viewers.audio
-
-    @audio.setter
-    def audio(self, make: Callable[[], MediaStreamTrack] | None) -> None:
-        self._viewers.audio = make
 
     def show(self, shown: Shown) -> None:
         self._feed.publish(shown)
