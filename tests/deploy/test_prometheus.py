@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,18 +9,12 @@ import pytest
 from tests.deploy.dashboard import build, queries
 from tests.deploy.prometheus import ALERTS, RULES, Server, needs_prometheus, prometheus, rules
 from tests.e2e.daemons import daemons
+from tests.waiting import wait_until
 
 pytestmark = [needs_prometheus, pytest.mark.timeout(180)]
 
 SELDOM = ("ALERTS", "gpu_memory_bytes", '!~"late|duplicate|replayed"', "replies_dropped_total")
 """Queries with these may have nothing to tell while all is well."""
-
-
-def until(what: str, holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.25)
 
 
 def unanswered(server: Server, wanted: list[str]) -> list[str]:
@@ -38,14 +30,14 @@ def test_dashboard_and_rules_work_on_real_daemons(tmp_path: Path) -> None:
         bench.sender(port)
         scraped = {"semcast-sender": bench.sender_metrics_port, "semcast-receiver": bench.metrics_port}
         with prometheus(tmp_path, scraped) as server:
-            until("both targets", lambda: server.targets() == dict.fromkeys(scraped, "up"))
+            wait_until(lambda: server.targets() == dict.fromkeys(scraped, "up"), 60.0, "both targets")
             bench.wait_shown(30)
-            until("answers", lambda: not unanswered(server, wanted))
+            wait_until(lambda: not unanswered(server, wanted), 60.0, "answers")
             for query in queries(build()):
                 server.query(query)  # raises for one that is wrong
             found = [rule for group in server.api("rules")["groups"] for rule in group["rules"]]
             assert len(found) == len(rules(RULES)) + len(rules(ALERTS))
-            until("rules", lambda: _healths(server) == {"ok"})
+            wait_until(lambda: _healths(server) == {"ok"}, 60.0, "rules")
             loss = float(server.query("instance:semcast_receiver_packet_loss:ratio_rate1m")[0]["value"][1])
             assert 0.05 < loss < 0.7
             trust = server.query("instance_trust:semcast_receiver_shown_regions:ratio_rate1m")

@@ -3,63 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import socket
-import time
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-import pytest
 
 from common.video import from_video_frame
 from tests.demo.process import free_port
+from tests.e2e import browser
+from tests.e2e.browser import needs_chromium, state
 from tests.e2e.daemons import Bench, daemons
-from tests.e2e.test_page import CHROMIUM, FLAGS
-from tests.sender.capture.whip.camera import Numbers, publishing, serving, until
+from tests.sender.capture.whip.camera import Numbers, publishing, serving
+from tests.waiting import until
 
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 TOKEN = "a-token-of-24-characters"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this host (apt-get install chromium)"),
-]
+pytestmark = needs_chromium
 
 
-@contextlib.asynccontextmanager
-async def opened(url: str, script: str = "", **context: Any) -> AsyncIterator[Any]:
-    """The page in a fresh browser; fails when its script does."""
-    from playwright.async_api import async_playwright
-
-    problems: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *CAMERA])
-        own = await browser.new_context(ignore_https_errors=True, **context)
-        page = await own.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on(
-            "console", lambda line: problems.append(line.text) if "Security Policy" in line.text else None
-        )
-        if script:
-            await page.add_init_script(script)
-        await page.goto(url)
-        try:
-            yield page
-        finally:
-            await browser.close()
-    assert not problems
-
-
-async def state(page: Any, wanted: str, seconds: float = 20.0) -> None:
-    """Wait for the page's state. (Playwright's own waiting would need the page to allow eval.)"""
-    ends = time.monotonic() + seconds
-    while (now := await page.evaluate("document.body.dataset.state")) != wanted:
-        assert time.monotonic() < ends, f"{now}, not {wanted}: {await page.inner_text('#hint')}"
-        await asyncio.sleep(0.05)
+def opened(url: str, script: str = "", **context: Any) -> AbstractAsyncContextManager[Any]:
+    """Requests that are refused are what some tests are about."""
+    return browser.opened(url, script, "Failed to load resource", CAMERA, ignore_https_errors=True, **context)
 
 
 def moved(path: Path) -> float:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import shutil
 import socket
-import time
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +17,12 @@ from aiortc import AudioStreamTrack
 from receiver.app import App
 from receiver.play.web import WebSink
 from tests.demo.process import free_port
-from tests.receiver.link import FakeSender, running, sending, until
+from tests.e2e import browser
+from tests.e2e.browser import holds, needs_chromium, state
+from tests.receiver.link import FakeSender, running, sending
+from tests.waiting import until
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--no-sandbox",  # the tests may run as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # On a host with nothing but loopback these let WebRTC use it.
-    "--allow-loopback-in-peer-connection",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
-)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this host (apt-get install chromium)"),
-]
+pytestmark = needs_chromium
 
 PIXELS = """() => {
   const source = document.body.dataset.transport === "mjpeg" ? pictures : video;
@@ -65,25 +49,8 @@ def sink_of(app: App) -> WebSink:
     return sink
 
 
-@contextlib.asynccontextmanager
-async def opened(url: str, script: str = "", tolerate: str = "") -> AsyncIterator[Any]:
-    """The page at the address in a fresh browser; fails if it reports an error without the text to `tolerate`."""
-    from playwright.async_api import async_playwright
-
-    problems: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        page = await browser.new_page(viewport={"width": 1100, "height": 800})
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
-        if script:
-            await page.add_init_script(script)
-        await page.goto(url)
-        try:
-            yield page
-        finally:
-            await browser.close()
-    assert not [problem for problem in problems if not tolerate or tolerate not in problem]
+def opened(url: str, script: str = "", tolerate: str = "") -> AbstractAsyncContextManager[Any]:
+    return browser.opened(url, script, tolerate, viewport={"width": 1100, "height": 800})
 
 
 async def moved(page: Any) -> float:
@@ -94,26 +61,9 @@ async def moved(page: Any) -> float:
     return float(sum(abs(a - b) for a, b in zip(before, after, strict=True)) / len(before))
 
 
-async def holds(page: Any, expression: str, seconds: float = 15.0) -> None:
-    """Wait for a JavaScript expression to be true.  (Playwright's own waiting would need the page to allow eval.)"""
-    from playwright.async_api import Error
-
-    ends = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(Error):  # on its way to another page
-            if await page.evaluate(expression):
-                return
-        assert time.monotonic() < ends, f"not within {seconds} s: {expression}"
-        await asyncio.sleep(0.05)
-
-
 def text(element: str, pattern: str) -> str:
     """JavaScript that tells whether an element's text is like the pattern."""
     return f"/^{pattern}$/.test(document.getElementById('{element}').textContent)"
-
-
-async def state(page: Any, text: str) -> None:
-    await holds(page, f"document.body.dataset.state === '{text}'")
 
 
 async def told(page: Any, pattern: str) -> None:
@@ -200,7 +150,7 @@ async def keys_of_trust_and_figures(page: Any) -> None:
 async def test_sound_is_played_once_it_is_unmuted_and_the_operators_text_is_shown(tmp_path: Path) -> None:
     async with running(tmp_path, *FREE) as app, sending(FakeSender(app.port)):
         sink, line = sink_of(app), "course 270, <b>30</b> m"
-        sink.audio = AudioStreamTrack
+        sink._viewers.audio = AudioStreamTrack
         sink._figures = lambda: {**app.status(), "text": line}
         async with opened(sink.url) as page:
             await holds(page, f"caption.textContent === {line!r} && !caption.hidden")

@@ -94,7 +94,10 @@ class FakeSender:
 
 
 def config_for(folder: Path, *flags: str, key: bytes = KEY) -> ReceiverConfig:
-    """A configuration on free ports of loopback; `--play` is up to the caller."""
+    """A configuration on free ports of loopback, without figures over HTTP if `flags` ask for none; `--play` is up to
+    the caller."""
+    if "--metrics.listen" not in flags:
+        flags += ("--metrics.listen", "off")
     key_file = folder / "link.key"
     key_file.write_text(key.hex())
     key_file.chmod(0o600)
@@ -131,11 +134,3 @@ async def sending(sender: FakeSender) -> AsyncIterator[FakeSender]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-async def until(condition: object, seconds: float = 10.0) -> None:
-    """Wait for a condition (a callable without arguments) to hold.  Raises TimeoutError."""
-    assert callable(condition)
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)

@@ -16,7 +16,8 @@ from receiver.app import App
 from receiver.metrics_link import export_recovery
 from receiver.play.base import ThreadedSink
 from tests.fakes import FakeDecoder, fake_describe
-from tests.receiver.link import FakeSender, config_for, running, sending, until
+from tests.receiver.link import FakeSender, config_for, running, sending
+from tests.waiting import until
 
 RX = "semcast_receiver_"
 

@@ -18,6 +18,7 @@ from receiver.jitter import PlayoutClock
 from sender.audio.generated import clicks_and_voice
 from sender.audio.units import AudioFormat, UnitMaker
 from tests.receiver.audio.link import EPOCH
+from tests.waiting import until
 
 BEGIN = EPOCH % 262.144
 
@@ -116,9 +117,7 @@ async def test_it_runs_by_itself() -> None:
     task = asyncio.create_task(audio.run())
     await asyncio.sleep(0.01)
     audio.recovered(b"run", units(), now)
-    async with asyncio.timeout(10):
-        while len(ear.blocks) < 5:
-            await asyncio.sleep(0.01)
+    await until(lambda: len(ear.blocks) >= 5)
     task.cancel()
     assert [block.number for block in ear.blocks[:5]] == [0, 1, 2, 3, 4]
 

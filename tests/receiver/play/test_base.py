@@ -7,8 +7,8 @@ import threading
 import time
 
 from receiver.play.base import Shown, SinkError, ThreadedSink
-from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
+from tests.waiting import until
 
 
 class Slow(ThreadedSink):

@@ -13,8 +13,8 @@ import pytest
 from receiver.play.base import SignalState, SinkError
 from receiver.play.file import FileSink
 from receiver.play.mark import mark
-from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
+from tests.waiting import until
 
 
 def decoded(path: Path) -> list[av.VideoFrame]:

@@ -17,8 +17,8 @@ from receiver.play.speaker import LEAD, MOST, Speaker
 from receiver.play.window import WindowSink
 from sender.audio.generated import clicks_and_voice
 from tests.receiver.audio.link import click_times
-from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
+from tests.waiting import until
 
 SOUND = clicks_and_voice(0, 4 * RATE)
 

@@ -21,8 +21,8 @@ from receiver.play.base import SignalState, SinkError
 from receiver.play.mark import mark
 from receiver.play.v4l2 import V4l2Sink
 from receiver.play.v4l2_format import YUYV, Capability, FormatError, PixelFormat, parameters
-from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
+from tests.waiting import until
 
 OUTPUT = v4l2_format.CAP_VIDEO_OUTPUT | v4l2_format.CAP_READWRITE
 

@@ -22,8 +22,8 @@ from receiver.play.vp8 import (
     Vp8Encoder,
     highest_rate,
 )
-from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
+from tests.waiting import until
 
 
 def packet(key: bool) -> VideoPacket:

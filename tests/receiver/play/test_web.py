@@ -20,8 +20,8 @@ from receiver.play import web
 from receiver.play.base import SinkError
 from receiver.play.vp8 import VideoPacket
 from receiver.play.web import WebSink
-from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
+from tests.waiting import until
 
 SDP = {"Content-Type": "application/sdp"}
 
@@ -135,10 +135,10 @@ async def test_viewers_share_one_encode_and_one_that_asks_gets_a_key_picture(
 
 async def test_sound_is_sent_to_who_offers_to_receive_it_where_there_is_any() -> None:
     async with serving() as (sink, client):
-        sink.audio = None
+        sink._viewers.audio = None
         async with watching(client, "audio", "video") as (_, tracks, _):
             assert (await tracks.get()).kind == "video" and tracks.empty()
-        sink.audio = AudioStreamTrack
+        sink._viewers.audio = AudioStreamTrack
         async with watching(client, "video", "audio") as (_, tracks, _), playing(sink), asyncio.timeout(15):
             both = {track.kind: track for track in (await tracks.get(), await tracks.get())}
             assert isinstance(await both["audio"].recv(), AudioFrame)

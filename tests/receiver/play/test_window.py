@@ -18,8 +18,8 @@ from receiver.config import WindowSection
 from receiver.play.base import Shown, SignalState
 from receiver.play.osd.view import Level
 from receiver.play.window import WindowSink, title
-from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
+from tests.waiting import until
 
 sdl2 = pytest.importorskip("sdl2", reason="the window extra is not installed")
 

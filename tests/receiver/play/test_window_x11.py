@@ -16,8 +16,8 @@ from common.video import blank
 from receiver.config import WindowSection
 from receiver.play.osd.view import Level
 from receiver.play.window import WindowSink
-from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
+from tests.waiting import until
 
 pytest.importorskip("sdl2", reason="the window extra is not installed")
 

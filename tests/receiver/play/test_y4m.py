@@ -12,8 +12,8 @@ import pytest
 from receiver.play.base import SignalState
 from receiver.play.mark import mark
 from receiver.play.y4m import Y4mSink, header
-from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
+from tests.waiting import until
 
 
 def test_the_header_says_size_rate_and_range() -> None:

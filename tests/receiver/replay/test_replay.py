@@ -19,7 +19,8 @@ from receiver.replay.engine import Resealer
 from receiver.replay.tape import BETWEEN_RUNS_S, Tape
 from tests.common.capture.samples import ORIGIN, capture, packet, started
 from tests.fakes import FakeDecoder, fake_describe
-from tests.receiver.link import FakeSender, running, sending, until
+from tests.receiver.link import FakeSender, running, sending
+from tests.waiting import until
 
 KEY = bytes(range(32))
 SAME = ("number", "unit", "offset", "picture", "arrived", "trust", "concealed", "repeated")

@@ -7,7 +7,7 @@ import http.server
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 
 import av
@@ -19,6 +19,7 @@ from sender.capture.base import CaptureOptions
 from sender.capture.timing import Backoff
 from sender.capture.url import UrlSource
 from tests.sender.capture.clips import numbered
+from tests.waiting import wait_until
 
 FPS = 20
 
@@ -82,27 +83,19 @@ def test_a_camera_that_goes_away_and_comes_back(camera: Camera) -> None:
     camera.on.set()
     thread.start()
     try:
-        wait_for(lambda: len(arrived) >= 10)
+        wait_until(lambda: len(arrived) >= 10)
         camera.on.clear()
-        wait_for(lambda: source.stats.reconnects >= 1)
-        wait_for(lambda: not source.stats.connected)
+        wait_until(lambda: source.stats.reconnects >= 1)
+        wait_until(lambda: not source.stats.connected)
         before = len(arrived)
         camera.on.set()
-        wait_for(lambda: len(arrived) >= before + 10)
-        wait_for(lambda: source.stats.connected)
+        wait_until(lambda: len(arrived) >= before + 10)
+        wait_until(lambda: source.stats.connected)
     finally:
         stop.set()
         camera.on.set()
         thread.join(20)
     assert not thread.is_alive()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Until `condition()` holds."""
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "waited too long"
-        time.sleep(0.02)
 
 
 class Pictures(http.server.BaseHTTPRequestHandler):
@@ -160,16 +153,16 @@ def test_an_http_camera_that_is_switched_off_and_on() -> None:
         thread = threading.Thread(target=read)
         thread.start()
         try:
-            wait_for(lambda: len(arrived) >= 5)
+            wait_until(lambda: len(arrived) >= 5)
         except BaseException:
             stop.set()
             raise
     try:
-        wait_for(lambda: source.stats.reconnects >= 1 and not source.stats.connected)
+        wait_until(lambda: source.stats.reconnects >= 1 and not source.stats.connected)
         before = len(arrived)
         with http_camera(port):
-            wait_for(lambda: len(arrived) >= before + 5)
-            wait_for(lambda: source.stats.connected)
+            wait_until(lambda: len(arrived) >= before + 5)
+            wait_until(lambda: source.stats.connected)
             stop.set()
     finally:
         stop.set()

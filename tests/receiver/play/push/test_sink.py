@@ -16,8 +16,8 @@ from receiver.play.push.encoder import Packets, SharedEncoder
 from receiver.play.push.link import LinkError
 from receiver.play.push.sink import PushSink
 from receiver.play.push.target import Target, target_of
-from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
+from tests.waiting import until
 
 URL = "rtsp://user:s3cret@host/cam"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ import aiohttp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from av import VideoFrame
 
-from common.clock import monotonic
 from common.values import Address, Size
 from common.video import to_video_frame
 from sender.capture.base import CaptureStats
@@ -106,11 +104,3 @@ async def publishing(
         yield connection, place
     finally:
         await connection.close()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Until it holds."""
-    ends = monotonic() + seconds
-    while not condition():
-        assert monotonic() < ends, "waited too long"
-        await asyncio.sleep(0.02)

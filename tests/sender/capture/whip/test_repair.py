@@ -10,7 +10,8 @@ import pytest
 from aiortc import RTCPeerConnection
 
 from sender.capture.whip.repair import MAX_BACKLOG, Repair
-from tests.sender.capture.whip.camera import publishing, serving, until
+from tests.sender.capture.whip.camera import publishing, serving
+from tests.waiting import until
 
 
 class Lossy:

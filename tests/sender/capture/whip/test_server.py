@@ -19,7 +19,8 @@ from sender.capture.base import SourceError
 from sender.capture.whip import publishers as publishers_module
 from sender.capture.whip.server import WhipServer, _own_host, visible_host
 from tests.sender.capture.clips import number
-from tests.sender.capture.whip.camera import Numbers, offer_of, peer, publishing, serving, until
+from tests.sender.capture.whip.camera import Numbers, offer_of, peer, publishing, serving
+from tests.waiting import until
 
 TOKEN = "a-token-of-24-characters"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -23,7 +23,8 @@ from sender.capture.base import CaptureOptions, SourceError
 from sender.capture.whip.source import WhipSource
 from tests.demo.process import free_port
 from tests.sender.capture.clips import number
-from tests.sender.capture.whip.camera import Numbers, publishing, until
+from tests.sender.capture.whip.camera import Numbers, publishing
+from tests.waiting import until
 
 OPTIONS = CaptureOptions(Size(64, 64), 10.0, timeout=0.6)
 
