@@ -215,22 +215,26 @@ class ReceiverEndpoint:
         if self.heard is not None and origin is self._listener():
             self.heard(opened.session, opened.counter, len(datagram) + IP_UDP_BYTES, now)
         if announcement is not None:
-            origin.last_seen = now
-            origin.announcement = announcement
+            origin.announcement, origin.last_seen = announcement, now
             return Announced(opened.session, origin.id, announcement)
         if segment is None:
             return self._message(origin, opened, spec, now)
-        if spec.delivery is DeliveryClass.PROTECTED:
-            near = _guarded(origin, opened.peer.two_way, now)
-            units = origin.inbox.segment(segment, now, near=near)
-            origin.last_seen = now
-            return Recovered(opened.session, origin.id, spec.id, units, origin is self.active)
-        reassembler = self._origins.reassembler(origin, spec.id)
+        take = self._protected if spec.delivery is DeliveryClass.PROTECTED else self._tolerant
+        return take(origin, opened, segment, now)
+
+    def _protected(self, origin: Origin, opened: Opened, segment: Segment, now: float) -> Recovered:
+        near = _guarded(origin, opened.peer.two_way, now)
+        units = origin.inbox.segment(segment, now, near=near)
+        origin.last_seen = now
+        return Recovered(opened.session, origin.id, segment.stream, units, origin is self.active)
+
+    def _tolerant(self, origin: Origin, opened: Opened, segment: Segment, now: float) -> Arrival:
+        reassembler = self._origins.reassembler(origin, segment.stream)
         _check_near(segment, reassembler, origin, opened.peer.two_way, now)
         unit = reassembler.push(segment, now)
         took_over = self._origins.settle(origin, now)
         origin.last_seen = origin.last_segment = now
-        return Arrival(opened.session, origin.id, spec.id, unit, origin is self.active, took_over)
+        return Arrival(opened.session, origin.id, segment.stream, unit, origin is self.active, took_over)
 
     def _message(self, origin: Origin, opened: Opened, spec: StreamSpec, now: float) -> Delivered | Message:
         messages = None
