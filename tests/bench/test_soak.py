@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from common.stats.scrape import read_exposition
 from tests.bench.link.impairments import Impairments, fields_of
 from tests.bench.soak.phases import PHASES, Act
 from tests.bench.soak.report import draw, markdown
 from tests.bench.soak.run import Soak
 from tests.bench.soak.samples import SETTLE_SECONDS, Life, Sample
 from tests.bench.soak.view import Moment, complaints, rows
-from tests.demo.scrape import Figures
 from tests.e2e.daemons import RX, Bench
 
 
@@ -43,7 +43,7 @@ def moment(at: float, phase: int, shown: int, latency: float = 0.3, repeated: in
     for bound in (0.1, 0.2, 0.4, 0.8, math.inf):
         count = shown if bound >= latency else 0
         text += f'{RX}capture_to_display_seconds_bucket{{le="{bound if bound < 9 else "+Inf"}"}} {count}\n'
-    return Moment(at, phase, Figures.parse(text))
+    return Moment(at, phase, read_exposition(text, at))
 
 
 def test_growth_while_settling_is_allowed_and_afterwards_told() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tests.demo.scrape import Figures
+from common.stats.scrape import Scrape
 
 TX, RX = "semcast_sender_", "semcast_receiver_"
 HEADER = "    time     sent rate   packet loss    shown   imagined   latency   shown/repeated/late"
@@ -16,8 +16,8 @@ class Instant:
     """Both daemons' figures at one time (monotonic seconds)."""
 
     at: float
-    sender: Figures
-    receiver: Figures
+    sender: Scrape
+    receiver: Scrape
 
 
 def row(now: Instant, before: Instant, started: float, seconds: float) -> str:

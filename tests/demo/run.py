@@ -18,7 +18,7 @@ from tests.demo.measure import Window
 from tests.demo.process import ROOT, Child, free_port
 from tests.demo.report import Files
 from tests.demo.scene import SEED, render
-from tests.demo.scrape import Figures, stages_ms
+from tests.demo.scrape import figures, stages_ms
 from tests.demo.settings import DemoError, Settings
 
 START_SECONDS = 60.0
@@ -105,7 +105,7 @@ class DemoRun:
         for command in (receiver, sender):
             command += ["--session.mode", settings.mode]
         self._start("receiver", receiver, files.shown_video)
-        self._wait("the receiver to listen", lambda: bool(Figures.fetch(self._receiver_port).samples))
+        self._wait("the receiver to listen", lambda: bool(figures(self._receiver_port).samples))
         self._start("relay", relay, files.relay_counts)
         self._wait("the relay to listen", lambda: _is_taken(relay_port))
         self._start("sender", sender, None)
@@ -185,7 +185,7 @@ class DemoRun:
         self._say(f"    nothing gets through for {length:g} s")
 
     def _instant(self) -> Instant:
-        return Instant(time.monotonic(), Figures.fetch(self._sender_port), Figures.fetch(self._receiver_port))
+        return Instant(time.monotonic(), figures(self._sender_port), figures(self._receiver_port))
 
     def stop(self) -> dict[str, int]:
         """Ends every process that was started, sender first; returns the exit codes."""

@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from common.stats.scrape import Scrape
 from proto.crypto import new_key_file
 from tests.bench.relay.client import ask
 from tests.demo.logs import ShownLine, read_shown
 from tests.demo.process import Child, free_port
-from tests.demo.scrape import Figures
+from tests.demo.scrape import figures
 
 RX = "semcast_receiver_"
 TX = "semcast_sender_"
@@ -88,13 +89,13 @@ class Bench:
         """Every tick so far."""
         return read_shown(self.shown_log) if self.shown_log.exists() else []
 
-    def figures(self) -> Figures:
+    def figures(self) -> Scrape:
         """The receiver's metrics."""
-        return Figures.fetch(self.metrics_port)
+        return figures(self.metrics_port)
 
     def sender_figure(self, name: str) -> float:
         """One of the sender's metrics; nan when it is not there yet."""
-        return Figures.fetch(self.sender_metrics_port).get(TX + name)
+        return figures(self.sender_metrics_port).get(TX + name)
 
     def wait(self, what: str, ready: Callable[[], bool], seconds: float = 40.0) -> None:
         """Fails with the processes' logs when that takes too long or a process ends."""

@@ -96,6 +96,7 @@ async def test_the_page_plays_live_video_over_webrtc_and_tells_its_quality(tmp_p
 
 async def test_keys_and_buttons_do_what_they_say(tmp_path: Path) -> None:
     async with running(tmp_path, *FREE) as app, sending(FakeSender(app.port, loss=0.4)):
+        sink_of(app)._viewers.audio = None
         await until(lambda: app.player.shown > 0)
         async with opened(sink_of(app).url) as page:
             await holds(page, "document.body.dataset.first !== undefined && video.videoWidth > 0")

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from tests.demo.process import Child
-from tests.demo.scrape import Figures
+from tests.demo.scrape import figures
 from tests.e2e.daemons import RX, TX, Bench, daemons
 
 
@@ -51,4 +51,4 @@ def test_settings_change_while_pictures_go_on(tmp_path: Path) -> None:
 
 
 def _profile(bench: Bench, name: str) -> float:
-    return Figures.fetch(bench.sender_metrics_port).get(TX + "profile", profile=name)
+    return figures(bench.sender_metrics_port).get(TX + "profile", profile=name)

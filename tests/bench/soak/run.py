@@ -14,7 +14,7 @@ from tests.bench.soak.phases import OUTAGE_SECONDS, PHASES, Act, Phase
 from tests.bench.soak.samples import Life
 from tests.bench.soak.view import Moment
 from tests.demo.process import Child, free_port
-from tests.demo.scrape import Figures
+from tests.demo.scrape import figures
 from tests.e2e.daemons import RX, Bench, random_bytes
 
 SAMPLE_SECONDS = 5.0
@@ -130,7 +130,7 @@ class Soak:
         while (now := time.monotonic()) < until:
             at, seen = now - self._begun, self._bench.figures()
             self._receiver_life.sample(self._receiver, seen, at)
-            self._sender_life.sample(self._sender, Figures.fetch(self._bench.sender_metrics_port), at)
+            self._sender_life.sample(self._sender, figures(self._bench.sender_metrics_port), at)
             self.moments.append(Moment(at, phase, seen))
             try:
                 poll(self._web_port)

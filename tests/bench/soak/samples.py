@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from common.stats.scrape import Scrape
 from tests.demo.process import Child
-from tests.demo.scrape import Figures
 
 SETTLE_SECONDS = 120.0  # caches and pools fill up at first
 WINDOW_SECONDS = 60.0  # medians over so much at the start and end of what is judged
@@ -33,7 +33,7 @@ class Life:
     daemon: str  # sender, receiver
     samples: list[Sample] = field(default_factory=list)
 
-    def sample(self, child: Child, figures: Figures, at: float) -> None:
+    def sample(self, child: Child, figures: Scrape, at: float) -> None:
         """Take a sample of it. Raises DemoError when the process has ended."""
         child.check()
         used = child.memory_mb(), child.open_files(), child.threads(), child.cpu_seconds()

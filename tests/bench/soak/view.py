@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.demo.scrape import Figures, quantile
+from common.stats.scrape import Scrape, quantile
 from tests.e2e.daemons import RX
 
 LATENCY = RX + "capture_to_display_seconds"
@@ -21,7 +21,7 @@ class Moment:
 
     at: float  # s since the soak began
     phase: int
-    figures: Figures
+    figures: Scrape
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _row(name: str, first: Moment, last: Moment) -> Row:
 
     seconds, shown = max(1e-9, last.at - first.at), gained("frames_shown_total")
     each = max(1.0, shown)
-    latency = quantile(0.5, last.figures.buckets(LATENCY), first.figures.buckets(LATENCY))
+    latency = quantile(0.5, last.figures, first.figures, LATENCY)
     return Row(
         name,
         shown / seconds,

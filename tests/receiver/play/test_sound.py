@@ -174,7 +174,7 @@ async def test_the_window_plays_what_it_hears(disk: Path) -> None:
 def test_a_card_that_stands_still_does_not_let_sound_pile_up(
     monkeypatch: pytest.MonkeyPatch, disk: Path
 ) -> None:
-    monkeypatch.setenv("SDL_DISKAUDIODELAY", "100000")
+    monkeypatch.setenv("SDL_DISKAUDIODELAY", "1000")  # ms; closing waits for as long
     speaker = Speaker()
     speaker.open()
     for number in range(100):
