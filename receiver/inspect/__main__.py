@@ -14,6 +14,7 @@ import av
 
 from common.capture.records import CaptureError
 from common.service import EX_NOINPUT
+from receiver.inspect.figures import figures_of
 from receiver.inspect.movie import examine
 from receiver.inspect.summary import Sender, Summary
 from receiver.inspect.units import Unit
@@ -87,7 +88,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     summary.finish()
     if arguments.units:
         return 0
-    figures = summary.figures() | {"files": [_file(path, reader) for path, reader in tape.read]}
+    figures = figures_of(summary) | {"files": [_file(path, reader) for path, reader in tape.read]}
     if arguments.json:
         print(json.dumps(figures))
     else:

@@ -1,19 +1,15 @@
-"""What a capture says of the link: loss, bursts, rates, jitter, outages. Pure: records in, figures out."""
+"""What a capture says of the link: loss, bursts, rates, jitter, outages. Pure."""
 
 from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
-
-from common.capture.records import SENT, Decoded, Dropped, Packet, Record, Start, Steps
+from common.capture.records import Decoded, Dropped, Packet, Record, Start, Steps
 from proto.announce import KIND_ANNOUNCEMENT, Announcement
 from proto.packet import Segment
-from proto.report import RUN_LIMITS
 from proto.streams import CONTROL, STREAMS
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, WireError
 from receiver.inspect.units import Unit, Units
@@ -32,7 +28,9 @@ SEAL_BYTES = OVERHEAD_BYTES - Segment.HEADER.size
 
 
 @dataclass(slots=True)
-class _Session:
+class Session:
+    """The keys of one stretch of a sender's run, and the counters seen under them."""
+
     first: int
     newest: int
     runs: LossRuns
@@ -63,6 +61,23 @@ class Flow:
 
 
 @dataclass(slots=True)
+class Gaps:
+    """Times in which no packet came."""
+
+    count: int = 0
+    seconds: float = 0.0
+    longest: list[tuple[float, float]] = field(default_factory=list)
+    """(when it began, its length), in s, the longest first."""
+
+    def add(self, at: float, seconds: float) -> None:
+        """Of any length; short ones are none."""
+        if seconds >= GAP_S:
+            self.count += 1
+            self.seconds += seconds
+            self.longest = sorted([*self.longest, (at, seconds)], key=lambda gap: -gap[1])[:MOST_GAPS]
+
+
+@dataclass(slots=True)
 class Sender:
     """One run of a sender."""
 
@@ -72,12 +87,12 @@ class Sender:
     name: str = ""
     mode: str = ""
     profiles: dict[int, str] = field(default_factory=dict)
-    sessions: dict[bytes, _Session] = field(default_factory=dict)
+    sessions: dict[bytes, Session] = field(default_factory=dict)
     flows: dict[int, Flow] = field(default_factory=dict)
 
 
 class Summary:
-    """Feed it every record, in order, then ask `figures`. `unit` is told of every unit once it is closed."""
+    """Feed it every record, in order, then `finish`; see figures.py. `unit` is told of every unit once it is closed."""
 
     def __init__(self, unit: Callable[[Sender, int, Unit], None] = lambda sender, stream, unit: None) -> None:
         self.start: Start | None = None
@@ -85,9 +100,11 @@ class Summary:
         self.packets = self.missing = self.more_senders = 0
         self.first, self.last = math.inf, -math.inf
         self._unit = unit
-        self._per_second: array[int] = array("Q")
-        self._gaps: list[tuple[float, float]] = []
-        self._gap_count, self._gap_total = 0, 0.0
+        """Times of the first and the last record of anything that happened."""
+        self.per_second: array[int] = array("Q")
+        """Bytes on the wire."""
+        self.gaps = Gaps()
+        self._last_packet = math.inf
         self._known: dict[bytes, Sender] = {}
 
     def add(self, record: Record) -> None:
@@ -132,18 +149,14 @@ class Summary:
 
     def _time(self, now: float, wire: int) -> None:
         if self.first == math.inf:
-            self.first = self.last_packet = now
-        if now - self.last_packet >= GAP_S:
-            self._gap_count += 1
-            self._gap_total += now - self.last_packet
-            self._gaps.append((self.last_packet - self.first, now - self.last_packet))
-            self._gaps = sorted(self._gaps, key=lambda gap: -gap[1])[:MOST_GAPS]
-        self.last_packet = max(self.last_packet, now)
+            self.first = self._last_packet = now
+        self.gaps.add(self._last_packet - self.first, now - self._last_packet)
+        self._last_packet = max(self._last_packet, now)
         self.last = max(self.last, now)
         second = max(0, int(now - self.first))
         if second < MOST_SECONDS:
-            self._per_second.extend([0] * (second + 1 - len(self._per_second)))
-            self._per_second[second] += wire
+            self.per_second.extend([0] * (second + 1 - len(self.per_second)))
+            self.per_second[second] += wire
 
     def _sender(self, packet: Packet) -> Sender | None:
         found = self._known.get(packet.session) or self._known.get(packet.origin)
@@ -160,7 +173,7 @@ class Summary:
         if session is None:
             if len(sender.sessions) >= MOST_SESSIONS:
                 return
-            session = sender.sessions[packet.session] = _Session(
+            session = sender.sessions[packet.session] = Session(
                 packet.counter, packet.counter, LossRuns(packet.counter)
             )
         session.packets += 1
@@ -214,110 +227,3 @@ class Summary:
                 if flow.units.decoded(record):
                     flow.refused += record.refused
                     return
-
-    def figures(self) -> dict[str, Any]:
-        """Everything, ready for JSON. Times in seconds, rates in kbit/s, shares 0 to 1."""
-        duration = max(0.0, self.last - self.first) if self.packets else 0.0
-        rates = np.array(self._per_second, dtype=float) * 8 / 1000
-        return {
-            "kind": "sent" if self.start is not None and self.start.role == SENT else "received",
-            "begun_at": None if self.start is None else round(self._wall(self.first), 3),
-            "duration": round(duration, 3),
-            "packets": self.packets,
-            "records_missing": self.missing,
-            "rate_kbps": {
-                "mean": _rounded(rates.sum() / max(duration, 1.0), 1),
-                **_spread(rates[:-1] if len(rates) > 1 else rates, 1),
-                "per_second": [round(float(rate), 1) for rate in rates],
-            },
-            "gaps": {
-                "count": self._gap_count,
-                "seconds": round(self._gap_total, 3),
-                "longest": [{"at": round(at, 3), "seconds": round(length, 3)} for at, length in self._gaps],
-            },
-            "senders": [self._sender_figures(sender) for sender in self.senders.values()],
-            "packets_of_more_senders": self.more_senders,
-        }
-
-    def _wall(self, time: float) -> float:
-        if self.start is None or time == math.inf:
-            return 0.0 if self.start is None else self.start.wall
-        return self.start.wall + time - self.start.clock
-
-    def _sender_figures(self, sender: Sender) -> dict[str, Any]:
-        sessions = sender.sessions.values()
-        sent = sum(session.newest - session.first + 1 for session in sessions)
-        got = sum(session.packets for session in sessions)
-        runs = [sum(counts) for counts in zip(*(session.runs.counts for session in sessions), strict=True)]
-        return {
-            "name": sender.name,
-            "origin": sender.origin.hex(),
-            "mode": sender.mode,
-            "from": round(sender.first - self.first, 3),
-            "to": round(sender.last - self.first, 3),
-            "sessions": len(sessions),
-            "two_way": any(session.two_way for session in sessions),
-            "packets": got,
-            "loss": _rounded(1 - got / sent if sent else 0.0, 4),
-            "bursts": dict(zip(_run_names(), runs, strict=False)),
-            "streams": [self._flow_figures(sender, stream, flow) for stream, flow in sender.flows.items()],
-        }
-
-    def _flow_figures(self, sender: Sender, stream: int, flow: Flow) -> dict[str, Any]:
-        out: dict[str, Any] = {
-            "id": stream,
-            "name": STREAMS[stream].name if stream in STREAMS else "unknown",
-            "profile": sender.profiles.get(stream, ""),
-            "packets": flow.packets,
-            "bytes": flow.bytes,
-        }
-        if flow.units is not None:
-            out |= {
-                "units": flow.units.seen,
-                "units_complete": flow.complete,
-                "units_missed": flow.units.missed,
-                "packets_expected": flow.expected,
-                "packets_received": flow.received,
-                "packets_late": flow.late,
-                "packets_unreadable": flow.unreadable,
-                "concealed": flow.concealed,
-                "refused": flow.refused,
-                "jitter_ms": _rounded(flow.transit.jitter * 1000, 1),
-                "lateness_ms": _spread(np.array(flow.lateness) * 1000, 1),
-            }
-        return out
-
-
-def _run_names() -> list[str]:
-    """Of the bins that LossRuns counts in."""
-    names, least = [], 1
-    for limit in RUN_LIMITS:
-        names.append(str(limit) if limit == least else f"{least}-{limit}")
-        least = limit + 1
-    return [*names, f"{least}+"]
-
-
-def _spread(values: Any, digits: int) -> dict[str, float | None]:
-    if not len(values):
-        return {"p50": None, "p95": None, "max": None}
-    p50, p95 = np.percentile(values, [50, 95])
-    return {"p50": _rounded(p50, digits), "p95": _rounded(p95, digits), "max": _rounded(max(values), digits)}
-
-
-def _rounded(value: float, digits: int) -> float:
-    return round(float(value), digits)
-
-
-def share(part: float, whole: float) -> float:
-    """part / whole; 0 of nothing."""
-    return part / whole if whole else 0.0
-
-
-def sparkline(values: Sequence[float], width: int = 60) -> str:
-    """The values as a row of blocks, averaged to at most `width`."""
-    if not values:
-        return ""
-    blocks = "▁▂▃▄▅▆▇█"
-    means = [float(np.mean(part)) for part in np.array_split(np.array(values), min(width, len(values)))]
-    top = max(means) or 1.0
-    return "".join(blocks[min(7, int(mean / top * 7.99))] for mean in means)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-from receiver.inspect.summary import share, sparkline
 
 SHOWN_GAPS = 8
 
@@ -150,3 +150,18 @@ def _size(count: float) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}" if abs(value) >= 10 else f"{value:.1f}"
+
+
+def share(part: float, whole: float) -> float:
+    """part / whole; 0 of nothing."""
+    return part / whole if whole else 0.0
+
+
+def sparkline(values: Sequence[float], width: int = 60) -> str:
+    """The values as a row of blocks, averaged to at most `width`."""
+    if not values:
+        return ""
+    blocks = "▁▂▃▄▅▆▇█"
+    means = [float(np.mean(part)) for part in np.array_split(np.array(values), min(width, len(values)))]
+    top = max(means) or 1.0
+    return "".join(blocks[min(7, int(mean / top * 7.99))] for mean in means)

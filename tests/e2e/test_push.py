@@ -27,9 +27,7 @@ def children(pid: int) -> list[str]:
 
 def connections(bench: Bench) -> dict[str, float]:
     """Push -> times that its server took it."""
-    samples = bench.figures().samples
-    name = RX + "push_connections_total"
-    return {dict(labels)["push"]: value for (other, labels), value in samples.items() if other == name}
+    return bench.figures().by(RX + "push_connections_total", "push")
 
 
 def moving(path: Path) -> bool:

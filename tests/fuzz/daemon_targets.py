@@ -27,6 +27,7 @@ from proto.streams import AUDIO, CONTROL, REPORT, TEXT, VIDEO
 from proto.wire import Mode, WireError
 from receiver.audio.block import BLOCK, BLOCK_S
 from receiver.audio.playout import AudioPlayout
+from receiver.inspect.figures import figures_of
 from receiver.inspect.summary import Summary
 from receiver.jitter import PlayoutClock
 from receiver.replay.engine import Resealer
@@ -215,7 +216,7 @@ def capture(data: bytes) -> None:
         return
     summary.finish()
     assert reader.damaged_bytes + reader.tail_bytes <= len(b"".join(file))
-    json.dumps(summary.figures())
+    json.dumps(figures_of(summary))
 
 
 def audio(data: bytes) -> None:

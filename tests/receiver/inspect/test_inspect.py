@@ -18,8 +18,9 @@ from common.record.output import OutputFile
 from common.video import blank
 from proto.packet import Segment
 from receiver.inspect.__main__ import main
-from receiver.inspect.summary import Summary, sparkline
-from receiver.inspect.tables import print_capture
+from receiver.inspect.figures import figures_of
+from receiver.inspect.summary import Summary
+from receiver.inspect.tables import print_capture, sparkline
 from receiver.inspect.units import Unit, Units
 from tests.common.capture.samples import announcement, capture, decoded, packet, started, unit_packets
 from tests.demo.process import ROOT
@@ -105,7 +106,7 @@ def test_tables(path: Path) -> None:
         "unknown_records": 1,
     }
     out = io.StringIO()
-    print_capture(summary.figures() | {"files": [file]}, Console(file=out, width=80))
+    print_capture(figures_of(summary) | {"files": [file]}, Console(file=out, width=80))
     text = out.getvalue()
     for words in (
         *("sender mast", "30 of 40 (75%)", "1 video resilient", "2027-01-15 08:01:40 UTC", "records missing"),
@@ -183,7 +184,7 @@ def test_what_nobody_sends_is_counted() -> None:
         one = packet(0, 3.0)
         summary.add(type(one)(3.0, bytes((number,)) * 6, bytes((number,)) * 6, 1, 0, False, b""))
     summary.finish()
-    found = summary.figures()
+    found = figures_of(summary)
     assert len(found["senders"]) == 64 and found["packets_of_more_senders"] == 7
     assert json.dumps(found)
 
