@@ -41,6 +41,8 @@ step (NTP or PTP); playback itself does not depend on it.
 RECORDINGS = (".mp4", ".mkv")
 CAPTURE = ".smc"
 
+MAX_DELAY_MS = 3000
+
 
 class WebSection(Section):
     """The browser page (`--play web`)."""
@@ -141,9 +143,6 @@ class PlayoutSection(Section):
         if not isinstance(self.delay_ms, str):
             return DelayBounds.exactly(self.delay_ms / 1000)
         return AUTOMATIC if isinstance(self.max_delay_ms, str) else DelayBounds(0.0, self.max_delay_ms / 1000)
-
-
-MAX_DELAY_MS = 3000
 
 
 class PushSection(Section):
