@@ -44,8 +44,7 @@ def kill(bench: Bench, child: Child) -> None:
 
 
 def test_a_killed_receiver_leaves_everything_and_what_was_shown_can_be_shown_again(tmp_path: Path) -> None:
-    names = ("shown.mkv", "shown.mp4", "lossless.mkv", "received.smc")
-    mkv, mp4, _, capture = (tmp_path / name for name in names)
+    mkv, mp4, capture = (tmp_path / name for name in ("shown.mkv", "shown.mp4", "received.smc"))
     with daemons(tmp_path) as bench:
         receiver = bench.receiver("--play", str(mkv), "--record", str(mp4), "--record", str(capture))
         _, port = bench.relay("--loss", "0.4", "--seed", "5", "--delay-ms", "20", "--jitter-ms", "10")
