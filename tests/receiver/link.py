@@ -94,10 +94,7 @@ class FakeSender:
 
 
 def config_for(folder: Path, *flags: str, key: bytes = KEY) -> ReceiverConfig:
-    """A configuration on free ports of loopback, without figures over HTTP if `flags` ask for none; `--play` is up to
-    the caller."""
-    if "--metrics.listen" not in flags:
-        flags += ("--metrics.listen", "off")
+    """A configuration on free ports of loopback; `--play` is up to the caller."""
     key_file = folder / "link.key"
     key_file.write_text(key.hex())
     key_file.chmod(0o600)
