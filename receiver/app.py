@@ -93,6 +93,7 @@ class App:
         self.replay: Replay | None = None
         if deck is not None:
             self.replay = deck.load(self.receive, self.player, self._worker, self.sinks)
+            self.replay.sound = self.audio.step
         self.capture: Capture | None = None
         if config.record.capture is not None:
             self.capture = Capture(config.record.capture, config.record.rules, self.endpoint, self.player)
@@ -138,8 +139,8 @@ class App:
             if self.replay is None:
                 await self._listen(stack)
             ready()
-            playing = self.player.run() if self.replay is None else self.replay.run()
-            await self._until_first(playing, self._sinks.until_ended(), self.audio.run())
+            playing = [self.player.run(), self.audio.run()] if self.replay is None else [self.replay.run()]
+            await self._until_first(*playing, self._sinks.until_ended())
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         """Everything but the socket, so that the first packet finds it all there."""
@@ -242,7 +243,7 @@ async def main(config: ReceiverConfig, reloads: Reloads[ReceiverConfig]) -> None
 
 def _sinks(config: ReceiverConfig) -> tuple[str, ...]:
     """The names of what to open."""
-    return (*config.play, *map(str, config.record.movies))
+    return tuple(dict.fromkeys((*config.play, *map(str, config.record.movies))))
 
 
 def _endpoint(config: ReceiverConfig) -> ReceiverEndpoint:

@@ -18,16 +18,19 @@ KEY = 0  # of the announcements: the last line stands for those before
 class TextStream:
     """Lines in, payloads of stream `text` out. Bounded: 64 lines that are not acknowledged."""
 
-    def __init__(self, payload_limit: int) -> None:
+    def __init__(self, payload_limit: int, *, answered: bool = True) -> None:
+        """`answered`: whether a receiver may ever acknowledge."""
         self.lines = 0
         """Lines taken."""
         self.dropped = 0
-        """Of these, lines that found 64 others waiting for their acknowledgement."""
+        """Of these, lines that found 64 others waiting for their acknowledgement; the last one goes after them."""
         self.refused = 0
         """Acknowledgements that could not be read."""
         self._reliable = ReliableSender(LEAST, payload_limit)
         self._carousel = Carousel(LEAST, payload_limit)
+        self._answered = answered
         self._last: Line | None = None
+        self._skipped = False  # whether the last line is none of those that wait
 
     @property
     def waiting(self) -> int:
@@ -52,6 +55,8 @@ class TextStream:
             self._reliable.acknowledge(payload, now)
         except WireError:
             self.refused += 1
+        if self._skipped and not self._reliable:
+            self._push(now)
 
     def set_rate(self, rate: float, now: float) -> None:
         """`rate`: wire bytes a second of the whole session."""
@@ -68,7 +73,11 @@ class TextStream:
 
     def _push(self, now: float) -> None:
         assert self._last is not None
+        if not self._answered:
+            return
         try:
             self._reliable.send(bytes(self._last), now)
+            self._skipped = False
         except SenderFull:
+            self._skipped = True
             self.dropped += 1

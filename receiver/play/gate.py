@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from common.clock import monotonic
 from common.log import Log, RateLimited
+from common.web_host import own_host
 from common.web_page import DIRECT, direct, own_origin
 from common.web_token import bearer
 from receiver.play.access import COOKIE_SECONDS, Access, Verdict
@@ -25,6 +27,9 @@ HINTS = {
     Verdict.LIMITED: "too many wrong tokens; wait a minute\n",
 }
 
+READ_S = 10.0
+"""How long a token may take to come in."""
+
 AGAIN = (
     '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>semcast</title>'
 )
@@ -39,6 +44,18 @@ async def same_origin(request: web.Request, handler: Handler) -> web.StreamRespo
     link = request.path == "/" and request.method == "GET"
     if not own_origin(request) or not (direct(request) or link):
         raise web.HTTPForbidden(text="this page answers only to itself\n")
+    return await handler(request)
+
+
+@web.middleware
+async def this_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """For a page that nothing but its address protects: the owner of another site may let its name lead here, and
+    what he serves is then of the same origin (DNS rebinding)."""
+    if not own_host(request.host):
+        raise web.HTTPForbidden(
+            text="without a token this page answers to localhost and addresses only: open it by one of those, or set "
+            "web.token_file, or web.open where something else protects it\n"
+        )
     return await handler(request)
 
 
@@ -62,7 +79,11 @@ class Gate:
 
     async def _ask(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path == "/login" and request.method == "POST":
-            form = await request.post()
+            try:
+                async with asyncio.timeout(READ_S):
+                    form = await request.post()
+            except TimeoutError:
+                raise web.HTTPRequestTimeout(text="the token did not come\n") from None
             given = form.get("token")
             return self._enter(request, given.strip() if isinstance(given, str) else "")
         token = request.query.get("token") if request.path == "/" else None

@@ -14,14 +14,14 @@ from aiohttp.typedefs import Middleware
 from common.clock import monotonic
 from common.log import Log
 from common.values import Address
-from common.web_server import serve
+from common.web_server import Server, serve
 from common.web_token import TokenError, is_loopback, load_token, new_token
 from receiver.audio.block import SoundBlock
 from receiver.config import WebSection
 from receiver.play.access import Access
 from receiver.play.base import Shown, SinkError
 from receiver.play.feed import Feed, FeedClosed
-from receiver.play.gate import Gate, same_origin
+from receiver.play.gate import Gate, same_origin, this_host
 from receiver.play.mjpeg import BOUNDARY, SharedJpeg, part
 from receiver.play.page import player_page
 from receiver.play.sound_track import SoundTracks
@@ -73,7 +73,7 @@ class WebSink:
         self._token = self._new_token()
         self._event = (-EVENT_INTERVAL_S, b"")
         self._port = settings.listen.port
-        self._runner: web.AppRunner | None = None
+        self._server: Server | None = None
 
     @property
     def dropped(self) -> int:
@@ -96,6 +96,8 @@ class WebSink:
         gates: list[Middleware] = [same_origin]
         if self._token is not None:
             gates.append(Gate(Access(self._token), lambda: self._port).middleware)
+        elif not self._settings.open:
+            gates.append(this_host)
         app = web.Application(client_max_size=MAX_OFFER_BYTES, middlewares=gates)
         app.add_routes(
             [
@@ -110,13 +112,13 @@ class WebSink:
         )
         listen = self._settings.listen
         try:
-            runner = self._runner = await serve(app, listen)
+            server = self._server = await serve(app, listen)
         except OSError as error:
             reason = error.strerror or str(error)
             raise SinkError(
                 f"web.listen: cannot listen on {listen}: {reason}; choose another address"
             ) from None
-        host, self._port = runner.addresses[0][:2]
+        host, self._port = server.address.host, server.address.port
         everywhere = host in ("0.0.0.0", "::")
         self.url = f"http://{Address('localhost' if everywhere else host, self._port)}/"
         self._tell_url(f"http://{Address(socket.gethostname() if everywhere else host, self._port)}/")
@@ -149,9 +151,9 @@ class WebSink:
         self._feed.close()
         await self._viewers.close_all()
         await self._vp8.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._server is not None:
+            await self._server.close()
+            self._server = None
 
     def stats(self) -> dict[str, object]:
         """What the page shows; `trust` holds one digit a block, row by row (0 received, 1 recovered, 2 imagined)."""

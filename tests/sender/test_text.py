@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -65,6 +66,25 @@ def test_lines_that_nobody_acknowledges_are_bounded_and_counted() -> None:
     assert text.refused == 1
 
 
+def test_one_way_no_line_waits_or_is_dropped() -> None:
+    both = Conversation(Mode.ONE_WAY)
+    for number in range(2 * SPAN):
+        both.control.text.send(f"line {number}", both.now)
+    both.advance(6.0)
+    assert both.line == f"line {2 * SPAN - 1}"
+    assert (both.control.text.waiting, both.control.text.dropped) == (0, 0)
+
+
+def test_the_last_of_more_lines_than_can_wait_is_shown_once_somebody_answers() -> None:
+    both = Conversation(Mode.AUTO)
+    both.advance(2.0)
+    for number in range(2 * SPAN):
+        both.control.text.send(f"line {number}", both.now)
+    both.advance(90.0)
+    assert both.control.text.waiting == 0
+    assert both.line == f"line {2 * SPAN - 1}"
+
+
 def test_lines_are_split_whatever_the_pieces() -> None:
     splitter = Splitter()
     assert splitter.feed("höhe 1".encode()[:2]) == []
@@ -112,6 +132,29 @@ def test_a_file_that_grows_is_written_anew_and_goes_is_followed(tmp_path: Path) 
         time.sleep(0.5)
         path.write_text("back\n")
         until(lines, ["last", "a", "bc", "new", "back"])
+
+
+def test_a_status_line_written_over_by_one_as_long_or_longer_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "status.txt"
+    told = [
+        "heading 010",
+        "heading 011",
+        "heading 012 speed 5",
+        "heading 013 speed 5",
+        "heading 014 speed 5.25",
+    ]
+    with following(path) as lines:
+        for number, line in enumerate(told):
+            path.write_text(line + "\n")
+            until(lines, told[: number + 1])
+
+
+def test_standard_input_that_is_closed_ends_the_thread_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    follow("-", lambda line: None, threading.Event())
+    assert "standard input cannot be read" in caplog.text
 
 
 def test_a_pipe_may_change_its_writer(tmp_path: Path) -> None:
