@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import ipaddress
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -48,3 +51,15 @@ def own_origin(request: web.Request) -> bool:
 def direct(request: web.Request) -> bool:
     """Likewise, as the browser says: images and the like come without an Origin."""
     return request.headers.get("Sec-Fetch-Site", "none") in DIRECT
+
+
+def own_host(host: str) -> bool:
+    """Whether a Host header is an address or localhost: a foreign name may be DNS rebinding."""
+    name = ""
+    with contextlib.suppress(ValueError):
+        name = (
+            urlsplit(f"//{host}").hostname if "[" not in host else host.strip("[]").partition("]")[0]
+        ) or ""
+        ipaddress.ip_address(name)
+        return True
+    return name.lower() == "localhost"

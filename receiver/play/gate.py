@@ -10,8 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from common.clock import monotonic
 from common.log import Log, RateLimited
-from common.web_host import own_host
-from common.web_page import DIRECT, direct, own_origin
+from common.web_page import DIRECT, direct, own_host, own_origin
 from common.web_token import bearer
 from receiver.play.access import COOKIE_SECONDS, Access, Verdict
 from receiver.play.page import login_page

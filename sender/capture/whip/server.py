@@ -19,8 +19,7 @@ from av import VideoFrame
 from common.config import ConfigError
 from common.log import Log, RateLimited
 from common.values import Address, Size
-from common.web_host import own_host
-from common.web_page import direct, own_origin, page_headers
+from common.web_page import direct, own_host, own_origin, page_headers
 from common.web_server import Server, serve
 from common.web_token import authorised
 from sender.capture.base import CaptureStats, SourceError

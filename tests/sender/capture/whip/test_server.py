@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from common.values import Address, Size
 from common.video import from_video_frame
-from common.web_host import own_host
+from common.web_page import own_host
 from sender.capture.base import SourceError
 from sender.capture.whip import publishers as publishers_module
 from sender.capture.whip import server as server_module
