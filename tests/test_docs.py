@@ -58,8 +58,8 @@ def spans(path: Path) -> list[str]:
 
 
 def blocks(path: Path) -> list[str]:
-    """Lines of code blocks, fenced or indented, without their comments."""
-    text = text_of(path)
+    """Lines of code blocks, fenced or indented, without their comments; those that go on are joined."""
+    text = text_of(path).replace("\\\n", "")
     fenced = [line for block in FENCE.findall(text) for line in block.splitlines()]
     indented = re.findall(r"^ {4}(.+)$", FENCE.sub("", text), re.M)
     return [re.sub(r"\s#\s.*", "", line) for line in [*fenced, *indented]]
