@@ -16,6 +16,7 @@ from proto.reliable_packet import ACKNOWLEDGEMENT, ANNOUNCEMENT, kind
 from proto.wire import Reason, WireError, seq16_delta
 
 DEADLINE_SECONDS = 2.0  # after its first symbol a window is given up: twice the longest window
+UNITS_PER_SECOND = 100  # at most, of a protected stream: so far it may be ahead after an outage
 
 
 class Inbox:
@@ -43,7 +44,9 @@ class Inbox:
         if recover is None:
             recover = Recover(DEADLINE_SECONDS, self._tallies[segment.stream])
         newest = recover.newest
-        if near and newest is not None and abs(seq16_delta(segment.unit, newest & 0xFFFF)) > LATE_SPAN:
+        # Pictures keep the check up, so that it has to let a sound through which was away for longer than they know.
+        span = LATE_SPAN + UNITS_PER_SECOND * (now - recover.accepted_at)
+        if near and newest is not None and abs(seq16_delta(segment.unit, newest & 0xFFFF)) > span:
             raise WireError(Reason.REPLAYED, f"window {segment.unit} is far from {newest & 0xFFFF}")
         units = recover.push(segment, now)
         self._protected[segment.stream] = recover

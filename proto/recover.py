@@ -168,7 +168,8 @@ class Recover:
         self._newest = 0  # window
         self._newest_ticks = 0
         self._newest_at = 0.0
-        self._accepted_at = 0.0
+        self.accepted_at = 0.0
+        """Monotonic time (s) of the last segment that was taken in."""
 
     @property
     def pending(self) -> tuple[int, ...]:
@@ -223,7 +224,7 @@ class Recover:
         """The segment's window, perhaps a new one that is not kept yet. Raises WireError (late, conflict)."""
         number = segment.unit
         if self._floor is not None:
-            number = unwrap_unit(number, self._newest, now - self._accepted_at)
+            number = unwrap_unit(number, self._newest, now - self.accepted_at)
         if number in self._open:
             return self._open[number]
         if self._floor is not None and number < self._floor:
@@ -258,7 +259,7 @@ class Recover:
 
     def _keep(self, window: _Window, now: float) -> None:
         """Make a new window one of the open ones."""
-        self._accepted_at = now
+        self.accepted_at = now
         if window.number in self._open:
             return
         if self._floor is None or window.number > self._newest:

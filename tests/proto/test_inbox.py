@@ -6,11 +6,21 @@ import random
 
 import pytest
 
+from proto.packet import Segment
 from proto.protected import Protector
 from proto.protection import Losses, Policy
 from proto.reliable import ReliableSender
 from proto.reliable_packet import Acknowledgement, Announcement, Messages
-from proto.session import Answer, Delivered, Dropped, Message, ReceiverEndpoint, Recovered, SenderSession
+from proto.session import (
+    Answer,
+    Arrival,
+    Delivered,
+    Dropped,
+    Message,
+    ReceiverEndpoint,
+    Recovered,
+    SenderSession,
+)
 from proto.streams import AUDIO, TEXT, VIDEO
 from proto.wire import Mode, Reason
 from tests.proto.link import PSK
@@ -127,3 +137,21 @@ def test_a_packet_kept_back_under_the_shared_key_does_not_move_a_protected_strea
         if number == 9:
             assert receiver.receive(kept[0], 1.0, HERE) if kept else True
     assert receiver.receive(kept[0], 2.0, HERE) == Dropped(Reason.REPLAYED)
+
+
+def test_sound_comes_back_after_an_outage_though_nothing_goes_back_any_more() -> None:
+    sender, receiver = agreed()
+    shared = sender._own  # what a sender that hears nothing falls back to
+    protector = Protector(AUDIO.id, sender.payload_limit, Policy(max_overhead=0.0, window_s=0.0))
+    came = []
+    for number in range(600):  # units of 20 ms; from the 100th on nothing arrives for 6 s
+        now = 1.0 + number * 0.02
+        segment = protector.push(b"sound", now, 0.02, now).source[0]
+        datagram = shared.seal(AUDIO.id, bytes(segment))
+        if 100 <= number < 400:
+            continue
+        if number % 20 == 0:
+            picture = Segment(VIDEO.id, 1 + number // 20, 0, 1, 0, b"picture")
+            assert isinstance(receiver.receive(shared.seal(VIDEO.id, bytes(picture)), now, HERE), Arrival)
+        came.append(isinstance(receiver.receive(datagram, now, HERE), Recovered))
+    assert len(came) == 300 and all(came)
