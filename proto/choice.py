@@ -43,6 +43,7 @@ class Flow:
     def __init__(self) -> None:
         self._session = b""
         self._before = b""  # the session before it, whose stragglers are not counted
+        self._ended = 0  # the highest number of that
         self._highest = self._base = 0
         self._received = 0
         self._ends = 0.0
@@ -51,9 +52,9 @@ class Flow:
     def note(self, session: bytes, counter: int, now: float) -> None:
         """A packet of the sender has come."""
         if session != self._session:
-            if session == self._before:
+            if session == self._before and counter <= self._ended:
                 return
-            self._before, self._session = self._session, session
+            self._before, self._ended, self._session = self._session, self._highest, session
             self._begin(counter - 1, now)
         elif now >= self._ends:
             expected = self._highest - self._base

@@ -126,6 +126,17 @@ def test_loss_is_what_the_counters_leave_out() -> None:
     assert flow.loss == 0.0
 
 
+def test_loss_is_counted_again_after_the_keys_of_before_have_come_back() -> None:
+    flow = Flow()
+    for session, first in ((b"shared", 0), (b"agreed", 0)):
+        for number in range(first, 300):
+            flow.note(session, number, (number + 300 * (session == b"agreed")) / 100)
+    assert flow.loss == 0.0
+    for number in range(300, 900, 2):  # nothing goes back any more
+        flow.note(b"shared", number, 6 + (number - 300) / 100)
+    assert flow.loss == pytest.approx(0.5, abs=0.01)
+
+
 def test_loss_is_unknown_at_first_and_never_negative() -> None:
     flow = Flow()
     flow.note(b"a", 10, 0.0)
