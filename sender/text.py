@@ -22,12 +22,13 @@ class TextStream:
         self.lines = 0
         """Lines taken."""
         self.dropped = 0
-        """Of these, lines that found 64 others waiting for their acknowledgement."""
+        """Of these, lines that found 64 others waiting for their acknowledgement; the last one goes after them."""
         self.refused = 0
         """Acknowledgements that could not be read."""
         self._reliable = ReliableSender(LEAST, payload_limit)
         self._carousel = Carousel(LEAST, payload_limit)
         self._last: Line | None = None
+        self._skipped = False  # whether the last line is none of those that wait
 
     @property
     def waiting(self) -> int:
@@ -52,6 +53,8 @@ class TextStream:
             self._reliable.acknowledge(payload, now)
         except WireError:
             self.refused += 1
+        if self._skipped and not self._reliable:
+            self._push(now)
 
     def set_rate(self, rate: float, now: float) -> None:
         """`rate`: wire bytes a second of the whole session."""
@@ -70,5 +73,7 @@ class TextStream:
         assert self._last is not None
         try:
             self._reliable.send(bytes(self._last), now)
+            self._skipped = False
         except SenderFull:
+            self._skipped = True
             self.dropped += 1

@@ -65,6 +65,16 @@ def test_lines_that_nobody_acknowledges_are_bounded_and_counted() -> None:
     assert text.refused == 1
 
 
+def test_the_last_of_more_lines_than_can_wait_is_shown_once_somebody_answers() -> None:
+    both = Conversation(Mode.AUTO)
+    both.advance(2.0)
+    for number in range(2 * SPAN):
+        both.control.text.send(f"line {number}", both.now)
+    both.advance(90.0)
+    assert both.control.text.waiting == 0
+    assert both.line == f"line {2 * SPAN - 1}"
+
+
 def test_lines_are_split_whatever_the_pieces() -> None:
     splitter = Splitter()
     assert splitter.feed("höhe 1".encode()[:2]) == []
