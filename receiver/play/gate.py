@@ -9,6 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from common.clock import monotonic
 from common.log import Log, RateLimited
+from common.web_host import own_host
 from receiver.play.access import COOKIE_SECONDS, Access, Verdict, bearer
 from receiver.play.page import login_page
 
@@ -43,6 +44,18 @@ async def same_origin(request: web.Request, handler: Handler) -> web.StreamRespo
     site = request.headers.get("Sec-Fetch-Site", "none")
     if foreign or (site not in DIRECT and (request.path != "/" or request.method != "GET")):
         raise web.HTTPForbidden(text="this page answers only to itself\n")
+    return await handler(request)
+
+
+@web.middleware
+async def this_host(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """For a page that nothing but its address protects: the owner of another site may let its name lead here, and
+    what he serves is then of the same origin (DNS rebinding)."""
+    if not own_host(request.host):
+        raise web.HTTPForbidden(
+            text="without a token this page answers to localhost and addresses only: open it by one of those, or set "
+            "web.token_file, or web.open where something else protects it\n"
+        )
     return await handler(request)
 
 

@@ -20,7 +20,7 @@ from receiver.config import WebSection
 from receiver.play.access import Access, is_loopback, new_token, token_from
 from receiver.play.base import Shown, SinkError
 from receiver.play.feed import Feed, FeedClosed
-from receiver.play.gate import Gate, same_origin
+from receiver.play.gate import Gate, same_origin, this_host
 from receiver.play.mjpeg import BOUNDARY, SharedJpeg, part
 from receiver.play.page import player_page
 from receiver.play.sound_track import SoundTracks
@@ -104,6 +104,8 @@ class WebSink:
         gates: list[Middleware] = [same_origin]
         if self._token is not None:
             gates.append(Gate(Access(self._token), lambda: self._port).middleware)
+        elif not self._settings.open:
+            gates.append(this_host)
         app = web.Application(client_max_size=MAX_OFFER_BYTES, middlewares=gates)
         app.add_routes(
             [

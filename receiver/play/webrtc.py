@@ -76,7 +76,7 @@ class Viewers:
         self.audio: Callable[[], MediaStreamTrack] | None = None
         """Makes the sound track of a viewer that offers to receive one; None: there is no sound."""
         self._encoder = encoder
-        self._peers: dict[str, tuple[RTCPeerConnection, SharedTrack]] = {}
+        self._peers: dict[str, tuple[RTCPeerConnection, list[MediaStreamTrack]]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         allow_loopback()
 
@@ -90,7 +90,8 @@ class Viewers:
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         viewer = secrets.token_urlsafe(12)
         track = SharedTrack(self._encoder)
-        self._peers[viewer] = peer, track
+        tracks: list[MediaStreamTrack] = [track]
+        self._peers[viewer] = peer, tracks
         peer.on("connectionstatechange", lambda: self._changed(viewer, peer))
         try:
             # The codec preference only counts on a transceiver that exists before the offer is applied.
@@ -100,7 +101,8 @@ class Viewers:
             # aiortc tells its own encoder alone that the viewer asks for a key picture.
             setattr(transceiver.sender, "_send_keyframe", track.need_key)  # noqa: B010
             if self.audio is not None and "\nm=audio " in offer:
-                peer.addTransceiver(self.audio(), direction="sendonly")
+                tracks.append(self.audio())
+                peer.addTransceiver(tracks[-1], direction="sendonly")
             await peer.setRemoteDescription(RTCSessionDescription(without_mdns(offer), "offer"))
             await peer.setLocalDescription(await peer.createAnswer())
         except asyncio.CancelledError:
@@ -117,8 +119,9 @@ class Viewers:
         found = self._peers.pop(viewer, None)
         if found is None:
             return False
-        peer, track = found
-        track.stop()
+        peer, tracks = found
+        for track in tracks:  # aiortc ends those alone that it has begun to send
+            track.stop()
         await peer.close()
         return True
 

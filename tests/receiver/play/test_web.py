@@ -148,6 +148,18 @@ async def test_sound_is_sent_to_who_offers_to_receive_it_where_there_is_any() ->
             assert (await tracks.get()).kind == "video" and tracks.empty()
 
 
+async def test_the_sound_of_a_viewer_that_never_connects_is_forgotten() -> None:
+    async with serving() as (sink, client):
+        peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        async with client.post("/whep", data=await offer(peer, "video", "audio"), headers=SDP) as answer:
+            assert answer.status == 201 and len(sink._sound) == 1
+            place = answer.headers["Location"]
+        await peer.close()
+        async with client.delete(place) as answer:
+            assert answer.status == 200
+        await until(lambda: len(sink._sound) == 0)
+
+
 async def test_viewers_are_limited_and_bad_offers_refused() -> None:
     async with serving(max_viewers=1) as (sink, client):
         for body in ("", "v=0", "rubbish\r\n", "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "\x00\xff"):
@@ -189,6 +201,28 @@ async def test_other_sites_may_not_use_the_page() -> None:
                 assert answer.status == status, (path, site)
         async with client.get("/stats.json", headers={"Origin": sink.url.rstrip("/")}) as answer:
             assert answer.status == 200
+
+
+async def test_a_name_that_leads_to_this_host_does_not_open_the_page() -> None:
+    """DNS rebinding: a page of another site whose name its owner lets point here is of the same origin."""
+    async with serving() as (sink, client):
+        port = sink.url.rstrip("/").rpartition(":")[2]
+        for host, status in (
+            (f"elsewhere.example:{port}", 403),
+            ("", 403),
+            (f"localhost:{port}", 200),
+            (f"127.0.0.1:{port}", 200),
+            (f"[::1]:{port}", 200),
+        ):
+            headers = {"Host": host, "Origin": f"http://{host}"}
+            async with client.get("/stats.json", headers=headers) as answer:
+                assert answer.status == status, host
+    open_to_all = make(open=True)
+    await open_to_all.start()
+    async with aiohttp.ClientSession(open_to_all.url) as client:
+        async with client.get("/stats.json", headers={"Host": "display.example"}) as answer:
+            assert answer.status == 200
+    await open_to_all.close()
 
 
 async def test_the_page_is_one_file_behind_a_strict_policy() -> None:
