@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from urllib.parse import urlsplit
 
 import aioice.ice
 from aiohttp import web
@@ -21,6 +19,7 @@ from av import VideoFrame
 from common.config import ConfigError
 from common.log import Log, RateLimited
 from common.values import Address, Size
+from common.web_host import own_host
 from common.web_page import page_headers
 from common.web_token import authorised
 from sender.capture.base import CaptureStats, SourceError
@@ -29,6 +28,9 @@ from sender.capture.whip.publishers import OfferError, Publishers
 from sender.capture.whip.tls import ServerTls
 
 MAX_OFFER_BYTES = 64 * 1024
+READ_S = 10.0
+"""How long an offer may take to come in."""
+
 RENEW_S = 60.0
 """How often a certificate file is looked at."""
 
@@ -144,17 +146,23 @@ class WhipServer:
     async def _post_offer(self, request: web.Request) -> web.Response:
         if request.content_type != "application/sdp":
             raise web.HTTPUnsupportedMediaType(text="send the offer as application/sdp\n")
+        try:
+            # First: a phone that has lost its network in the middle of its offer must not lock itself out.
+            async with asyncio.timeout(READ_S):
+                offer = (await request.read()).decode()
+        except UnicodeDecodeError:
+            raise self._unanswered("not UTF-8") from None
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text="the offer did not come\n") from None
         if self._answering.locked():
             raise web.HTTPServiceUnavailable(
                 text="another offer is being answered\n", headers={"Retry-After": "1"}
             )
         async with self._answering:
             try:
-                name, answer = await self.publishers.answer((await request.read()).decode())
-            except (OfferError, UnicodeDecodeError) as error:
-                self._refuse("offer", str(error))
-                told = str(error) if isinstance(error, OfferError) else "not UTF-8"
-                raise web.HTTPBadRequest(text=f"the offer cannot be answered: {told[:200]}\n") from None
+                name, answer = await self.publishers.answer(offer)
+            except OfferError as error:
+                raise self._unanswered(str(error)) from None
         headers = {"Location": f"{self._place.path}/{name}"}
         return web.Response(status=201, text=answer, content_type="application/sdp", headers=headers)
 
@@ -162,6 +170,10 @@ class WhipServer:
         if not await self.publishers.close(request.match_info["session"]):
             raise web.HTTPNotFound(text="no such session\n")
         return web.Response()
+
+    def _unanswered(self, reason: str) -> web.HTTPBadRequest:
+        self._refuse("offer", reason)
+        return web.HTTPBadRequest(text=f"the offer cannot be answered: {reason[:200]}\n")
 
     def _refuse(self, why: str, reason: str) -> None:
         self._stats.refused += 1
@@ -172,7 +184,7 @@ class WhipServer:
         """Who may do what; the page itself is for everyone."""
         if self._token is None:
             # Nothing but the address protects: other sites open in a browser of this host must stay out.
-            if not _own_host(request.host) or not _own_origin(request):
+            if not own_host(request.host) or not _own_origin(request):
                 self._refuse("request", "from another site")
                 raise web.HTTPForbidden(text="this page answers only to itself\n")
             return await handler(request)
@@ -189,16 +201,6 @@ class WhipServer:
         if request.path != "/":
             response.headers.update(CORS)
         return response
-
-
-def _own_host(host: str) -> bool:
-    """Whether a Host header is an address or localhost: a foreign name may be DNS rebinding."""
-    name = (urlsplit(f"//{host}").hostname if "[" not in host else host.strip("[]").partition("]")[0]) or ""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return name.lower() == "localhost"
-    return True
 
 
 def _own_origin(request: web.Request) -> bool:

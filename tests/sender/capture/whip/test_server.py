@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 
 from common.values import Address, Size
 from common.video import from_video_frame
+from common.web_host import own_host
 from sender.capture.base import SourceError
 from sender.capture.whip import publishers as publishers_module
-from sender.capture.whip.server import WhipServer, _own_host, visible_host
+from sender.capture.whip import server as server_module
+from sender.capture.whip.server import WhipServer, visible_host
 from tests.sender.capture.clips import number
 from tests.sender.capture.whip.camera import Numbers, offer_of, peer, publishing, serving, until
 
@@ -78,6 +80,21 @@ async def test_a_second_publisher_takes_over_with_its_first_picture() -> None:
             await until(lambda: number(from_video_frame(served.pictures[-1])) == 8)
             assert first is not None and first.ended
             await until(lambda: first.peer.connectionState == "closed")
+
+
+async def test_an_offer_that_stops_half_way_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "READ_S", 1.0)
+    async with serving() as served:
+        host, port = served.server.url.split("/")[2].split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /cam HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/sdp\r\n"
+        writer.write(f"{head}Content-Length: 500\r\n\r\nv=0".encode())
+        await asyncio.sleep(0.2)
+        async with publishing(served.client, Numbers(3)):
+            await until(lambda: len(served.pictures) >= 1)
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).split()[1] == b"408"
+        writer.close()
 
 
 async def test_a_publisher_that_shows_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +237,7 @@ async def test_other_sites_may_publish_with_the_token_only() -> None:
     ],
 )
 def test_hosts_that_are_no_foreign_names(host: str, own: bool) -> None:
-    assert _own_host(host) is own
+    assert own_host(host) is own
 
 
 async def test_the_page_is_one_file_behind_a_strict_policy() -> None:
