@@ -92,14 +92,15 @@ class Access:
     def judge(self, address: str, now: float, token: str | None = None, cookie: str | None = None) -> Verdict:
         """`address`: where the request is from; `token`: as in its query, form or header. Compares in constant time.
 
-        A right cookie is always granted: it has 256 bits, and others must not be able to lock its owner out."""
+        A right cookie is always granted: it has 256 bits, and others must not be able to lock its owner out. Nobody
+        can guess it, so that a wrong one is no attempt: pages left open since the token was another send theirs."""
         if cookie is not None and _same(cookie, self.cookie):
             return Verdict.GRANTED
-        if token is None and cookie is None:
-            return Verdict.MISSING
+        if token is None:
+            return Verdict.MISSING if cookie is None else Verdict.WRONG
         if not self._attempts.allowed(address, now):
             return Verdict.LIMITED
-        if token is not None and _same(token, self._token):
+        if _same(token, self._token):
             return Verdict.GRANTED
         self._attempts.failed(address, now)
         return Verdict.WRONG

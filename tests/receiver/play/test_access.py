@@ -57,6 +57,13 @@ def test_guesses_are_bounded_for_one_address_and_for_all() -> None:
     assert crowd.count(Verdict.LIMITED) == 20
 
 
+def test_pages_left_open_with_an_old_cookie_lock_nobody_out() -> None:
+    access = Access(TOKEN)
+    old = Access("the-token-of-before").cookie
+    assert {access.judge("192.0.2.1", 1.0, cookie=old) for _ in range(10 * BURST)} == {Verdict.WRONG}
+    assert access.judge("192.0.2.1", 1.0, token=TOKEN) is Verdict.GRANTED
+
+
 def test_the_table_of_addresses_is_bounded() -> None:
     access = Access(TOKEN)
     for number in range(2 * MAX_ADDRESSES):
