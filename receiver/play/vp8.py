@@ -148,6 +148,7 @@ class SharedVp8:
     def __init__(self, rate: int | None = None, clock: Clock = monotonic) -> None:
         self.encoded = 0
         """Pictures encoded; written by the encoder's thread."""
+        self._rate = rate
         self._encoder = Vp8Encoder(rate)
         self._clock = clock
         self._queue: DropOldest[Shown] = DropOldest()
@@ -214,8 +215,9 @@ class SharedVp8:
             try:
                 packet = self._encode(shown, repeated=fresh is None)
             except Exception as error:
-                log.exception("the page's video cannot be encoded; its plain pictures go on", error)
-                return
+                log.exception("a picture of the page's video could not be encoded; it begins anew", error)
+                self._encoder, shown = Vp8Encoder(self._rate), None
+                continue
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._publish, packet)
 

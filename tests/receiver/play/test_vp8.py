@@ -133,11 +133,12 @@ async def test_closing_wakes_the_viewers_and_ends_the_thread() -> None:
     assert shared._thread is not None and not shared._thread.is_alive()
 
 
-async def test_a_picture_that_cannot_be_encoded_ends_the_video_and_nothing_else(shared: SharedVp8) -> None:
+async def test_after_a_picture_that_cannot_be_encoded_the_video_begins_anew(shared: SharedVp8) -> None:
     subscription = shared.subscribe()
     shared.show(replace(shown(0), fps=float("nan")))
-    thread = shared._thread
-    assert thread is not None
-    await until(lambda: not thread.is_alive())
+    await until(lambda: len(shared._queue) == 0)
     shared.show(shown(1))
+    async with asyncio.timeout(5):
+        packet = await subscription.next()
+    assert packet is not None and packet.is_keyframe and shared.encoded == 1
     subscription.close()
