@@ -54,7 +54,12 @@ class Reloads(Generic[ConfigT]):
                     "settings that only a restart can change stay as they were", settings=" ".join(fixed)
                 )
             if live and self._apply is not None:
-                await self._apply(merged)
+                try:
+                    await self._apply(merged)
+                except Exception as error:
+                    self.refused += 1
+                    log.exception("settings could not all be changed", error, settings=" ".join(live))
+                    return
             self.config = merged
             self.done += 1
             log.info("configuration read", changed=" ".join(live) or "nothing")

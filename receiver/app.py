@@ -238,7 +238,7 @@ async def main(config: ReceiverConfig, reloads: Reloads[ReceiverConfig]) -> None
 
 def _sinks(config: ReceiverConfig) -> tuple[str, ...]:
     """The names of what to open."""
-    return (*config.play, *map(str, config.record.movies))
+    return tuple(dict.fromkeys((*config.play, *map(str, config.record.movies))))
 
 
 def _tape(paths: Sequence[Path]) -> Tape:

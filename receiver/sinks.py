@@ -24,14 +24,17 @@ class Sinks:
         self._create = create
         self._named = {name: create(name) for name in names}
         self._opened: list[Sink] = []
-        self._changing = False
+        self._changing = asyncio.Lock()
+        self._left_out: set[str] = set()
         self.all[:] = self._named.values()
 
     async def start(self) -> None:
         """Open all. Raises SinkError."""
-        for sink in self.all:
-            await sink.start()
-            self._opened.append(sink)
+        async with self._changing:
+            for sink in self.all:
+                if sink not in self._opened:
+                    await sink.start()
+                    self._opened.append(sink)
 
     def show(self, shown: Shown) -> None:
         """Hand a picture to each."""
@@ -46,12 +49,9 @@ class Sinks:
 
     async def change(self, names: Sequence[str]) -> None:
         """Close those that are not named any more, open those that are new or have ended; one that cannot be opened
-        is told of and left out."""
-        self._changing = True  # in between there may be none
-        try:
+        is told of and left out. Where that leaves none, the daemon goes on without."""
+        async with self._changing:
             await self._change(names)
-        finally:
-            self._changing = False
 
     async def _change(self, names: Sequence[str]) -> None:
         for name, sink in list(self._named.items()):
@@ -59,6 +59,7 @@ class Sinks:
                 del self._named[name]
                 self.all.remove(sink)
                 await self._close(sink)
+        self._left_out.clear()
         for name in names:
             if name in self._named:
                 continue
@@ -67,6 +68,7 @@ class Sinks:
                 await sink.start()
             except SinkError as error:
                 log.error("sink left out", sink=redact(name), reason=str(error))
+                self._left_out.add(name)
                 continue
             self._named[name] = sink
             self._opened.append(sink)
@@ -80,7 +82,8 @@ class Sinks:
     async def until_ended(self) -> None:
         """Return when nobody looks any more: window closed, pipe closed. Raises SinkError when a sink broke down."""
         told: set[Sink] = set()
-        while self._changing or not all(sink.ended for sink in self.all):
+        # In between two there may be none, and after a change for the worse there shall be a next one.
+        while self._changing.locked() or self._left_out or not all(sink.ended for sink in self.all):
             for sink in self.all:
                 if sink.ended and sink not in told:
                     told.add(sink)

@@ -72,3 +72,17 @@ async def test_a_wrong_configuration_changes_nothing_and_the_next_one_counts() -
         await daemon.reloads.reload()
     assert daemon.applied == [Outer(inner=Inner(low=3))]  # nothing had changed in the second
     assert (daemon.reloads.done, daemon.reloads.refused) == (2, 1)
+
+
+async def test_a_change_that_fails_is_told_and_the_next_one_counts(caplog: pytest.LogCaptureFixture) -> None:
+    daemon = Daemon(Outer(inner=Inner(high=5)), Outer(inner=Inner(high=6)))
+
+    async def fail(_: Outer) -> None:
+        raise OSError("no such device")
+
+    daemon.reloads.follow(["inner."], fail)
+    await daemon.reloads.reload()
+    assert "settings could not all be changed" in caplog.text
+    daemon.reloads.follow(["inner."], daemon._apply)
+    await daemon.reloads.reload()
+    assert [config.inner.high for config in daemon.applied] == [6]

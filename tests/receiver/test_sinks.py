@@ -74,3 +74,22 @@ async def test_a_broken_sink_is_told_at_the_end() -> None:
     made[0].ended, made[0].failure = True, "a: disk full"
     with pytest.raises(SinkError, match="disk full"):
         await change.until_ended()
+
+
+async def test_a_change_that_leaves_no_sink_does_not_end_the_daemon() -> None:
+    change, made = sinks("a")
+    await change.start()
+    ends = asyncio.create_task(change.until_ended())
+    await change.change(["bad"])
+    await asyncio.sleep(2 * CHECK_S)
+    assert not ends.done() and change.all == []
+    await change.change(["b"])
+    made[-1].ended = True
+    await asyncio.wait_for(ends, 5)
+
+
+async def test_a_change_before_the_start_opens_each_once() -> None:
+    change, made = sinks("a")
+    await change.change(["a", "b"])
+    await change.start()
+    assert [(sink.name, sink.opened) for sink in made] == [("a", 1), ("b", 1)]
