@@ -219,9 +219,12 @@ async def test_a_name_that_leads_to_this_host_does_not_open_the_page() -> None:
                 assert answer.status == status, host
     open_to_all = make(open=True)
     await open_to_all.start()
-    async with aiohttp.ClientSession(open_to_all.url) as client:
-        async with client.get("/stats.json", headers={"Host": "display.example"}) as answer:
-            assert answer.status == 200
+    named = {"Host": "display.example"}
+    async with (
+        aiohttp.ClientSession(open_to_all.url) as client,
+        client.get("/stats.json", headers=named) as answer,
+    ):
+        assert answer.status == 200
     await open_to_all.close()
 
 
