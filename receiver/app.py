@@ -121,6 +121,7 @@ class App:
                 recorded=config.replay.timing == "recorded",
                 busy=lambda: any(sink.full for sink in self.sinks if isinstance(sink, ThreadedSink)),
             )
+            self.replay.sound = self.audio.step
         self.capture: Capture | None = None
         if config.record.capture is not None:
             self.capture = Capture(config.record.capture, config.record.rules, self.endpoint, self.player)
@@ -154,7 +155,7 @@ class App:
                 stack.push_async_callback(asyncio.to_thread, self.capture.close)
             if self.replay is not None:
                 ready()
-                await self._until_first(self.replay.run(), self._sinks.until_ended(), self.audio.run())
+                await self._until_first(self.replay.run(), self._sinks.until_ended())
                 return
             socket = open_socket(self.config.listen, self.config.interface)
             self.port = socket.getsockname()[1]

@@ -112,6 +112,8 @@ class Replay:
         """`key`: of the endpoint behind `receive`. `recorded`: decide everything at the moment at which it was decided
         then; else as a receiver would that is never late. `busy`: whether a sink has too much to do."""
         self.packets = 0
+        self.sound: Callable[[float], object] = lambda now: None
+        """Called whenever the clock has gone on: what is heard goes by the same one."""
         self._tape = tape
         self._seal = Resealer(key).seal
         self._clock, self._jobs = clock, jobs
@@ -216,3 +218,4 @@ class Replay:
         else:
             await asyncio.sleep(0)
         self._clock.now = now
+        self.sound(now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from common.config import ConfigError
 from common.service import ServiceError
 from proto.crypto import Opener
 from receiver.app import App
+from receiver.audio.player import AudioPlayer
 from receiver.config import configure
+from receiver.player import MAX_SLEEP_S
 from receiver.replay.engine import Resealer
 from receiver.replay.tape import BETWEEN_RUNS_S, Tape
 from tests.common.capture.samples import ORIGIN, capture, packet, started
@@ -106,6 +109,18 @@ async def test_the_speed_is_kept(tmp_path: Path) -> None:
     begun = loop.time()
     await asyncio.wait_for(App(config, fake_describe, FakeDecoder).main(), 30)
     assert loop.time() - begun >= 0.5
+
+
+async def test_sound_goes_by_the_clock_of_the_capture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times: list[float] = []
+    monkeypatch.setattr(AudioPlayer, "step", lambda _, now: times.append(now))
+    records = [packet(n, 100.0 + n / 10) for n in range(21)]
+    (tmp_path / "a.smc").write_bytes(capture(records, started(SENT)))
+    await replayed(tmp_path, "a", [tmp_path / "a.smc"])
+    assert times[0] == 100.0 and times[-1] >= 102.0
+    assert all(0 <= after - before <= MAX_SLEEP_S for before, after in pairwise(times))
 
 
 def test_a_capture_cut_anywhere_is_played_to_its_end(tmp_path: Path) -> None:
