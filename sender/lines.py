@@ -10,12 +10,14 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from common.log import Log, RateLimited
 from common.service import EX_NOINPUT, ServiceError
 
 POLL_SECONDS = 0.2
 MAX_READ_BYTES = 4096  # at a time; of a file that is rewritten, its end
+KEPT_BYTES = 1024  # of what was read, to see whether it was written over
 STDIN = "-"
 
 log = Log("sender.text")
@@ -49,12 +51,19 @@ def follow(path: str, tell: Callable[[str], None], stop: threading.Event) -> Non
     """Body of a thread: hand every new line to `tell` until `stop` is set or standard input ends.
 
     A pipe is opened again when its writer has gone. Of a file only what comes after the start is told, but of one
-    that was there before, its last line; a file that is replaced or becomes shorter is read anew.
+    that was there before, its last line; a file that is replaced or written anew is read anew.
     """
     if path == STDIN:
-        _drain(sys.stdin.fileno(), tell, stop)
+        try:
+            _drain(sys.stdin.fileno(), tell, stop)
+        except (
+            OSError,
+            ValueError,
+            AttributeError,
+        ) as error:  # closed, or the terminal's and not ours any more
+            log.warning("standard input cannot be read; no text any more", reason=str(error))
         return
-    trouble, position, known = RateLimited(log), 0, None
+    trouble, file = RateLimited(log), _File(path)
     while not stop.is_set():
         try:
             status = os.stat(path)
@@ -65,32 +74,48 @@ def follow(path: str, tell: Callable[[str], None], stop: threading.Event) -> Non
                 finally:
                     os.close(pipe)
             else:
-                same = known == status.st_ino and status.st_size >= position
-                position = _grown(path, position if same else 0, status.st_size, tell)
-                known = status.st_ino
+                for line in file.look(status):
+                    tell(line)
         except FileNotFoundError:
-            known, position = None, 0
+            file = _File(path)
         except OSError as error:
             trouble.add("text cannot be read", path=path, reason=error.strerror or str(error))
         stop.wait(POLL_SECONDS)
 
 
-def _grown(path: str, position: int, size: int, tell: Callable[[str], None]) -> int:
-    """Tell the whole lines from `position` on, of a file read anew the last one; returns where to go on."""
-    if size == position:
-        return position
-    anew = position == 0
-    with open(path, "rb") as file:
-        file.seek(max(position, size - MAX_READ_BYTES))
-        data = file.read(MAX_READ_BYTES)
-    if anew:
-        lines = [line for line in Splitter().feed(data, last=True) if line.strip()][-1:]
-    else:
-        whole = data.rfind(b"\n") + 1
-        lines, size = Splitter().feed(data[:whole]), size - (len(data) - whole)
-    for line in lines:
-        tell(line)
-    return size
+class _File:
+    """How far a regular file has been read."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._stamp: tuple[int, int, int] | None = None
+        self._position = 0
+        self._before = b""  # some of what stood there
+
+    def look(self, status: os.stat_result) -> list[str]:
+        """The whole lines that are new, of a file read anew the last one. Raises OSError."""
+        stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if stamp == self._stamp:
+            return []
+        with open(self._path, "rb") as file:
+            if self._stamp is None or stamp[0] != self._stamp[0] or not self._goes_on(file):
+                self._position, self._before = 0, b""
+            anew = self._position == 0
+            start = max(self._position, status.st_size - MAX_READ_BYTES)
+            file.seek(start)
+            data = file.read(MAX_READ_BYTES)
+        self._stamp = stamp
+        if not anew:
+            data = data[: data.rfind(b"\n") + 1]
+        lines = Splitter().feed(data, last=anew)
+        self._before = ((self._before if start == self._position else b"") + data)[-KEPT_BYTES:]
+        self._position = start + len(data)
+        return [line for line in lines if line.strip()][-1:] if anew else lines
+
+    def _goes_on(self, file: BinaryIO) -> bool:
+        """Whether what has been read is still there: a status line is often written over by one as long."""
+        file.seek(self._position - len(self._before))
+        return file.read(len(self._before)) == self._before
 
 
 def _drain(descriptor: int, tell: Callable[[str], None], stop: threading.Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -122,6 +123,29 @@ def test_a_file_that_grows_is_written_anew_and_goes_is_followed(tmp_path: Path) 
         time.sleep(0.5)
         path.write_text("back\n")
         until(lines, ["last", "a", "bc", "new", "back"])
+
+
+def test_a_status_line_written_over_by_one_as_long_or_longer_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "status.txt"
+    told = [
+        "heading 010",
+        "heading 011",
+        "heading 012 speed 5",
+        "heading 013 speed 5",
+        "heading 014 speed 5.25",
+    ]
+    with following(path) as lines:
+        for number, line in enumerate(told):
+            path.write_text(line + "\n")
+            until(lines, told[: number + 1])
+
+
+def test_standard_input_that_is_closed_ends_the_thread_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    follow("-", lambda line: None, threading.Event())
+    assert "standard input cannot be read" in caplog.text
 
 
 def test_a_pipe_may_change_its_writer(tmp_path: Path) -> None:
