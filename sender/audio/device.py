@@ -13,6 +13,7 @@ from common.log import Log
 from sender.capture.base import SourceError
 from sender.capture.file import explain
 from sender.capture.playback import open_input
+from sender.capture.resample import MonoResampler
 from sender.capture.timing import Backoff
 
 log = Log("sender.audio")
@@ -57,7 +58,7 @@ class DeviceSound:
         container = open_input(self._name, "alsa", {"channels": "1", "sample_rate": str(RATE)}, None)
         try:
             log.info("sound opened", device=self._name)
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+            resampler = MonoResampler()
             for frame in container.decode(audio=0):
                 now = monotonic()
                 for part in resampler.resample(frame):

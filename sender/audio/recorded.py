@@ -12,6 +12,7 @@ from common.audio import RATE, Samples, Sound, silence
 from common.log import Log
 from sender.capture.base import SourceError
 from sender.capture.file import explain
+from sender.capture.resample import MonoResampler
 from sender.capture.sound import SoundTap
 
 log = Log("sender.audio")
@@ -77,7 +78,7 @@ class FileSound(SoundTap):
         while True:
             found = False
             with av.open(self._path) as container:
-                resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+                resampler = MonoResampler()
                 for frame in container.decode(audio=0) if container.streams.audio else ():
                     for part in resampler.resample(frame):
                         found = True

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from common.audio import RATE, Samples, Sound
 from common.log import Log
+from sender.capture.resample import MonoResampler
 
 log = Log("sender.capture")
 
@@ -73,13 +74,13 @@ class ContainerSound(SoundTap):
         self._waiting: deque[tuple[int, float, Samples]] = deque()  # (pass, time in the container, samples)
         self._newest = float("-inf")
         self._shift: float | None = None  # captured_at less line
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+        self._resampler = MonoResampler()
 
     def begin(self, container: InputContainer, live: bool) -> AudioStream | None:
         """See SoundTap."""
         self._pass += 1
         self._live, self._newest = live, float("-inf")
-        self._resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+        self._resampler = MonoResampler()
         if live:
             self._waiting.clear()
             self._offsets = {self._pass: 0.0}

@@ -202,3 +202,32 @@ def test_an_encoder_that_fails_ends_sound_and_nothing_else(monkeypatch: pytest.M
     for _ in range(2):
         stage.put(Sound(clicks_and_voice(0, 960), 0.0))
     assert stage.failed and stage.units == 0
+
+
+def test_sound_that_changes_rate_and_layout_half_way_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "spliced.ts"
+    for rate, layout in ((48_000, "stereo"), (44_100, "mono")):
+        part = tmp_path / "part.ts"
+        with av.open(str(part), "w", format="mpegts") as container:
+            video = container.add_stream("libx264", rate=FPS)
+            video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+            audio = container.add_stream("aac", rate=rate, layout=layout)
+            for number in range(2 * FPS):
+                picture = av.VideoFrame.from_ndarray(np.full((96, 64), 128, np.uint8), format="yuv420p")
+                picture.pts = number
+                container.mux(video.encode(picture))
+                channels = 2 if layout == "stereo" else 1
+                silent = np.zeros((channels, rate // FPS), np.float32)
+                heard = av.AudioFrame.from_ndarray(silent, format="fltp", layout=layout)
+                heard.sample_rate = rate
+                container.mux(audio.encode(heard))
+            container.mux(video.encode(None))
+            container.mux(audio.encode(None))
+        with path.open("ab") as whole:
+            whole.write(part.read_bytes())
+    pieces: list[Sound] = []
+    options = CaptureOptions(Size(64, 64), FPS, sound=ContainerSound(pieces.append), pace=False)
+    pictures = sum(1 for _ in FileSource(str(path), options).frames(threading.Event()))
+    assert pictures >= 3.5 * FPS
+    file = FileSound(pieces.append, str(path), loop=False)
+    assert sum(map(len, file._read())) == pytest.approx(4 * RATE, rel=0.05)
