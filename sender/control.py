@@ -200,6 +200,8 @@ class Control:
         self._rate.set_target(target)
         self.session.rate = target * 125
         self.text.set_rate(target * 125, now)
+        if self.audio is not None:
+            self.audio.afford(target * 125)
         if target < FELL * before:
             self._pacer.slow(target, now)
 

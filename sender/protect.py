@@ -16,18 +16,21 @@ from sender.pacer import Pacer
 
 LOSS_STEP = 0.02  # the loss that is believed moves in such steps: each costs a table
 UNKNOWN_LOSS = 0.3  # of a link that tells nothing
+SHARE = 0.7  # of the rate of the session, that a stream and its parity take at most
 
 
 class ProtectedStream:
     """Units in, segments out. Bounded: one open window, and the parity of two."""
 
-    def __init__(self, stream: int, payload_limit: int, policy: Policy) -> None:
-        """`policy`: its `losses` are exchanged as the link's are learned."""
+    def __init__(self, stream: int, payload_limit: int, policy: Policy, rate: float = 0.0) -> None:
+        """`policy`: its `losses` are exchanged as the link's are learned. `rate`: wire bytes a second without parity, 0
+        where the session's rate shall not limit that."""
         self.units = 0
         self.dropped = 0
         """Units larger than a window can hold."""
         self.parity = 0
         """Parity symbols made."""
+        self._rate, self._most = rate, policy.max_overhead
         self._protector = Protector(stream, payload_limit, policy)
         self._source: deque[Segment] = deque(maxlen=MAX_SOURCE)
         self._pacer: Pacer[Segment] = Pacer(1.0)  # of parity
@@ -42,6 +45,13 @@ class ProtectedStream:
         rate = UNKNOWN_LOSS if loss is None else min(0.9, LOSS_STEP * round(loss / LOSS_STEP))
         if rate != self.policy.losses.rate:
             self._protector.policy = replace(self.policy, losses=Losses(rate))
+
+    def afford(self, rate: float) -> None:
+        """The session may send so many wire bytes a second, of which pictures need some."""
+        if self._rate > 0.0:
+            most = min(self._most, max(0.0, SHARE * rate / self._rate - 1.0))
+            if most != self.policy.max_overhead:
+                self._protector.policy = replace(self.policy, max_overhead=most)
 
     def push(self, data: bytes, timestamp: float, duration: float, now: float) -> None:
         """Take one unit that lasts from `timestamp` (s, Unix epoch) for `duration` seconds; poll after it."""

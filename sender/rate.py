@@ -9,6 +9,7 @@ import numpy as np
 from common.codec.base import Budget
 
 MAX_SAVING = 0.5  # of one unit's share: a misfit is made up over a few units instead of starving one
+LEAST_SHARE = 0.25  # of one unit's share, that is left to it whatever is sent beside media
 MAX_CREDIT = 0.1  # likewise; on a link of just this rate more would still be leaving when the unit is due
 MISFIT = 1.25  # a unit this much over its budget was coded at the lowest quality already
 MAX_DEBT_UNITS = 2.0  # overspending beyond this is forgotten
@@ -31,6 +32,7 @@ class RateController:
         """Bytes that a payload of the next unit may have, at most."""
         self._debt = 0.0
         self._charged = self._counted = 0  # bytes beside media: all, and those that a unit has paid for
+        self._beside = 0  # of the last unit
         self.kbps = kbps
 
     @property
@@ -40,7 +42,9 @@ class RateController:
 
     def budget(self) -> Budget:
         """What the next unit may spend."""
-        wire = self.share - min(MAX_SAVING * self.share, self._debt)
+        # Sound goes on at its rate and has to be made room for at once; a misfit is made up for by and by.
+        most = min(MAX_SAVING * self.share + self._beside, (1.0 - LEAST_SHARE) * self.share)
+        wire = self.share - min(most, self._debt)
         return Budget(wire, self._packet_overhead, self.payload_limit)
 
     def set_payload_limit(self, payload_bytes: int) -> None:
@@ -77,6 +81,7 @@ class RateController:
     def spent(self, wire_bytes: int) -> None:
         """Account for a unit that was encoded with the last budget."""
         charged = self._charged
-        debt = self._debt + wire_bytes + charged - self._counted - self.share
+        self._beside = charged - self._counted
+        debt = self._debt + wire_bytes + self._beside - self.share
         self._counted = charged
         self._debt = max(-MAX_CREDIT * self.share, min(MAX_DEBT_UNITS * self.share, debt))

@@ -36,7 +36,8 @@ class AudioSending:
         """`parity`: most of it, in packets to each packet of sound; `poll`: sends what `control` holds."""
         self._loop = asyncio.get_running_loop()
         policy = Policy(target=BEARABLE_LOSS, max_overhead=parity)
-        self._stream = ProtectedStream(AUDIO.id, control.session.payload_limit, policy)
+        rate = stage.format.wire_kbps * 125
+        self._stream = ProtectedStream(AUDIO.id, control.session.payload_limit, policy, rate)
         control.audio = self._stream
         self._poll = poll
         stage.deliver = self._deliver

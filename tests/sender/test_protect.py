@@ -7,7 +7,7 @@ import pytest
 from proto.protection import Losses, Policy
 from proto.streams import AUDIO
 from proto.wire import Mode
-from sender.protect import UNKNOWN_LOSS, ProtectedStream
+from sender.protect import SHARE, UNKNOWN_LOSS, ProtectedStream
 from tests.bench.link.impairments import Impairments
 from tests.proto.link import EPOCH
 from tests.sender.conversation import Conversation
@@ -75,3 +75,14 @@ def test_units_too_large_for_a_window_are_counted() -> None:
     stream.push(bytes(100_000), 0.0, 0.24, 1.0)
     assert (stream.units, stream.dropped) == (1, 1)
     assert stream.poll(1.0) == []
+
+
+def test_parity_leaves_room_for_pictures() -> None:
+    stream = ProtectedStream(AUDIO.id, 1000, Policy(max_overhead=2.0), 1000.0)
+    for rate, most in ((100_000.0, 2.0), (2500.0, SHARE * 2.5 - 1), (1000.0, 0.0), (100_000.0, 2.0)):
+        stream.afford(rate)
+        stream.believe(0.5)
+        assert stream.policy.max_overhead == pytest.approx(most)
+    unlimited = ProtectedStream(AUDIO.id, 1000, Policy(max_overhead=2.0))
+    unlimited.afford(100.0)
+    assert unlimited.policy.max_overhead == 2.0

@@ -110,3 +110,17 @@ def test_media_and_what_goes_beside_it_hold_the_rate_together(beside: list[int])
         rate.spent(spent[-1] - extra)
     for start in range(1, len(spent) - 15):
         assert sum(spent[start : start + 15]) == pytest.approx(15 * 2000, rel=0.10)
+
+
+def test_what_is_always_sent_beside_media_is_made_room_for_up_to_three_quarters() -> None:
+    for beside, allowed in ((0.3, 1.0), (0.7, 1.0), (0.9, 1.16)):
+        rate = RateController(20.0, 0.5, packet_overhead=57, max_payload=1000)
+        total = 0.0
+        for number in range(200):
+            extra = round(beside * rate.share)
+            wire = rate.budget().wire_bytes
+            assert wire >= 0.24 * rate.share
+            rate.charge(extra)
+            rate.spent(round(wire))
+            total += (wire + extra) * (number >= 20)
+        assert 0.98 <= total / (180 * rate.share) <= allowed + 0.01
