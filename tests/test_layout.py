@@ -43,7 +43,7 @@ EXTRAS = {
     "common/training/": {"torch", "onnx", "onnxscript", "safetensors"},
     "common/models/": {"torch"},
     "common/runtime/": {"torch", "safetensors", "openvino"},
-    "common/webrtc.py": {"aioice"},
+    "common/web": {"aioice", "aiohttp"},
     "sender/capture/whip/": {"aiortc", "aioice", "aiohttp"},
     "receiver/play/": {"aiortc", "aioice", "aiohttp", "sdl2"},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
@@ -26,6 +27,9 @@ HINTS = {
 
 DIRECT = ("none", "same-origin")
 """Sec-Fetch-Site of what was typed, or came from the page itself. Over plain HTTP browsers do not say."""
+
+READ_S = 10.0
+"""How long a token may take to come in."""
 
 AGAIN = (
     '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>semcast</title>'
@@ -79,7 +83,11 @@ class Gate:
 
     async def _ask(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path == "/login" and request.method == "POST":
-            form = await request.post()
+            try:
+                async with asyncio.timeout(READ_S):
+                    form = await request.post()
+            except TimeoutError:
+                raise web.HTTPRequestTimeout(text="the token did not come\n") from None
             given = form.get("token")
             return self._enter(request, given.strip() if isinstance(given, str) else "")
         token = request.query.get("token") if request.path == "/" else None

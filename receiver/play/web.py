@@ -15,6 +15,7 @@ from aiortc import MediaStreamTrack
 from common.clock import monotonic
 from common.log import Log
 from common.values import Address
+from common.web_limit import ConnectionLimit
 from receiver.audio.block import SoundBlock
 from receiver.config import WebSection
 from receiver.play.access import Access, is_loopback, new_token, token_from
@@ -73,6 +74,8 @@ class WebSink:
         self._event = (-EVENT_INTERVAL_S, b"")
         self._port = settings.listen.port
         self._runner: web.AppRunner | None = None
+        self._limit = ConnectionLimit()
+        self._limiting: asyncio.Task[None] | None = None
 
     @property
     def dropped(self) -> int:
@@ -101,7 +104,7 @@ class WebSink:
         self._sound.hear(block)
 
     async def start(self) -> None:
-        gates: list[Middleware] = [same_origin]
+        gates: list[Middleware] = [self._limit.middleware, same_origin]
         if self._token is not None:
             gates.append(Gate(Access(self._token), lambda: self._port).middleware)
         elif not self._settings.open:
@@ -130,7 +133,9 @@ class WebSink:
             raise SinkError(
                 f"web.listen: cannot listen on {listen}: {reason}; choose another address"
             ) from None
-        self._runner = runner
+        self._runner, server = runner, runner.server
+        assert server is not None
+        self._limiting = asyncio.create_task(self._limit.run(lambda: server.connections), name="web-limit")
         host, self._port = runner.addresses[0][:2]
         everywhere = host in ("0.0.0.0", "::")
         self.url = f"http://{Address('localhost' if everywhere else host, self._port)}/"
@@ -158,6 +163,8 @@ class WebSink:
 
     async def close(self) -> None:
         self._stopping.set()
+        if self._limiting is not None:
+            self._limiting.cancel()
         self._feed.close()
         await self._viewers.close_all()
         await self._vp8.close()

@@ -20,6 +20,7 @@ from common.config import ConfigError
 from common.log import Log, RateLimited
 from common.values import Address, Size
 from common.web_host import own_host
+from common.web_limit import ConnectionLimit
 from common.web_page import page_headers
 from common.web_token import authorised
 from sender.capture.base import CaptureStats, SourceError
@@ -73,6 +74,8 @@ class WhipServer:
         self._answering = asyncio.Lock()
         self._renewing: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
+        self._limit = ConnectionLimit()
+        self._limiting: asyncio.Task[None] | None = None
         self._page = files("sender.capture.whip").joinpath("page.html").read_text(encoding="utf-8")
         self._page = self._page.replace('data-endpoint=""', f'data-endpoint="{place.path}"')
         # The page itself holds no secret: the token comes in the fragment of its URL, which no server is sent.
@@ -80,7 +83,9 @@ class WhipServer:
 
     async def start(self) -> None:
         """Listen. Raises SourceError."""
-        app = web.Application(client_max_size=MAX_OFFER_BYTES, middlewares=[self._guard])
+        app = web.Application(
+            client_max_size=MAX_OFFER_BYTES, middlewares=[self._limit.middleware, self._guard]
+        )
         session = self._place.path + "/{session}"
         app.add_routes(
             [
@@ -105,7 +110,9 @@ class WhipServer:
             raise SourceError(
                 f"source: cannot listen on {listen}: {reason}; choose another port or address"
             ) from None
-        self._runner = runner
+        self._runner, server = runner, runner.server
+        assert server is not None
+        self._limiting = asyncio.create_task(self._limit.run(lambda: server.connections), name="whip-limit")
         host, port = runner.addresses[0][:2]
         scheme = "https" if self._tls else "http"
         self.url = f"{scheme}://{Address(visible_host(host), port)}/"
@@ -114,8 +121,9 @@ class WhipServer:
 
     async def close(self) -> None:
         """End all connections and stop listening."""
-        if self._renewing is not None:
-            self._renewing.cancel()
+        for task in (self._renewing, self._limiting):
+            if task is not None:
+                task.cancel()
         await self.publishers.close_all()
         if self._runner is not None:
             await self._runner.cleanup()

@@ -226,7 +226,7 @@ def test_sound_that_changes_rate_and_layout_half_way_goes_on(tmp_path: Path) -> 
         with path.open("ab") as whole:
             whole.write(part.read_bytes())
     pieces: list[Sound] = []
-    options = CaptureOptions(Size(64, 64), FPS, sound=ContainerSound(pieces.append), pace=False)
+    options = CaptureOptions(Size(64, 64), FPS, sound=ContainerSound(pieces.append))
     pictures = sum(1 for _ in FileSource(str(path), options).frames(threading.Event()))
     assert pictures >= 3.5 * FPS
     file = FileSound(pieces.append, str(path), loop=False)
