@@ -55,7 +55,7 @@ class Control:
         self.malformed = 0
         """Authentic reports that could not be read."""
         self.session = session
-        self.text = TextStream(session.payload_limit)
+        self.text = TextStream(session.payload_limit, answered=session.mode is not Mode.ONE_WAY)
         self.audio: ProtectedStream | None = None
         """Set before the first poll, where sound is sent."""
         self._rate, self._pacer = rate, pacer

@@ -18,7 +18,8 @@ KEY = 0  # of the announcements: the last line stands for those before
 class TextStream:
     """Lines in, payloads of stream `text` out. Bounded: 64 lines that are not acknowledged."""
 
-    def __init__(self, payload_limit: int) -> None:
+    def __init__(self, payload_limit: int, *, answered: bool = True) -> None:
+        """`answered`: whether a receiver may ever acknowledge."""
         self.lines = 0
         """Lines taken."""
         self.dropped = 0
@@ -27,6 +28,7 @@ class TextStream:
         """Acknowledgements that could not be read."""
         self._reliable = ReliableSender(LEAST, payload_limit)
         self._carousel = Carousel(LEAST, payload_limit)
+        self._answered = answered
         self._last: Line | None = None
         self._skipped = False  # whether the last line is none of those that wait
 
@@ -71,6 +73,8 @@ class TextStream:
 
     def _push(self, now: float) -> None:
         assert self._last is not None
+        if not self._answered:
+            return
         try:
             self._reliable.send(bytes(self._last), now)
             self._skipped = False

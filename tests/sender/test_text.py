@@ -66,6 +66,15 @@ def test_lines_that_nobody_acknowledges_are_bounded_and_counted() -> None:
     assert text.refused == 1
 
 
+def test_one_way_no_line_waits_or_is_dropped() -> None:
+    both = Conversation(Mode.ONE_WAY)
+    for number in range(2 * SPAN):
+        both.control.text.send(f"line {number}", both.now)
+    both.advance(6.0)
+    assert both.line == f"line {2 * SPAN - 1}"
+    assert (both.control.text.waiting, both.control.text.dropped) == (0, 0)
+
+
 def test_the_last_of_more_lines_than_can_wait_is_shown_once_somebody_answers() -> None:
     both = Conversation(Mode.AUTO)
     both.advance(2.0)
