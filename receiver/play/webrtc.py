@@ -9,7 +9,6 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
-import aioice.ice
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
@@ -20,6 +19,8 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 
 from common.log import Log
+from common.webrtc import allow_loopback as allow_loopback
+from common.webrtc import without_mdns
 from receiver.play.vp8 import SharedVp8, Subscription, VideoPacket
 
 CONNECT_TIMEOUT_S = 15.0
@@ -147,24 +148,3 @@ class Viewers:
         task = asyncio.get_running_loop().create_task(end(), name="viewer-close")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-
-
-def without_mdns(sdp: str) -> str:
-    """The offer without `.local` candidates: resolving them takes multicast, and the browser, which is told our
-    addresses, finds us anyway."""
-    lines = sdp.splitlines()
-    kept = [line for line in lines if not (line.startswith("a=candidate:") and ".local " in line)]
-    return "\r\n".join(kept) + "\r\n"
-
-
-def allow_loopback() -> None:
-    """Let a host without any network offer 127.0.0.1, which aioice leaves out even then."""
-    original = aioice.ice.get_host_addresses
-    if getattr(original, "semcast", False):
-        return
-
-    def addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
-        return original(use_ipv4, use_ipv6) or (["127.0.0.1"] if use_ipv4 else [])
-
-    addresses.semcast = True  # type: ignore[attr-defined]
-    aioice.ice.get_host_addresses = addresses

@@ -20,7 +20,6 @@ from receiver.play import web
 from receiver.play.base import SinkError
 from receiver.play.vp8 import VideoPacket
 from receiver.play.web import WebSink
-from receiver.play.webrtc import without_mdns
 from tests.receiver.link import until
 from tests.receiver.play.pictures import shown
 
@@ -285,15 +284,6 @@ async def test_a_port_in_use_is_explained() -> None:
         with pytest.raises(SinkError, match=r"web\.listen: cannot listen on 127\.0\.0\.1"):
             await second.start()
         await second.close()
-
-
-def test_mdns_candidates_are_left_out() -> None:
-    lines = [
-        "v=0",
-        "a=candidate:1 1 udp 1 abcd.local 5000 typ host",
-        "a=candidate:2 1 udp 1 10.0.0.1 5000 typ host",
-    ]
-    assert without_mdns("\r\n".join(lines)) == f"{lines[0]}\r\n{lines[2]}\r\n"
 
 
 async def test_the_stream_of_a_viewer_that_left_before_the_first_picture_ends(
