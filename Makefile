@@ -21,7 +21,7 @@ INPUTS     := pyproject.toml constraints.txt
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-## make demo        run sender, lossy relay and receiver; SOURCE, LOSS, RATE_KBPS, SIZE, FPS, DEMO_SECONDS
+## make demo        a lossy link on this machine, with a page to watch; SOURCE, LOSS, RATE_KBPS, SIZE, FPS, DEMO_SECONDS, ... (README.md)
 demo: $(CORE_READY)
 	@$(BIN)/python -m tests.demo
 
@@ -43,7 +43,7 @@ format: $(DEV_READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-## make bench       speed of every stage on this machine
+## make bench       speed of every stage on this machine; others: python -m tests.bench.NAME --help
 bench: $(CORE_READY)
 	@$(BIN)/python -m tests.bench.speed
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import aioice.ice
 import pytest
 
-from common.webrtc import allow_loopback, without_mdns
+from common.webrtc import MAX_CANDIDATES, allow_loopback, without_mdns
 
 
 def test_mdns_candidates_are_left_out() -> None:
@@ -13,6 +13,19 @@ def test_mdns_candidates_are_left_out() -> None:
         "a=candidate:2 1 udp 1 10.0.0.1 5000 typ host",
     ]
     assert without_mdns("\r\n".join(lines)) == f"{lines[0]}\r\n{lines[2]}\r\n"
+
+
+def test_candidates_are_few_and_addresses() -> None:
+    bad = [
+        "a=candidate:1 1 udp 1 X.LOCAL 5000 typ host",
+        "a=candidate:1 1 udp 1 evil.example 9 typ host",
+        "a=candidate:",
+    ]
+    good = [f"a=candidate:{n} 1 udp 1 10.0.0.{n} 5000 typ host" for n in range(100)]
+    assert without_mdns("\n".join([*bad, *good, "a=mid:0"])).splitlines() == [
+        *good[:MAX_CANDIDATES],
+        "a=mid:0",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import time
 from types import FrameType
 from typing import Any
 
+from tests.demo.process import age
 from tests.demo.report import Analysis
 from tests.demo.run import DemoRun
 from tests.demo.settings import DemoError, Settings
@@ -35,6 +36,7 @@ def main() -> int:
 
 def demo(settings: Settings) -> int:
     """Runs, measures, and writes the results."""
+    started = time.time() - age()
     run = DemoRun(settings, say)
     say(
         f"semcast demo: {settings.source or 'rendered scene'}, {settings.size} at {settings.fps:g} fps, "
@@ -46,6 +48,7 @@ def demo(settings: Settings) -> int:
         source = run.prepare()
         say("starting receiver, relay and sender")
         run.start(source)
+        say(f"first picture {time.time() - started:.1f} s after the start")
         say(f"watch it at {run.page} (for {settings.seconds:g} s)\n")
         measured = run.measure()
     finally:
@@ -56,6 +59,7 @@ def demo(settings: Settings) -> int:
     began = time.monotonic()
     analysis = Analysis(run.files, settings)
     analysis.run()
+    measured["first_picture_s"] = round(analysis.window.start - started, 2)
     summary = analysis.summary(measured | {"relay": run.relay_counts()}, run.outage)
     run.files.summary.write_text(json.dumps(summary, indent=2) + "\n")
     run.files.shown_video.unlink()  # large, and received.mp4 holds the same
@@ -71,6 +75,7 @@ def told(summary: dict[str, Any]) -> str:
     latency, encode, decode = summary["latency_ms"], summary["encode_ms"], summary["decode_ms"]
     cpu, rss = summary["cpu_percent"], summary["rss_mb"]
     lines = [
+        ("start", f"first picture after {summary['first_picture_s']} s"),
         (
             "frames",
             f"{summary['frames_shown']} shown of {summary['frames_sent']} sent, {summary['fps_shown']} fps",
@@ -92,7 +97,7 @@ def told(summary: dict[str, Any]) -> str:
     if outage := summary.get("outage"):
         again = outage["new_after_s"]
         lines.insert(
-            2,
+            3,
             (
                 "outage",
                 f"{outage['seconds']:g} s: longest standstill {outage['longest_freeze_s']} s, "

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import math
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from proto.crypto import KeyFileError, new_key_file
 from tests.bench.relay.client import ControlError, ask
 from tests.demo.live import HEADER, RX, TX, Instant, row
 from tests.demo.measure import Window
-from tests.demo.process import ROOT, Child, free_port
+from tests.demo.process import Child, free_port
 from tests.demo.report import Files
 from tests.demo.scene import SEED, render
 from tests.demo.scrape import figures, stages_ms
@@ -51,14 +50,10 @@ class DemoRun:
         except OSError as error:
             raise DemoError(f"{files.out}: cannot be made: {error.strerror}") from None
         files.forget_last_run()
-        made = subprocess.run(
-            [sys.executable, "-m", "sender", "--new-key", str(files.key)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
-        if made.returncode:
-            raise DemoError(f"no key could be made:\n{made.stderr}")
+        try:
+            new_key_file(files.key)
+        except KeyFileError as error:
+            raise DemoError(f"no key could be made: {error}") from None
         return self.settings.source or str(self._clip())
 
     def _clip(self) -> Path:
@@ -105,8 +100,8 @@ class DemoRun:
         for command in (receiver, sender):
             command += ["--session.mode", settings.mode]
         self._start("receiver", receiver, files.shown_video)
-        self._wait("the receiver to listen", lambda: bool(figures(self._receiver_port).samples))
         self._start("relay", relay, files.relay_counts)
+        self._wait("the receiver to listen", lambda: bool(figures(self._receiver_port).samples))
         self._wait("the relay to listen", lambda: _is_taken(relay_port))
         self._start("sender", sender, None)
         self._wait("the first picture", self._has_shown)

@@ -80,6 +80,16 @@ CASES = (
         {rx("sink_up", 'sink="web"'): "1x120"},
     ),
     Case(
+        "SemcastRecordingPaused",
+        {rx("recording_paused", 'recording="a.mkv"'): "0x5 1x120"},
+        {tx("recording_paused", 'recording="a.smc"'): "0x120"},
+    ),
+    Case(
+        "SemcastCaptureIncomplete",
+        {tx("capture_records_dropped_total", 'recording="a.smc"'): "0+3x120"},
+        {rx("capture_records_dropped_total", 'recording="a.smc"'): "7x120"},
+    ),
+    Case(
         "SemcastClockDrift",
         {rx("clock_drift_ratio"): "-0.0003x120"},
         {rx("clock_drift_ratio"): "0.00005x120"},

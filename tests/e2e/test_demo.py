@@ -18,7 +18,15 @@ from tests.demo.process import ROOT
 pytestmark = pytest.mark.timeout(180)
 
 KEYS = {
-    *("frames_sent", "frames_shown", "fps_shown", "frozen_seconds", "longest_freeze_s", "loss_observed"),
+    *(
+        "first_picture_s",
+        "frames_sent",
+        "frames_shown",
+        "fps_shown",
+        "frozen_seconds",
+        "longest_freeze_s",
+        "loss_observed",
+    ),
     *(
         "wire_kbps",
         "latency_ms",
@@ -55,6 +63,8 @@ def test_a_run_leaves_videos_and_a_summary(tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert set(summary) >= KEYS
     assert summary["settings"]["loss"] == 0.3
+    assert 0.3 < summary["first_picture_s"] < 60
+    assert "first picture after" in output
     assert 50 <= summary["frames_shown"] <= 66
     assert 52 <= summary["frames_sent"] <= 62
     assert summary["frozen_seconds"] == 0
