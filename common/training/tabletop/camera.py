@@ -79,9 +79,9 @@ def room(rng: Generator) -> Light:
         away, around = np.radians(rng.uniform(18, 55)), rng.uniform(0, 2 * np.pi)
         distance = rng.uniform(1.3, 2.2)
         place = distance * np.array([np.sin(away) * np.cos(around), np.sin(away) * np.sin(around), np.cos(away)])
-        strength = (rng.uniform(2.0, 3.2) if number == 0 else rng.uniform(0.5, 1.5)) * distance**2
+        strength = (rng.uniform(2.6, 4.2) if number == 0 else rng.uniform(0.6, 1.8)) * distance**2
         lamps.append(Lamp(place.astype(np.float32), rng.uniform(0.04, 0.3), strength * _tint(rng)))
-    return Light(tuple(lamps), rng.uniform(0.5, 1.3) * _tint(rng))
+    return Light(tuple(lamps), rng.uniform(0.35, 1.0) * _tint(rng))
 
 
 def _tint(rng: Generator) -> Floats:

@@ -146,8 +146,9 @@ def box(size: ArrayLike, bevel: float = 0.002) -> Mesh:
         out = points - core
         points = core + bevel * out / np.linalg.norm(out, axis=-1, keepdims=True)
         s, t = np.meshgrid((a / half[i] + 1) / 2, (b / half[j] + 1) / 2, indexing="ij")
-        # Upright on the sides: the texture's rows run down along z.
-        u, v = (t, 1 - s) if axis == 1 else (s, 1 - t)
+        # Upright on the sides, where the texture's rows run down along z, and never mirrored.
+        u, v = (1 - t, 1 - s) if axis == 1 else (s, 1 - t)
+        u = u if sign > 0 else 1 - u
         uv = np.stack([(face % 3 + 0.01 + 0.98 * u) / 3, (face // 3 + 0.01 + 0.98 * v) / 2], -1)
         meshes.append(surface(points[::sign], uv[::sign]))
     # Normals at shared bevel edges are smooth once the faces are one mesh.

@@ -30,10 +30,12 @@ def _wrapped(rng: Generator) -> Texture:
 def _packed(name: str, radius: float, height: float, rng: Generator, mass: float) -> Model:
     h, r, rim = height / 2, radius, 0.003
     side = mesh.lathe([(r, -h + rim), (r, h - rim)])
-    ends = [(0, h - 0.004), (r - 0.004, h - 0.004), (r - 0.003, h), (r, h), (r + 0.0008, h - rim / 2), (r, h - rim)]
-    top = mesh.lathe(ends[::-1])
+    lid = h - 0.004
+    grooves = [(r * (s + d), lid + z) for s in (0.72, 0.4) for d, z in ((0.06, 0.0), (0.03, 0.0007), (0.0, 0.0))]
+    ends = [(r, h - rim), (r + 0.0008, h - rim / 2), (r, h), (r - 0.003, h), (r - 0.004, lid), *grooves, (0, lid)]
+    top = mesh.lathe(ends)
     bottom = top.moved(turn=mesh.turned("x", np.pi))
-    metal = Part(mesh.join([top, bottom]), one_colour(STEEL), 0.8, True)
+    metal = Part(mesh.join([top, bottom]), one_colour(STEEL), 0.5, True)
     return Model(name, (Part(side, _wrapped(rng), 0.5), metal), (rod(radius, height),), mass)
 
 
@@ -154,6 +156,7 @@ def plate(rng: Generator) -> Model:
     picture = np.broadcast_to(base, (96, 8, 3)).astype(np.float32).copy()
     edge = int(rng.integers(3, 20))
     picture[edge : edge + int(rng.integers(3, 14))] = colour(rng)
+    picture = picture[::-1]  # the inside's texture ends at the rim
     solids = (rod(r * 0.68, 0.006, (0, 0, -0.002)), *ringed(r * 0.84, 0.006, r * 0.32, 0.002))
     back = one_colour(base)
     return Model("plate", (Part(outside, back, 0.7), Part(inside, picture, 0.75)), solids, 0.3)

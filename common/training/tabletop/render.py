@@ -38,7 +38,7 @@ class Table:
     half: float
 
 
-class _Shapes:
+class Shapes:
     """All triangles of all models one after the other, in model coordinates, with their materials."""
 
     def __init__(self, models: list[Model]) -> None:
@@ -82,7 +82,7 @@ class Renderer:
     """Renders one scene with a camera and lights that stay. Not safe for use by two threads at once."""
 
     def __init__(self, camera: Camera, light: Light, table: Table, models: list[Model]) -> None:
-        self._camera, self._light, self._shapes, self._models = camera, light, _Shapes(models), models
+        self._camera, self._light, self._shapes, self._models = camera, light, Shapes(models), models
         side = camera.size
         y, x = (axis.ravel() for axis in np.mgrid[:side, :side].astype(np.float64))
         self._centres = camera.rays(x + 0.5, y + 0.5)
@@ -117,7 +117,7 @@ class Renderer:
             sub = np.flatnonzero(hits.found)
             pattern = self._tile[pixels][sub // len(_SUBSAMPLES)] * len(_SUBSAMPLES) + sub % len(_SUBSAMPLES)
             way = self._rays[pixels].reshape(-1, 3)[sub]
-            colours.reshape(-1, 3)[sub] = self._object_light(scene, hits.only(sub), way, pattern)
+            colours.reshape(-1, 3)[sub] = self._object_light(scene, hits, way, pattern)
             picture[pixels] = _squash(colours * self._exposure).mean(axis=1)
         rest = ~near
         picture[rest] = _squash(picture[rest] * self._exposure)
@@ -211,9 +211,10 @@ class Renderer:
 
 @dataclass(frozen=True, slots=True)
 class _Hits:
-    """What subsample rays met; arrays tell of those in `found` that did once `only` has picked them."""
+    """What rays met."""
 
     found: Bools
+    """Of all rays, those that met something; the other arrays tell of these alone."""
     part: Indices
     uv: Floats
     normals: Floats
@@ -221,86 +222,85 @@ class _Hits:
     """Normals of the triangles, towards the eye."""
     spots: Floats
 
-    def only(self, at: Indices) -> _Hits:
-        return _Hits(
-            self.found[at], self.part[at], self.uv[at], self.normals[at], self.flat[at], self.spots[at]
-        )
-
 
 class _Scene:
     """The objects in their places at one moment."""
 
-    def __init__(self, shapes: _Shapes, poses: list[Pose | None]) -> None:
+    def __init__(self, shapes: Shapes, poses: list[Pose | None]) -> None:
         self._shapes, self._scene = shapes, EmbreeScene()
         self._turns: list[Floats] = []
-        self._boxes: list[Floats] = []
-        self._number: list[int] = []
+        self._places: list[Floats] = []
+        numbers, pieces = [], []
         for number, pose in enumerate(poses):
             if pose is None:
                 continue
             turn, place = (array.astype(np.float32) for array in pose)
-            corners = shapes.corners[shapes.bounds[number] : shapes.bounds[number + 1]] @ turn.T + place
-            faces = np.arange(3 * len(corners), dtype=np.int32).reshape(-1, 3)
-            TriangleMesh(self._scene, corners.reshape(-1, 3), faces)
+            own = np.arange(shapes.bounds[number], shapes.bounds[number + 1])
+            self._places.append((shapes.corners[own] @ turn.T + place).reshape(-1, 3))
             self._turns.append(turn)
-            self._boxes.append(corners.reshape(-1, 3))
-            self._number.append(number)
-        self._first = np.array([shapes.bounds[number] for number in self._number], np.intp)
+            numbers.append(np.full(len(own), number))
+            pieces.append(own)
+        self.empty = not pieces
+        if self.empty:
+            return
+        # All in one mesh: a hit is then told by one number. That of a miss is -1, so the tables end with one for it.
+        corners = np.concatenate(self._places)
+        TriangleMesh(self._scene, corners, np.arange(len(corners), dtype=np.int32).reshape(-1, 3))
+        self._triangle = np.concatenate([*pieces, [0]])
+        self._id = np.concatenate([*numbers, [-1]]).astype(np.int16) + 1
+        self._part = np.concatenate([shapes.part[self._triangle[:-1]], [-1]])
+        self._placed = np.repeat(np.arange(len(pieces)), [len(piece) for piece in pieces])
 
     def seen(self, camera: Camera) -> Bools:
         """Pixels (S * S,) in the rectangles around the objects."""
         near = np.zeros((camera.size, camera.size), np.bool_)
-        for corners in self._boxes:
+        for corners in self._places:
             x, y = camera.project(corners)
             left, right = (int(np.clip(edge, 0, camera.size)) for edge in (x.min() - 1, x.max() + 2))
             top, bottom = (int(np.clip(edge, 0, camera.size)) for edge in (y.min() - 1, y.max() + 2))
             near[top:bottom, left:right] = True
         return near.ravel()
 
-    def ids(self, eye: Floats, ways: Floats) -> NDArray[np.uint8]:
+    def ids(self, eye: Floats, ways: Floats) -> Picture:
         """1 + the index of the model that each ray meets first, 0 for none."""
-        if not self._number or not len(ways):
+        if self.empty or not len(ways):
             return np.zeros(len(ways), np.uint8)
-        result = self._scene.run(np.broadcast_to(eye, ways.shape).copy(), ways, query="INTERSECT", output=True)
-        geometry = result["geomID"]
-        return np.where(geometry >= 0, np.array(self._number)[geometry] + 1, 0).astype(np.uint8)
+        first = self._scene.run(np.broadcast_to(eye, ways.shape).copy(), ways, query="INTERSECT")
+        return np.asarray(self._id[first], np.uint8)
 
     def hit(self, eye: Floats, ways: Floats) -> _Hits:
         """What rays from the eye meet."""
-        count, none = len(ways), np.zeros(len(ways), np.bool_)
-        uv, normals, flat, spots = (np.zeros((count, width), np.float32) for width in (2, 3, 3, 3))
-        part = np.zeros(count, np.intp)
-        if not self._number or not count:
-            return _Hits(none, part, uv, normals, flat, spots)
+        if self.empty or not len(ways):
+            none = np.zeros((0, 3), np.float32)
+            found, part = np.zeros(len(ways), np.bool_), np.zeros(0, np.intp)
+            return _Hits(found, part, none[:, :2], none, none, none)
         result = self._scene.run(np.broadcast_to(eye, ways.shape).copy(), ways, query="INTERSECT", output=True)
-        found = result["geomID"] >= 0
-        geometry, u, v = result["geomID"][found], result["u"][found, None], result["v"][found, None]
-        triangle = self._first[geometry] + result["primID"][found]
-        shapes, turns = self._shapes, np.stack(self._turns)[geometry]
+        found = result["primID"] >= 0
+        which, u, v = result["primID"][found], result["u"][found, None], result["v"][found, None]
+        triangle, turns, shapes = self._triangle[which], np.stack(self._turns), self._shapes
         share = np.concatenate([1 - u - v, u, v], 1)
-        part[found] = shapes.part[triangle]
-        uv[found] = np.einsum("nk,nkc->nc", share, shapes.uv[triangle])
         local = np.einsum("nk,nkc->nc", share, shapes.normals[triangle])
-        way = np.einsum("nij,nj->ni", turns, local)
-        normals[found] = way / np.linalg.norm(way, axis=1, keepdims=True)
+        way = np.einsum("nij,nj->ni", turns[self._placed[which]], local)
         face = result["Ng"][found]
         face = face / np.maximum(np.linalg.norm(face, axis=1, keepdims=True), 1e-20)
-        flat[found] = np.where(np.einsum("ij,ij->i", face, ways[found])[:, None] > 0, -face, face)
-        spots[found] = eye + ways[found] * result["tfar"][found, None]
-        return _Hits(found, part, uv, normals, flat, spots)
+        return _Hits(
+            found,
+            shapes.part[triangle],
+            np.einsum("nk,nkc->nc", share, shapes.uv[triangle]),
+            way / np.linalg.norm(way, axis=1, keepdims=True),
+            np.where(np.einsum("ij,ij->i", face, ways[found])[:, None] > 0, -face, face),
+            eye + ways[found] * result["tfar"][found, None],
+        )
 
     def parts(self, spots: Floats, ways: Floats) -> Indices:
         """The part that each ray meets first, -1 for none."""
-        if not self._number:
+        if self.empty:
             return np.full(len(spots), -1)
-        result = self._scene.run(spots, ways, query="INTERSECT", output=True)
-        geometry = result["geomID"]
-        triangle = self._first[geometry] + result["primID"]
-        return np.where(geometry >= 0, self._shapes.part[np.where(geometry >= 0, triangle, 0)], -1)
+        return self._part[self._scene.run(spots, ways, query="INTERSECT")]
 
     def blocked(self, spots: Floats, ways: Floats, lengths: Floats) -> Bools:
         """Whether anything stands within `lengths` along rays."""
-        if not self._number:
+        if self.empty:
             return np.zeros(len(spots), np.bool_)
         return np.asarray(self._scene.run(spots, ways, lengths, query="OCCLUDED") == 0)
 

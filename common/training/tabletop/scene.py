@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from common.training.tabletop import camera, catalogue, textures, world
-from common.training.tabletop.classes import GRIPPER, NUMBERS
+from common.tabletop.classes import GRIPPER, NUMBERS
 from common.training.tabletop.render import Picture, Renderer, Table
+from common.training.tabletop.settings import Settings
 
 _TABLE_HALF = 0.42  # metres: more than any camera sees
 _MOST, _FEWEST = 10, 4  # objects
@@ -27,19 +28,15 @@ class TabletopFrame(NamedTuple):
 
 
 class TabletopScene:
-    """The scene of (seed, number): same arguments, same frames, on one machine.
+    """The scene of (settings, number): same arguments, same frames, on one machine.
 
-    `size` is the side of the pictures in pixels, a multiple of 2 from 16 to 2048.
+    Of the settings, `crf` plays no part. Raises ValueError as their `check` does.
     """
 
-    def __init__(self, seed: int, number: int, size: int = 512, fps: int = 10, seconds: float = 10.0) -> None:
-        if not 16 <= size <= 2048 or size % 2:
-            raise ValueError(f"size: must be even and 16 to 2048 pixels (got {size})")
-        if fps < 1 or world.STEPS_A_SECOND % fps:
-            raise ValueError(f"fps: must divide {world.STEPS_A_SECOND}, for example 10, 15 or 30 (got {fps})")
-        if seconds <= 0:
-            raise ValueError(f"seconds: must be above 0 (got {seconds})")
-        rng = np.random.default_rng([seed, number])
+    def __init__(self, settings: Settings, number: int) -> None:
+        settings.check()
+        size, fps, seconds = settings.size, settings.fps, settings.seconds
+        rng = np.random.default_rng([settings.seed, number])
         self._fps, self.frame_count = fps, max(1, round(fps * seconds))
         names = rng.choice(list(catalogue.BUILDERS), int(rng.integers(_FEWEST, _MOST + 1)))
         self._models = [catalogue.BUILDERS[str(name)](rng) for name in names]

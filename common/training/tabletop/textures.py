@@ -94,7 +94,7 @@ def marble(rng: Generator, shape: Shape) -> Texture:
     share = np.zeros(shape)
     y, x = grid(shape)
     for _ in range(3):
-        angle, turbulence = rng.uniform(0, np.pi), noise(rng, shape, (3, 3), 6)
+        angle, turbulence = rng.uniform(0, np.pi), noise(rng, shape, (2, 2), 5)
         wave = np.sin(np.pi * (2 * (y * np.sin(angle) + x * np.cos(angle)) + 6 * turbulence))
         share = np.maximum(share, rng.uniform(0.3, 0.9) * np.clip(1 - np.abs(wave) * rng.uniform(4, 14), 0, 1))
     cloud = noise(rng, shape, (4, 4), 5)
@@ -121,7 +121,8 @@ def granite(rng: Generator, shape: Shape) -> Texture:
     picture = plain(rng, shape, base, 0.1)
     for cells in (60, 110, 170):
         speckle = noise(rng, shape, (cells, cells), 2)
-        picture = mix(picture, colour(rng, (0.0, 0.3), (0.05, 0.95)), 9 * (speckle - rng.uniform(0.62, 0.7)))
+        tone = base * 0.6 + 0.4 * colour(rng, (0.0, 0.3), (0.1, 0.95))
+        picture = mix(picture, tone, 9 * (speckle - rng.uniform(0.62, 0.7)))
     return picture
 
 

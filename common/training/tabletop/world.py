@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from common.training.tabletop.model import Model
 from common.training.tabletop.render import Pose
+from common.training.tabletop.settings import STEPS_A_SECOND
 
-STEPS_A_SECOND = 480
 _WALL, _WALL_HEIGHT = 0.40, 0.16  # metres: what keeps things from rolling away stands outside the picture
 _GRAVITY = 9.81
 
