@@ -47,7 +47,9 @@ class TabletopVideo:
         """Class names of the instances, by number."""
         path = self.folder / LEGEND
         try:
-            return {int(number): str(name) for number, name in json.loads(path.read_text())["instances"].items()}
+            return {
+                int(number): str(name) for number, name in json.loads(path.read_text())["instances"].items()
+            }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise VideoError(f"{path}: no legend of a tabletop video: {error}") from None
 

@@ -32,7 +32,9 @@ class Camera:
         """Pixel columns and rows of points (N, 3); far away from the picture for points behind the camera."""
         local = (points - self.position) @ self.turn.T
         depth = np.maximum(local[:, 2], 1e-3)
-        return local[:, 0] / depth * self.focal + self.size / 2, local[:, 1] / depth * self.focal + self.size / 2
+        return local[:, 0] / depth * self.focal + self.size / 2, local[
+            :, 1
+        ] / depth * self.focal + self.size / 2
 
 
 def overhead(rng: Generator, size: int) -> Camera:
@@ -78,7 +80,9 @@ def room(rng: Generator) -> Light:
     for number in range(int(rng.integers(1, 3))):
         away, around = np.radians(rng.uniform(18, 55)), rng.uniform(0, 2 * np.pi)
         distance = rng.uniform(1.3, 2.2)
-        place = distance * np.array([np.sin(away) * np.cos(around), np.sin(away) * np.sin(around), np.cos(away)])
+        place = distance * np.array(
+            [np.sin(away) * np.cos(around), np.sin(away) * np.sin(around), np.cos(away)]
+        )
         strength = (rng.uniform(2.6, 4.2) if number == 0 else rng.uniform(0.6, 1.8)) * distance**2
         lamps.append(Lamp(place.astype(np.float32), rng.uniform(0.04, 0.3), strength * _tint(rng)))
     return Light(tuple(lamps), rng.uniform(0.35, 1.0) * _tint(rng))

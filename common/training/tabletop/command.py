@@ -1,7 +1,7 @@
 """Make tabletop videos: python -m common.training.tabletop --out DIR --videos N --workers W
 
-Each video goes to its own folder: rgb.mp4, instances.mkv, classes.mkv, classes.json, meta.json (README.md here tells what
-is in them). Seeded: the same seed gives the same videos. A run that was stopped goes on when it is started again.
+Each video goes to its own folder: rgb.mp4, instances.mkv, classes.mkv, classes.json, meta.json (README.md here tells
+what is in them). Seeded: the same seed gives the same videos. A run that was stopped goes on when it is started again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         return _fail(str(error))
     except BrokenProcessPool:
-        return _fail("a worker was killed, perhaps for want of memory (0.5 GB each at 512x512); try fewer --workers")
+        return _fail(
+            "a worker was killed, perhaps for want of memory (0.5 GB each at 512x512); try fewer --workers"
+        )
     except KeyboardInterrupt:
         log.info("stopped; the same command goes on from here")
         return 130
@@ -80,12 +82,12 @@ def _begin() -> None:
     """A worker leaves Ctrl-C to the command, keeps to one thread and hides what PyBullet prints when loaded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-    shown, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    shown, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
     try:
         import common.training.tabletop.video  # noqa: F401
     finally:
-        os.dup2(shown, 1)
+        os.dup2(shown, 2)
         os.close(shown)
         os.close(nowhere)
 
@@ -103,7 +105,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=512, help="side of the pictures in pixels (default 512)")
     parser.add_argument("--fps", type=int, default=10, help="frames a second (default 10)")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a video (default 10)")
-    parser.add_argument("--crf", type=int, default=12, help="x264's, of the pictures: lower is finer (default 12)")
+    parser.add_argument(
+        "--crf", type=int, default=12, help="x264's, of the pictures: lower is finer (default 12)"
+    )
     args = parser.parse_args(argv)
     for name, low, high in (("videos", 1, 99_999), ("workers", 1, 256), ("seed", 0, 2**63), ("crf", 0, 51)):
         if not low <= getattr(args, name) <= high:

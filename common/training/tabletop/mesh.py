@@ -49,7 +49,8 @@ def join(meshes: list[Mesh]) -> Mesh:
 def surface(points: NDArray[np.float64], uv: NDArray[np.float64] | None = None, crease: float = 35.0) -> Mesh:
     """A grid (a, b, 3) of points as a surface whose outside is where d/da x d/db points.
 
-    Edges sharper than `crease` degrees stay sharp. Where rows or columns meet again (a tube, a pole) the seam is smooth.
+    Edges sharper than `crease` degrees stay sharp. Where rows or columns meet again (a tube, a pole), the seam
+    is smooth.
     """
     a, b = points.shape[:2]
     if uv is None:

@@ -73,7 +73,11 @@ def block(size: Vector, position: Vector = (0.0, 0.0, 0.0), turn: Quaternion = U
 
 
 def rod(
-    radius: float, length: float, position: Vector = (0.0, 0.0, 0.0), turn: Quaternion = UPRIGHT, round_: bool = False
+    radius: float,
+    length: float,
+    position: Vector = (0.0, 0.0, 0.0),
+    turn: Quaternion = UPRIGHT,
+    round_: bool = False,
 ) -> Solid:
     """A cylinder along z, or a capsule."""
     return Solid("capsule" if round_ else "cylinder", (radius, length, 0.0), position, turn)
@@ -85,7 +89,9 @@ def about(axis: str, angle: float) -> Quaternion:
     return (s * (axis == "x"), s * (axis == "y"), s * (axis == "z"), c)
 
 
-def ringed(radius: float, height: float, wall: float, bottom: float = 0.0, count: int = 12) -> tuple[Solid, ...]:
+def ringed(
+    radius: float, height: float, wall: float, bottom: float = 0.0, count: int = 12
+) -> tuple[Solid, ...]:
     """Boxes around z that stand for a round wall, its foot at z = `bottom`."""
     width = 2 * radius * float(np.tan(np.pi / count)) + wall
     solids = []

@@ -31,8 +31,18 @@ def _packed(name: str, radius: float, height: float, rng: Generator, mass: float
     h, r, rim = height / 2, radius, 0.003
     side = mesh.lathe([(r, -h + rim), (r, h - rim)])
     lid = h - 0.004
-    grooves = [(r * (s + d), lid + z) for s in (0.72, 0.4) for d, z in ((0.06, 0.0), (0.03, 0.0007), (0.0, 0.0))]
-    ends = [(r, h - rim), (r + 0.0008, h - rim / 2), (r, h), (r - 0.003, h), (r - 0.004, lid), *grooves, (0, lid)]
+    grooves = [
+        (r * (s + d), lid + z) for s in (0.72, 0.4) for d, z in ((0.06, 0.0), (0.03, 0.0007), (0.0, 0.0))
+    ]
+    ends = [
+        (r, h - rim),
+        (r + 0.0008, h - rim / 2),
+        (r, h),
+        (r - 0.003, h),
+        (r - 0.004, lid),
+        *grooves,
+        (0, lid),
+    ]
     top = mesh.lathe(ends)
     bottom = top.moved(turn=mesh.turned("x", np.pi))
     metal = Part(mesh.join([top, bottom]), one_colour(STEEL), 0.5, True)
@@ -58,9 +68,11 @@ def bottle(rng: Generator) -> Model:
     z = shoulder + s * (0.88 * height - shoulder)
     low = -0.45 * height
     body = [(0, 0.003), (r * 0.8, 0), (r * 0.95, 0.003), (r, 0.01), (r, shoulder)]
-    body += [*zip(curve, z, strict=True)][1:] + [(neck, 0.93 * height)]
+    body += [*zip(curve[1:], z[1:], strict=True), (neck, 0.93 * height)]
     glass = mesh.lathe(body).moved((0, 0, low))
-    cap = mesh.lathe([(neck * 1.25, 0.9 * height), (neck * 1.25, height - 0.002), (neck * 1.1, height), (0, height)])
+    cap = mesh.lathe(
+        [(neck * 1.25, 0.9 * height), (neck * 1.25, height - 0.002), (neck * 1.1, height), (0, height)]
+    )
     band = mesh.lathe([(r + 0.0005, shoulder * 0.2), (r + 0.0005, shoulder * 0.85)])
     parts = (
         Part(glass, one_colour(colour(rng, (0.2, 0.9), (0.25, 0.9))), 0.85),
@@ -90,7 +102,9 @@ def _open(profile: list[tuple[float, float]], wall: float, low: float) -> tuple[
     """Outside and inside of an open vessel; the profile goes up its outside."""
     inner = [(max(0.0, r - wall), z + (wall if r < profile[-1][0] * 0.98 else 0.0)) for r, z in profile[::-1]]
     inner[0] = (profile[-1][0] - wall, profile[-1][1])
-    outside = mesh.lathe([(0, profile[0][1]), *profile, (profile[-1][0] - wall / 2, profile[-1][1] + wall / 3)])
+    outside = mesh.lathe(
+        [(0, profile[0][1]), *profile, (profile[-1][0] - wall / 2, profile[-1][1] + wall / 3)]
+    )
     inside = mesh.lathe([(profile[-1][0] - wall / 2, profile[-1][1] + wall / 3), *inner, (0, inner[-1][1])])
     return outside.moved((0, 0, low)), inside.moved((0, 0, low))
 
@@ -111,7 +125,12 @@ def mug(rng: Generator) -> Model:
         Part(handle, one_colour(print_[1, 0].astype(np.float64)), 0.7),
     )
     grip = block((reach, 0.011, 0.6 * height), (r + reach / 2, 0, 0))
-    return Model("mug", parts, (*ringed(r - wall / 2, height, wall, low), rod(r, 0.006, (0, 0, low + 0.003)), grip), 0.3)
+    return Model(
+        "mug",
+        parts,
+        (*ringed(r - wall / 2, height, wall, low), rod(r, 0.006, (0, 0, low + 0.003)), grip),
+        0.3,
+    )
 
 
 def cup(rng: Generator) -> Model:
@@ -222,7 +241,12 @@ def sphere(rng: Generator) -> Model:
     y, x = textures.grid((64, 128))
     first, second = colour(rng, (0.4, 1), (0.5, 1)), colour(rng, (0.0, 0.9), (0.6, 1))
     gores = int(rng.integers(2, 5))
-    pattern = (0 * x, (y > 0.5) * 1.0, ((x * 2 * gores).astype(int) % 2) * 1.0, (np.abs(y - 0.5) < 0.12) * 1.0)
-    picture = textures.mix(first, second, pattern[rng.choice(4)])
+    pattern = (
+        0 * x,
+        (y > 0.5) * 1.0,
+        ((x * 2 * gores).astype(int) % 2) * 1.0,
+        (np.abs(y - 0.5) < 0.12) * 1.0,
+    )
+    picture = textures.mix(first, second, np.asarray(pattern[rng.choice(4)], np.float64))
     part = Part(mesh.ellipsoid((r, r, r)), picture, 0.45)
     return Model("ball", (part,), (ball(r),), 0.06, rolling=0.0004, bounce=0.6)

@@ -33,7 +33,11 @@ def apple(rng: Generator) -> Model:
     r = rng.uniform(0.032, 0.041)
     t = np.linspace(-np.pi / 2, np.pi / 2, 26)
     radius = np.cos(t) * (1 + 0.08 * np.sin(t))
-    z = np.sin(t) * 0.92 - 0.28 * np.exp(-(((t - np.pi / 2) / 0.38) ** 2)) + 0.12 * np.exp(-(((t + np.pi / 2) / 0.3) ** 2))
+    z = (
+        np.sin(t) * 0.92
+        - 0.28 * np.exp(-(((t - np.pi / 2) / 0.38) ** 2))
+        + 0.12 * np.exp(-(((t + np.pi / 2) / 0.3) ** 2))
+    )
     body = mesh.lathe(np.stack([r * np.maximum(radius, 0), r * z], -1), 40, 80)
     hue = [(-0.03, 0.02), (0.2, 0.28), (0.1, 0.14)][rng.choice(3)]
     stalk = mesh.tube([(0, 0, 0.55 * r), (0.03 * r, 0, 0.85 * r), (0.16 * r, 0, 1.08 * r)], 0.0014, 8)
@@ -84,9 +88,13 @@ def banana(rng: Generator) -> Model:
     yellow = textures.plain(rng, (96, 32), colour(rng, (0.7, 0.9), (0.8, 0.95), (0.12, 0.155)), 0.1)
     spots = textures.noise(rng, (96, 32), (20, 7), 2)
     picture = textures.mix(yellow, np.array([0.3, 0.2, 0.08]), 8 * (spots - rng.uniform(0.68, 0.85)))
-    picture[-14:] = textures.mix(picture[-14:], np.array([0.42, 0.4, 0.12]), np.linspace(0, 1, 14)[:, None] + np.zeros((14, 32)))
+    picture[-14:] = textures.mix(
+        picture[-14:], np.array([0.42, 0.4, 0.12]), np.linspace(0, 1, 14)[:, None] + np.zeros((14, 32))
+    )
     picture[:4] = np.array([0.2, 0.15, 0.08])
-    chain = [ball(0.95 * float(radii[k]), (float(path[k, 0]), float(path[k, 1]), 0.0)) for k in range(1, 23, 2)]
+    chain = [
+        ball(0.95 * float(radii[k]), (float(path[k, 0]), float(path[k, 1]), 0.0)) for k in range(1, 23, 2)
+    ]
     return Model("banana", (Part(body, picture, 0.35),), tuple(chain), 0.12, rolling=0.003)
 
 
@@ -95,7 +103,14 @@ def spoon(rng: Generator) -> Model:
     length, width = rng.uniform(0.13, 0.19), rng.uniform(0.03, 0.04)
     t, a = np.linspace(0, 2 * np.pi, 33), np.linspace(1e-3, 1, 10)
     egg = 0.62 * width * (1 + 0.12 * np.cos(t))
-    scoop = np.stack([np.outer(a, egg * np.cos(t) * 1.15), np.outer(a, 0.8 * egg * np.sin(t)), (a[:, None] ** 2 - 1) * 0.008 + 0 * t], -1)
+    scoop = np.stack(
+        [
+            np.outer(a, egg * np.cos(t) * 1.15),
+            np.outer(a, 0.8 * egg * np.sin(t)),
+            (a[:, None] ** 2 - 1) * 0.008 + 0 * t,
+        ],
+        -1,
+    )
     inside, outside = mesh.surface(scoop), mesh.surface(scoop[::-1] - np.array([0, 0, 0.0015]))
     x = np.linspace(-0.55 * width, -length + width * 0.6, 12)
     s = np.linspace(0, 1, 12)
@@ -117,7 +132,9 @@ def hammer(rng: Generator) -> Model:
     length, head = rng.uniform(0.17, 0.22), rng.uniform(0.065, 0.085)
     x = np.linspace(-0.6 * length, 0.4 * length, 10)
     handle = mesh.tube(np.stack([x, 0 * x, 0 * x], -1), np.linspace(0.0125, 0.009, 10), 14, 0.8)
-    face = mesh.lathe([(0, 0), (0.012, 0), (0.013, 0.002), (0.013, 0.014), (0.009, 0.02), (0.009, head * 0.5)])
+    face = mesh.lathe(
+        [(0, 0), (0.012, 0), (0.013, 0.002), (0.013, 0.014), (0.009, 0.02), (0.009, head * 0.5)]
+    )
     face = face.moved(turn=mesh.turned("x", np.pi / 2)).moved((0.4 * length, head * 0.5, 0))
     middle = mesh.box((0.024, 0.03, 0.024), 0.003).moved((0.4 * length, 0, 0))
     s = np.linspace(0, 1, 8)
@@ -142,7 +159,16 @@ def screwdriver(rng: Generator) -> Model:
     t = np.array([0.0, 0.03, 0.12, 0.6, 0.72, 0.85, 1.0])
     radius = r * np.array([0.0, 0.8, 1.0, 1.0, 0.7, 0.75, 0.5])
     handle = mesh.lathe(np.stack([radius, t * grip], -1), 36, 50)
-    shaft = mesh.lathe([(0.003, grip), (0.003, grip + blade * 0.9), (0.004, grip + blade * 0.95), (0.0015, grip + blade), (0, grip + blade)], 14)
+    shaft = mesh.lathe(
+        [
+            (0.003, grip),
+            (0.003, grip + blade * 0.9),
+            (0.004, grip + blade * 0.95),
+            (0.0015, grip + blade),
+            (0, grip + blade),
+        ],
+        14,
+    )
     middle = 0.42 * (grip + blade)
     y, x = textures.grid((64, 96))
     ink = colour(rng, (0.7, 1), (0.5, 0.95))
@@ -163,7 +189,10 @@ def wrench(rng: Generator) -> Model:
     """A spanner with a ring at one end and a jaw at the other."""
     length, r, thick = rng.uniform(0.12, 0.17), rng.uniform(0.014, 0.019), 0.008
     bar = mesh.box((length - 1.4 * r, 0.011, thick * 0.75), 0.002)
-    eye = mesh.lathe([(0.6 * r, -thick / 2), (r, -thick / 2), (r, thick / 2), (0.6 * r, thick / 2), (0.6 * r, -thick / 2)], 32)
+    eye = mesh.lathe(
+        [(0.6 * r, -thick / 2), (r, -thick / 2), (r, thick / 2), (0.6 * r, thick / 2), (0.6 * r, -thick / 2)],
+        32,
+    )
     angle = np.linspace(0.55, 2 * np.pi - 0.55, 26)
     jaw = mesh.tube(np.stack([r * np.cos(angle), r * np.sin(angle), 0 * angle], -1), 0.0062, 8, 0.72)
     lift = mesh.turned("z", rng.uniform(-0.25, 0.25))

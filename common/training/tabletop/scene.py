@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from common.training.tabletop import camera, catalogue, textures, world
 from common.tabletop.classes import GRIPPER, NUMBERS
+from common.training.tabletop import camera, catalogue, textures, world
 from common.training.tabletop.render import Picture, Renderer, Table
 from common.training.tabletop.settings import Settings
 

@@ -48,7 +48,9 @@ class Settings:
         try:
             known = dict(json.loads(record.read_text()))
         except (ValueError, TypeError):
-            raise ValueError(f"{record}: is not the record of a set; remove it or give another --out") from None
+            raise ValueError(
+                f"{record}: is not the record of a set; remove it or give another --out"
+            ) from None
         differ = [f"--{key} {value}" for key, value in known.items() if mine.get(key) != value]
         if differ:
             raise ValueError(f"{out} was made with {' '.join(differ)}: give the same, or another --out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -14,7 +15,22 @@ Texture = NDArray[np.float32]
 Shape = tuple[int, int]
 Colour = NDArray[np.float64]
 
-_WORDS = ("SUN", "OAT", "NOVA", "MILD", "FRESH", "ALPA", "RIO", "KORN", "TEA", "ZEST", "MOKA", "LUX", "PURE", "BIO")
+_WORDS = (
+    "SUN",
+    "OAT",
+    "NOVA",
+    "MILD",
+    "FRESH",
+    "ALPA",
+    "RIO",
+    "KORN",
+    "TEA",
+    "ZEST",
+    "MOKA",
+    "LUX",
+    "PURE",
+    "BIO",
+)
 
 
 def colour(
@@ -24,7 +40,9 @@ def colour(
     hue: tuple[float, float] = (0.0, 1.0),
 ) -> Colour:
     """A random sRGB colour within ranges of hue, saturation and value."""
-    return np.array(colorsys.hsv_to_rgb(rng.uniform(*hue) % 1.0, rng.uniform(*saturation), rng.uniform(*value)))
+    return np.array(
+        colorsys.hsv_to_rgb(rng.uniform(*hue) % 1.0, rng.uniform(*saturation), rng.uniform(*value))
+    )
 
 
 def grid(shape: Shape) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -55,7 +73,7 @@ def _stretched(lattice: NDArray[np.float64], shape: Shape, cells: tuple[float, f
     return np.asarray(rows[:, j] * (1 - fx) + rows[:, j + 1] * fx)
 
 
-def mix(a: Colour | Texture, b: Colour | Texture, share: NDArray[np.float64]) -> Texture:
+def mix(a: Colour | Texture, b: Colour | Texture, share: NDArray[np.floating[Any]]) -> Texture:
     """From `a` where `share` is 0 to `b` where it is 1."""
     share = np.clip(share, 0, 1)[..., None]
     return (a * (1 - share) + b * share).astype(np.float32)
@@ -72,7 +90,7 @@ def wood(rng: Generator, shape: Shape, planks: int = 0) -> Texture:
     hue = (0.05, 0.09)
     dark = colour(rng, (0.45, 0.7), (0.25, 0.5), hue)
     light = np.minimum(dark * rng.uniform(1.35, 1.9), 0.95)
-    y, x = grid(shape)
+    y, _ = grid(shape)
     board = np.minimum((y * planks).astype(int), max(planks - 1, 0))
     shift = rng.uniform(0, 10, max(planks, 1))[board]
     warp = noise(rng, shape, (5, 1.2), 3)
@@ -96,7 +114,9 @@ def marble(rng: Generator, shape: Shape) -> Texture:
     for _ in range(3):
         angle, turbulence = rng.uniform(0, np.pi), noise(rng, shape, (2, 2), 5)
         wave = np.sin(np.pi * (2 * (y * np.sin(angle) + x * np.cos(angle)) + 6 * turbulence))
-        share = np.maximum(share, rng.uniform(0.3, 0.9) * np.clip(1 - np.abs(wave) * rng.uniform(4, 14), 0, 1))
+        share = np.maximum(
+            share, rng.uniform(0.3, 0.9) * np.clip(1 - np.abs(wave) * rng.uniform(4, 14), 0, 1)
+        )
     cloud = noise(rng, shape, (4, 4), 5)
     return mix(mix(base, vein, 0.5 * (cloud - 0.3)), vein, share)
 
@@ -109,10 +129,13 @@ def cloth(rng: Generator, shape: Shape) -> Texture:
     count = rng.integers(5, 16)
     stripes_x, stripes_y = ((np.sin(np.pi * 2 * count * t) > rng.uniform(-0.3, 0.6)) * 1.0 for t in (x, y))
     kind = rng.choice(4)
-    share = (0 * x, stripes_x, (stripes_x + stripes_y) / 2, np.maximum(stripes_x, stripes_y) * 0.8)[kind]
+    share = np.stack([0 * x, stripes_x, (stripes_x + stripes_y) / 2, np.maximum(stripes_x, stripes_y) * 0.8])[
+        kind
+    ]
     weave = np.sin(np.pi * shape[1] / 3 * x) * np.sin(np.pi * shape[0] / 3 * y)
     crease = noise(rng, shape, (3, 3), 3)
-    return np.clip(mix(base, second, share) * (0.88 + 0.24 * crease + 0.05 * weave)[..., None], 0, 1)
+    shade = 0.88 + 0.24 * crease + 0.05 * weave
+    return np.clip(mix(base, second, share) * shade[..., None], 0, 1).astype(np.float32)
 
 
 def granite(rng: Generator, shape: Shape) -> Texture:
@@ -148,7 +171,7 @@ def label(rng: Generator, shape: Shape, base: Colour) -> Texture:
     radius = rng.uniform(0.18, 0.32) * min(1.0, aspect)
     if rng.random() < 0.5:  # a sun
         angle = np.arctan2(y - 0.5, x - 0.5)
-        radius = radius * (1 + 0.2 * np.sign(np.sin(angle * rng.integers(5, 14))))
+        away = away / (1 + 0.2 * np.sign(np.sin(angle * rng.integers(5, 14))))
     picture[away < radius] = third
     word = str(rng.choice(_WORDS))
     dot = max(1, int(0.8 * shape[1]) // (6 * len(word)))
@@ -164,4 +187,6 @@ def label(rng: Generator, shape: Shape, base: Colour) -> Texture:
 
 def linear(picture: Texture) -> Texture:
     """sRGB to light."""
-    return np.where(picture <= 0.04045, picture / 12.92, ((picture + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return np.where(picture <= 0.04045, picture / 12.92, ((picture + 0.055) / 1.055) ** 2.4).astype(
+        np.float32
+    )

@@ -28,9 +28,12 @@ _MAPS = {"level": "3", "coder": "1", "context": "1", "slicecrc": "0"}
 class _Writer:
     """One video file; bit-exact, so that the same frames give the same bytes."""
 
-    def __init__(self, path: Path, codec: str, form: str, settings: Settings, options: dict[str, str]) -> None:
+    def __init__(
+        self, path: Path, codec: str, form: str, settings: Settings, options: dict[str, str]
+    ) -> None:
         self._container = av.open(str(path), "w", options={"fflags": "+bitexact"})
-        stream: VideoStream = self._container.add_stream(codec, rate=settings.fps, options=dict(options))
+        stream = self._container.add_stream(codec, rate=settings.fps, options=dict(options))
+        assert isinstance(stream, VideoStream)
         stream.width = stream.height = settings.size
         stream.pix_fmt = form
         stream.codec_context.thread_count = 1
@@ -72,7 +75,9 @@ def write_video(folder: Path, settings: Settings, number: int) -> int:
     maps = {**_MAPS, "g": str(scene.frame_count)}
     shown: set[int] = set()
     with (
-        _Writer(partial / files.PICTURES, "libx264", "yuv420p", settings, _PICTURES | {"crf": str(settings.crf)}) as rgb,
+        _Writer(
+            partial / files.PICTURES, "libx264", "yuv420p", settings, _PICTURES | {"crf": str(settings.crf)}
+        ) as rgb,
         _Writer(partial / files.INSTANCES, "ffv1", "gray", settings, maps) as instances,
         _Writer(partial / files.CLASSES, "ffv1", "gray", settings, maps) as classes,
     ):

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from common.training.tabletop.model import Model
-from common.training.tabletop.render import Pose
+from common.training.tabletop.rays import Pose
 from common.training.tabletop.settings import STEPS_A_SECOND
 
 _WALL, _WALL_HEIGHT = 0.40, 0.16  # metres: what keeps things from rolling away stands outside the picture
@@ -123,7 +123,9 @@ class World:
         return np.array(pybullet.getMatrixFromQuaternion(turn)).reshape(3, 3), np.array(place)
 
     def _static(self, half: tuple[float, float, float], place: tuple[float, float, float]) -> None:
-        shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half, physicsClientId=self._client)
+        shape = pybullet.createCollisionShape(
+            pybullet.GEOM_BOX, halfExtents=half, physicsClientId=self._client
+        )
         body = pybullet.createMultiBody(0, shape, basePosition=place, physicsClientId=self._client)
         pybullet.changeDynamics(body, -1, lateralFriction=0.9, restitution=0.6, physicsClientId=self._client)
 
@@ -217,7 +219,9 @@ class World:
         x, y, _ = self._active[1]
         place = (x + along * np.cos(push.angle), y + along * np.sin(push.angle), height)
         if fresh:
-            pybullet.resetBasePositionAndOrientation(self._bodies[-1], place, yaw, physicsClientId=self._client)
+            pybullet.resetBasePositionAndOrientation(
+                self._bodies[-1], place, yaw, physicsClientId=self._client
+            )
         pybullet.changeConstraint(self._constraint, place, yaw, maxForce=80, physicsClientId=self._client)
 
 
@@ -239,7 +243,9 @@ def entries(rng: Generator, models: list[Model], seconds: float) -> list[Entry]:
             start = (0.56 * np.cos(angle), 0.56 * np.sin(angle), rng.uniform(0.28, 0.4))
             aim = angle + rng.uniform(-0.3, 0.3)
             velocity = (-speed * np.cos(aim), -speed * np.sin(aim), rng.uniform(0.0, 0.6))
-            found.append(Entry(rng.uniform(0.1, 0.8) * seconds, start, q, velocity, (spin[0], spin[1], spin[2])))
+            found.append(
+                Entry(rng.uniform(0.1, 0.8) * seconds, start, q, velocity, (spin[0], spin[1], spin[2]))
+            )
             continue
         radius, floor = model.radius, 0.004
         place = np.zeros(3)
