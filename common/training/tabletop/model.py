@@ -89,16 +89,23 @@ def about(axis: str, angle: float) -> Quaternion:
     return (s * (axis == "x"), s * (axis == "y"), s * (axis == "z"), c)
 
 
+MOST_SOLIDS = 16
+"""Of one model: PyBullet silently leaves out what is over."""
+
+
 def ringed(
-    radius: float, height: float, wall: float, bottom: float = 0.0, count: int = 12
+    radius: float, height: float, wall: float, bottom: float = 0.0, lean: float = 0.0, count: int = 12
 ) -> tuple[Solid, ...]:
-    """Boxes around z that stand for a round wall, its foot at z = `bottom`."""
+    """Boxes around z that stand for a round wall of mean `radius` from z = `bottom`; `lean` is outwards, radians."""
     width = 2 * radius * float(np.tan(np.pi / count)) + wall
+    size = (wall, width, height / float(np.cos(lean)))
+    sl, cl = float(np.sin(lean / 2)), float(np.cos(lean / 2))
     solids = []
     for number in range(count):
         angle = 2 * np.pi * number / count
+        s, c = float(np.sin(angle / 2)), float(np.cos(angle / 2))
         place = (radius * float(np.cos(angle)), radius * float(np.sin(angle)), bottom + height / 2)
-        solids.append(block((wall, width, height), place, about("z", angle)))
+        solids.append(block(size, place, (-s * sl, c * sl, s * cl, c * cl)))
     return tuple(solids)
 
 

@@ -139,11 +139,9 @@ def cup(rng: Generator) -> Model:
     low, foot = -height / 2, rng.uniform(0.65, 0.8)
     outside, inside = _open([(r * foot, 0), (r * 0.5 * (1 + foot), height / 2), (r, height)], wall, low)
     print_, ground = _glaze(rng)
-    solids = (
-        *ringed(r * (foot + 0.12), height * 0.6, 0.004, low),
-        *ringed(r - 0.003, height * 0.4, 0.004, low + 0.6 * height),
-        rod(r * foot, 0.004, (0, 0, low + 0.002)),
-    )
+    lean = float(np.arctan(r * (1 - foot) / height))
+    wall_of = ringed(r * 0.5 * (1 + foot) - 0.002, height, 0.004, low, lean)
+    solids = (*wall_of, rod(r * foot, 0.004, (0, 0, low + 0.002)))
     return Model("cup", (Part(outside, print_, 0.4), Part(inside, ground, 0.4)), solids, 0.06)
 
 
@@ -158,10 +156,10 @@ def bowl(rng: Generator) -> Model:
     outside, inside = _open([foot, *profile], wall, low)
     print_, ground = _glaze(rng)
     solids = (
-        rod(r * 0.5, 0.006, (0, 0, low + 0.003)),
-        *ringed(r * 0.62, height * 0.35, 0.012, low + 0.004),
-        *ringed(r * 0.84, height * 0.35, 0.01, low + 0.25 * height),
-        *ringed(r - 0.004, height * 0.5, 0.006, low + 0.5 * height),
+        rod(r * 0.6, 0.15 * height, (0, 0, low + 0.075 * height)),
+        *ringed(
+            r * 0.84, height * 0.9, 0.008, low + 0.1 * height, float(np.arctan(0.28 * r / (0.9 * height)))
+        ),
     )
     return Model("bowl", (Part(outside, print_, 0.75), Part(inside, ground, 0.75)), solids, 0.35)
 
@@ -191,7 +189,7 @@ def ring(rng: Generator) -> Model:
         Part(tape, one_colour(colour(rng, (0.1, 0.9), (0.3, 0.95))), 0.5),
         Part(core, one_colour(np.array([0.7, 0.58, 0.42])), 0.1),
     )
-    return Model("ring", parts, ringed((r + hole) / 2, height, r - hole, -h, 14), 0.08)
+    return Model("ring", parts, ringed((r + hole) / 2, height, r - hole, -h, count=14), 0.08)
 
 
 def brick(rng: Generator) -> Model:

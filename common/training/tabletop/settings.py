@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common.tabletop.files import FACTS
 
-STEPS_A_SECOND = 480
+STEPS_A_SECOND = 240
 """Of the simulation; the frame rate divides it."""
 _SET = "set.json"
 

@@ -69,7 +69,8 @@ def write_video(folder: Path, settings: Settings, number: int) -> int:
     The folder appears under its name when it is complete. Raises OSError, for example of a full disk.
     """
     partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    for unfinished in (partial, folder):
+        shutil.rmtree(unfinished, ignore_errors=True)
     partial.mkdir(parents=True)
     scene = TabletopScene(settings, number)
     maps = {**_MAPS, "g": str(scene.frame_count)}
