@@ -20,7 +20,7 @@ class TabletopSource(FileSource):
             raise SourceError(f"source: {source}: the clips are not installed")
         if not number.isdecimal() or int(number) >= len(clips):
             raise SourceError(
-                f"source: {source}: the number must be 0 to {len(clips) - 1}, for example tabletop:3"
+                f"source: {source}: the number must be 0 to {len(clips) - 1}, for example tabletop:1"
             )
         self.video = clips[int(number)]
         """The clip, with its maps."""
