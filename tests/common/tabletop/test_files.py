@@ -21,7 +21,7 @@ def test_the_shipped_set_is_small_and_varied() -> None:
     assert sum(path.stat().st_size for path in CLIPS.rglob("*")) < 8_000_000
     names = {name for video in shipped() for name in video.legend().values()}
     assert len(shipped()) >= 8
-    assert len(names) >= 18
+    assert len(names) >= 20
     assert "gripper" in names
 
 
