@@ -40,6 +40,7 @@ few others, whichever they are; no return path is needed.
 EPILOG = """\
 sources:
   synthetic, synthetic:7      a procedural scene with a running clock (and its seed)
+  tabletop, tabletop:3        a rendered clip of things on a table (and its number)
   clip.mp4, file:///clip.mp4  a video file at real-time pace (--loop: again and again)
   list.m3u, list.txt          files one after the other: a path a line, from the list's folder; # begins a comment
   'clips/*.mp4'               all that match, clip2 before clip10 (quoted, or the shell takes it apart)

@@ -41,6 +41,7 @@ CORE = {
 PURE = {"proto": {"numpy", "cryptography", "zfec"}}
 EXTRAS = {
     "common/training/": {"torch", "onnx", "onnxscript", "safetensors"},
+    "common/training/tabletop/": {"pybullet", "embreex"},
     "common/models/": {"torch"},
     "common/runtime/": {"torch", "safetensors", "openvino"},
     "common/web": {"aioice", "aiohttp"},

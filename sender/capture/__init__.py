@@ -3,6 +3,7 @@
 | source text | kind |
 |---|---|
 | `synthetic`, `synthetic:7` | a procedural scene (with a seed) |
+| `tabletop`, `tabletop:7` | a rendered clip that comes with the project (and its number) |
 | `/dev/video0`, all of `/dev` but plain files | a camera of this host (Video4Linux2) |
 | `:0.0`, `screen`, `screen:0.0+100,50` | the screen (X11), from an offset |
 | `rtsp://...`, `http://...`, `udp://...`, any scheme of FFmpeg | a network stream |
@@ -24,6 +25,8 @@ from sender.capture.generated import NAME, SyntheticSource
 from sender.capture.playlist import is_list
 from sender.capture.reel import ListSource
 from sender.capture.screen import ScreenSource, is_screen
+from sender.capture.tabletop import NAME as TABLETOP
+from sender.capture.tabletop import TabletopSource
 from sender.capture.url import UrlSource
 
 
@@ -34,6 +37,8 @@ def create_source(source: str, options: CaptureOptions) -> Source:
     """
     if source == NAME or source.startswith(NAME + ":"):
         return SyntheticSource(source, options)
+    if source == TABLETOP or source.startswith(TABLETOP + ":"):
+        return TabletopSource(source, options)
     if source.startswith("/dev/") and not Path(source).is_file():
         return DeviceSource(source, options)
     if is_screen(source):

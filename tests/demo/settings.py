@@ -123,11 +123,11 @@ def _source(text: str) -> str | None:
     """A file as an absolute path; anything live, and URLs, as they are."""
     if not text:
         return None
-    if "://" in text or text.partition(":")[0] == "synthetic" or text.startswith(LIVE_PREFIXES):
+    if "://" in text or text.partition(":")[0] in ("synthetic", "tabletop") or text.startswith(LIVE_PREFIXES):
         return text
     path = Path(text).expanduser()
     if not path.is_file():
         raise DemoError(
-            f"SOURCE: there is no file {text}; give a video file, /dev/videoN, a URL, screen or synthetic"
+            f"SOURCE: there is no file {text}; give a video file, /dev/videoN, a URL, screen, synthetic or tabletop"
         )
     return str(path.resolve())

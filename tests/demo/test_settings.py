@@ -37,7 +37,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["synthetic", "synthetic:3", "/dev/video0", "rtsp://camera/1", ":0.0", "screen"]
+    "source", ["synthetic", "synthetic:3", "tabletop:2", "/dev/video0", "rtsp://camera/1", ":0.0", "screen"]
 )
 def test_live_sources_are_passed_on(source: str) -> None:
     assert Settings.of({"SOURCE": source}).source == source
