@@ -27,8 +27,12 @@ def create_pushes(config: ReceiverConfig) -> Pushes:
 
 def create_sink(name: str, config: ReceiverConfig, status: Status, choose: Choose, pushes: Pushes) -> Sink:
     """The sink that `--play NAME` asks for; opened by its `start`. Raises SinkError where an extra is missing."""
+
+    def sound() -> bool:
+        return bool(status()["sound"])
+
     if is_push(name):
-        return pushes.create(name)
+        return pushes.create(name, sound)
     if name.startswith(V4L2):
         from receiver.play.v4l2 import V4l2Sink
 
@@ -55,6 +59,4 @@ def create_sink(name: str, config: ReceiverConfig, status: Status, choose: Choos
 
             record = config.record
             format = FileFormat(record.codec, record.crf, record.captions)
-            return FileSink(
-                Path(name), config.signal.mark, record.rules, format, sound=lambda: bool(status()["sound"])
-            )
+            return FileSink(Path(name), config.signal.mark, record.rules, format, sound=sound)

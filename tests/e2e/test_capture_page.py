@@ -14,14 +14,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from common.audio import RATE, Samples
 from common.video import from_video_frame
 from tests.demo.process import free_port
 from tests.e2e.daemons import RX, Bench, daemons
 from tests.e2e.test_page import CHROMIUM, FLAGS
-from tests.receiver.audio.link import click_times
+from tests.receiver.audio.seen import flashes_and_clicks, to_mono
 from tests.sender.capture.whip.camera import Numbers, publishing, serving, until
 
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
@@ -63,13 +61,6 @@ async def state(page: Any, wanted: str, seconds: float = 20.0) -> None:
     while (now := await page.evaluate("document.body.dataset.state")) != wanted:
         assert time.monotonic() < ends, f"{now}, not {wanted}: {await page.inner_text('#hint')}"
         await asyncio.sleep(0.05)
-
-
-def to_mono(frame: av.AudioFrame) -> Samples:
-    """Its left side."""
-    plain = av.AudioResampler(format="s16p").resample(frame)[0]
-    samples: Samples = plain.to_ndarray()[0]
-    return samples
 
 
 def moved(path: Path) -> float:
@@ -120,12 +111,14 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
     return canvas.captureStream(30);
   }
   const context = new AudioContext(), out = context.createMediaStreamDestination();
+  const tone = context.createOscillator(), loud = context.createGain();
+  tone.frequency.value = 1000;
+  loud.gain.value = 0;
+  tone.connect(loud).connect(out);
+  tone.start();
   setInterval(() => {
-    const tone = context.createOscillator();
-    tone.frequency.value = 1000;
-    tone.connect(out);
-    tone.start();
-    tone.stop(context.currentTime + 0.03);
+    loud.gain.setValueAtTime(0.5, context.currentTime);
+    loud.gain.setValueAtTime(0, context.currentTime + 0.03);
     since = performance.now();
   }, EVERY);
   return out.stream;
@@ -152,28 +145,15 @@ async def test_its_microphone_is_heard_in_step_with_its_pictures(tmp_path: Path)
     assert off and max(off) < 0.2, (flashes, clicks)
 
 
-def flashes_and_clicks(path: Path) -> tuple[list[float], NDArray[np.float64]]:
-    """Times in a recording (s): when pictures turn bright, and when clicks of 1 kHz begin."""
-    flashes, samples, bright = [], np.zeros(0, np.int16), True
-    with av.open(str(path)) as container:
-        for frame in container.decode(audio=0):
-            begins = round(frame.time * RATE)
-            samples = np.concatenate([samples, np.zeros(max(0, begins - len(samples)), np.int16)])
-            samples = np.concatenate([samples, to_mono(frame)])
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            before, bright = bright, frame.to_ndarray(format="gray").mean() > 100
-            flashes += [frame.time] if bright and not before else []
-    return flashes, np.array(click_times(samples))
-
-
 async def test_the_microphone_is_a_switch_that_is_remembered_and_may_be_refused() -> None:
     heard: list[tuple[av.AudioFrame, float]] = []
     async with serving(hear=lambda sound, at: heard.append((sound, at))) as served:
         async with opened(served.server.url) as page:
             await page.click("#start")
             await state(page, "live")
-            await until(lambda: any(to_mono(sound).max() > 1000 for sound, _ in heard))  # the fake device beeps
+            await until(
+                lambda: any(to_mono(sound).max() > 1000 for sound, _ in heard)
+            )  # the fake device beeps
             assert await page.get_attribute("#mic", "aria-checked") == "true"
             assert "Sound is sent" in await page.inner_text("#explain")
             await page.click("#mic")

@@ -56,7 +56,7 @@ class Reports:
             return None
         ntp, rtp = self._last
         behind = (rtp - origin - pts + SPAN // 2) % SPAN - SPAN // 2
-        return ntp / NTP_FRACTION - behind / self._rate
+        return ntp / NTP_FRACTION - float(behind) / self._rate
 
 
 class Follower:

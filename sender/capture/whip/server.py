@@ -80,7 +80,9 @@ class WhipServer:
         self._limit = ConnectionLimit()
         self._limiting: asyncio.Task[None] | None = None
         folder = files("sender.capture.whip")
-        page, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "microphone.js"))
+        page, script = (
+            folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "microphone.js")
+        )
         page = page.replace('data-endpoint=""', f'data-endpoint="{place.path}"')
         self._page = page.replace("/*microphone*/\n", script)
         # The page itself holds no secret: the token comes in the fragment of its URL, which no server is sent.

@@ -1,4 +1,4 @@
-"""WHIP ingest as a source: the server runs in an event loop and thread of its own, pictures and sound come over here."""
+"""WHIP ingest as a source: the server runs in an event loop and thread of its own, what it gets comes over here."""
 
 from __future__ import annotations
 

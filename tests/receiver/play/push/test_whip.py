@@ -15,6 +15,7 @@ from aiohttp import web
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
+from common.clock import monotonic
 from receiver.play.push import whip
 from receiver.play.push.whip import Whip
 from tests.demo.process import free_port
@@ -25,13 +26,15 @@ TOKEN = "t0ken-of-mine"
 
 
 class Endpoint:
-    """One WHIP endpoint; `frames` are the pictures of all sessions."""
+    """One WHIP endpoint; `frames` are the pictures of all sessions, `sounds` what was heard, with when it came."""
 
     def __init__(self, status: int = 201, answer: str | None = None) -> None:
         self.port = free_port(socket.SOCK_STREAM)
         self.status = status
         self.answer = answer
         self.frames: list[av.VideoFrame] = []
+        self.sounds: list[tuple[float, av.AudioFrame]] = []
+        self.came: list[float] = []
         self.seen: list[str] = []
         self.offers: list[str] = []
         self.deleted: list[str] = []
@@ -83,8 +86,11 @@ class Endpoint:
         with contextlib.suppress(MediaStreamError):
             while True:
                 frame = await track.recv()
-                assert isinstance(frame, av.VideoFrame)
-                self.frames.append(frame)
+                if isinstance(frame, av.AudioFrame):
+                    self.sounds.append((monotonic(), frame))
+                elif isinstance(frame, av.VideoFrame):
+                    self.came.append(monotonic())
+                    self.frames.append(frame)
 
     async def _delete(self, request: web.Request) -> web.Response:
         self.seen.append(request.headers.get("Authorization", ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fractions
+import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -87,7 +88,7 @@ async def test_sound_of_a_publisher_is_in_step_with_its_pictures() -> None:
     origin = got[0].captured_at
     clicks = np.array(click_times(laid(got, 7.0, origin)))
     bright = [(frame.captured_at - origin, frame.picture[:64].mean() > 128) for frame in run.frames]
-    flashes = [b[0] for a, b in zip(bright, bright[1:], strict=False) if b[1] and not a[1]]
+    flashes = [b[0] for a, b in itertools.pairwise(bright) if b[1] and not a[1]]
     off = [float(np.abs(clicks - flash).min()) for flash in flashes if 3.5 < flash < clicks.max() + 0.2]
     assert len(off) >= 2 and max(off) < 0.1, (off, flashes, clicks)
 
