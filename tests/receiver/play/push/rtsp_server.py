@@ -1,5 +1,5 @@
 """gst-rtsp-server, by Debian's Python: writes what is published at /cam into a file, as H.264, or with sound, where its
-name ends in .ts.
+name ends in .mkv.
 
 python3 rtsp_server.py PORT FILE USER PASSWORD
 """
@@ -26,10 +26,10 @@ factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
 file = f"filesink buffer-mode=2 append=true async=false sync=false location={path}"
 alone = f"( rtph264depay name=depay0 ! video/x-h264,stream-format=byte-stream,alignment=au ! {file} )"
 both = (
-    f"( mpegtsmux name=mux ! {file} rtph264depay name=depay0 ! h264parse ! queue ! mux. "
+    f"( matroskamux name=mux streamable=true ! {file} rtph264depay name=depay0 ! h264parse ! queue ! mux. "
     "rtpmp4gdepay name=depay1 ! aacparse ! queue ! mux. )"
 )
-factory.set_launch(both if path.endswith(".ts") else alone)
+factory.set_launch(both if path.endswith(".mkv") else alone)
 auth = GstRtspServer.RTSPAuth.new()
 auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
 token = GstRtspServer.RTSPToken()

@@ -89,7 +89,7 @@ def running(server: Server) -> Iterator[Server]:
 
 
 def rtsp_server(folder: Path, name: str = "cam.h264") -> Server:
-    """Takes rtsp://USER:PASSWORD@.../cam into a file of FOLDER (with sound: .ts), by digest."""
+    """Takes rtsp://USER:PASSWORD@.../cam into a file of FOLDER (with sound: .mkv), by digest."""
     port = free_port(socket.SOCK_STREAM)
     program = Path(__file__).with_name("rtsp_server.py")
     arguments = ("/usr/bin/python3", str(program), str(port), str(folder / name), USER, PASSWORD)
