@@ -19,6 +19,7 @@ from aiortc import AudioStreamTrack
 from receiver.app import App
 from receiver.play.web import WebSink
 from tests.demo.process import free_port
+from tests.e2e.daemons import RX, daemons
 from tests.receiver.link import FakeSender, running, sending, until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -201,7 +202,7 @@ async def test_sound_is_played_once_it_is_unmuted_and_the_operators_text_is_show
     async with running(tmp_path, *FREE) as app, sending(FakeSender(app.port)):
         sink, line = sink_of(app), "course 270, <b>30</b> m"
         sink.audio = AudioStreamTrack
-        sink._figures = lambda: {**app.status(), "text": line}
+        sink._figures = lambda: {**app.status(), "text": line, "sound": True}
         async with opened(sink.url) as page:
             await holds(page, f"caption.textContent === {line!r} && !caption.hidden")
             await holds(page, "video.srcObject !== null && video.srcObject.getAudioTracks().length === 1")
@@ -211,6 +212,48 @@ async def test_sound_is_played_once_it_is_unmuted_and_the_operators_text_is_show
             await page.fill("#volume", "40")
             assert await page.evaluate("video.volume") == 0.4
             await holds(page, "!video.paused && video.videoWidth === 256")
+
+
+HEARD = """(async () => {
+  const reports = [...(await peer.getStats()).values()];
+  const energy = reports.find((each) => each.type === "inbound-rtp" && each.kind === "audio").totalAudioEnergy;
+  window.ear ??= (() => {
+    const context = new AudioContext(), analyser = context.createAnalyser();
+    context.createMediaStreamSource(video.captureStream()).connect(analyser);
+    return analyser;
+  })();
+  const samples = new Float32Array(2048);
+  ear.getFloatTimeDomainData(samples);
+  return energy > 0 && samples.some((x) => Math.abs(x) > 0.01);
+})()"""
+
+
+def test_sound_of_a_real_sender_is_heard_in_the_page(tmp_path: Path) -> None:
+    port = free_port(socket.SOCK_STREAM)
+    with daemons(tmp_path) as bench:
+        bench.receiver(*WEB, f"127.0.0.1:{port}")
+        bench.sender(None, None, "--size", "128x128", "--audio", "synthetic")
+        bench.wait("sound", lambda: bench.figures().get(RX + "audio_blocks_total") > 0)
+        asyncio.run(heard(f"http://127.0.0.1:{port}/"))
+
+
+async def heard(url: str) -> None:
+    """Fails unless the page's sound is audible once it is asked for."""
+    async with opened(url) as page:
+        await holds(page, "!mute.hidden && video.videoWidth === 128")
+        assert await page.evaluate("video.muted")
+        assert await page.get_attribute("#mute", "aria-label") == "Unmute"
+        await page.click("#mute")
+        assert not await page.evaluate("video.muted")
+        await holds(page, HEARD)
+        await page.fill("#volume", "30")
+        await page.keyboard.press("m")
+        assert await page.evaluate("video.muted")
+        await page.reload()
+        await holds(page, "!mute.hidden")
+        await page.keyboard.press("m")
+        assert await page.evaluate("[video.muted, video.volume]") == [False, 0.3]
+        await holds(page, HEARD)
 
 
 @pytest.mark.parametrize(
