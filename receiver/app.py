@@ -47,7 +47,7 @@ from receiver.replay.engine import Jobs, Replay, ReplayClock
 from receiver.replay.tape import Tape
 from receiver.replies import Replies
 from receiver.sinks import Sinks
-from receiver.status import status
+from receiver.status import announces_sound, status
 from receiver.text import TextLog
 
 LIVE = ("play", "playout.", "signal.lost_after", "log.")
@@ -108,7 +108,10 @@ class App:
         self.metrics = ReceiverMetrics(
             self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies, self.text
         )
-        export_audio(self.metrics.exporter, self.audio, self.endpoint.recovered[AUDIO.id])
+        export_audio(
+            *(self.metrics.exporter, self.audio, self.endpoint.recovered[AUDIO.id]),
+            lambda: announces_sound(self.endpoint),
+        )
         self.player.on_unit, self.player.on_stage = self.metrics.unit, self.metrics.stage
         self.receive = Receive(
             self.endpoint, self.replies, self.player.arrived, self.text.delivered, self._recovered

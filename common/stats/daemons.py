@@ -82,10 +82,29 @@ def receiver(span: Span) -> Report:
                     ),
                 ),
             ),
+            *_sound(span),
             process(span),
         ),
         stages=stages(span),
     )
+
+
+def _sound(span: Span) -> tuple[Section, ...]:
+    """Where the sender says that it sends some."""
+    if span.get("audio_announced") != 1:
+        return ()
+    lost, units = span.rate("audio_units_lost_total"), span.rate("audio_units_total")
+    rows = (
+        Row("audio_units_per_second", "units", units, "/s"),
+        Row("audio_lost_ratio", "lost", lost / (lost + units) if lost + units > 0 else math.nan, "share"),
+        Row("audio_concealed_ratio", "concealed", span.rate("audio_concealed_seconds_total"), "share"),
+        Row("audio_silent_ratio", "silent", span.rate("audio_muted_seconds_total"), "share"),
+        Row("audio_offset_seconds", "ahead of picture", span.get("audio_offset_seconds"), "s"),
+        Row("audio_margin_seconds", "in time by", span.get("audio_margin_seconds"), "s", detail=True),
+        Row("audio_units_repaired", "mended", span.get("audio_units_repaired_total"), detail=True),
+        Row("audio_frames_late", "late", span.get("audio_frames_late_total"), detail=True),
+    )
+    return (Section("sound", rows),)
 
 
 def _recovered(span: Span) -> float:
@@ -168,10 +187,25 @@ def sender(span: Span) -> Report:
                     Row("queue_frames", "waiting frames", span.get("queue_frames"), detail=True),
                 ),
             ),
+            *_sound_sent(span),
             process(span),
         ),
         stages=stages(span),
     )
+
+
+def _sound_sent(span: Span) -> tuple[Section, ...]:
+    """Where sound is on."""
+    if math.isnan(span.get("audio_units_total")):
+        return ()
+    rows = (
+        Row("audio_units_per_second", "units", span.rate("audio_units_total"), "/s"),
+        Row("audio_bits_per_second", "coded", 8 * span.rate("audio_payload_bytes_total"), "bit/s"),
+        Row("audio_level_ratio", "level", span.get("audio_level_ratio"), "share"),
+        Row("audio_parity_per_second", "parity", span.rate("audio_parity_total"), "/s"),
+        Row("audio_gaps", "gaps", span.get("audio_gaps_total"), detail=True),
+    )
+    return (Section("sound", rows),)
 
 
 def _sending(span: Span) -> tuple[str, Mood]:
