@@ -132,7 +132,7 @@ def _audio(text: str) -> str:
     path = Path(text).expanduser()
     if not path.is_file():
         raise DemoError(
-            f"AUDIO: there is no file {text}; give a file with sound, synthetic, source (that of SOURCE), alsa:NAME or off"
+            f"AUDIO: there is no file {text}; give a file with sound, synthetic, source, alsa:NAME or off"
         )
     return str(path.resolve())
 

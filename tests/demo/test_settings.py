@@ -40,7 +40,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize("audio", ["off", "synthetic", "source", "alsa:default"])
 def test_sounds_that_are_no_files(audio: str) -> None:
     assert Settings.of({"AUDIO": audio}).audio == audio
-    with pytest.raises(DemoError, match="AUDIO: there is no file nothing.wav"):
+    with pytest.raises(DemoError, match=r"AUDIO: there is no file nothing\.wav"):
         Settings.of({"AUDIO": "nothing.wav"})
 
 

@@ -35,9 +35,9 @@ log = Log("play.push")
 class Packets:
     """What waits for one connection. Event loop thread only."""
 
-    def __init__(self, sound: SoundCodec | None = None) -> None:
-        """`sound`: the codec of that which is wanted too."""
-        self.sound = sound
+    def __init__(self) -> None:
+        self.sound: SoundCodec | None = None
+        """The codec of that which is wanted too."""
         self.dropped = 0
         """Packets thrown away because the server was slow."""
         self._begun = False
@@ -127,17 +127,21 @@ class SharedEncoder:
             self._last_block = block
             self._blocks.append(block)
 
-    def subscribe(self, sound: SoundCodec | None = None) -> Packets:
-        """Packets from now on, beginning with a key picture, which is made at once. `sound`: also of this codec."""
+    def subscribe(self) -> Packets:
+        """Packets from now on, beginning with a key picture, which is made at once."""
         if self._thread is None:
             self._loop = asyncio.get_running_loop()
             self._thread = threading.Thread(target=self._run, name="push-encoder", daemon=True)
             self._thread.start()
-        packets = Packets(sound)
+        packets = Packets()
         self._subscribers.add(packets)
-        self._choose()
         self.request_key()
         return packets
+
+    def listen(self, packets: Packets, codec: SoundCodec) -> None:
+        """Sound too, from now on."""
+        packets.sound = codec
+        self._choose()
 
     def unsubscribe(self, packets: Packets) -> None:
         """No more packets."""

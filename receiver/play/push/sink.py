@@ -106,10 +106,12 @@ class PushSink:
     async def _attempt(self) -> tuple[float, str]:
         """One connection, to its end: (seconds that it was up, why it is over)."""
         began: float | None = None
-        with_sound = self._heard or self._sound()
-        packets = self._encoder.subscribe(self._codec if with_sound else None)
+        packets = self._encoder.subscribe()
         try:
             first = await packets.get()
+            with_sound = self._heard or self._sound()  # what the sender announces is known by now
+            if with_sound:
+                self._encoder.listen(packets, self._codec)
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     link = await self._connect(self._target, first, self._encoder.settings, with_sound)

@@ -117,7 +117,7 @@ async def test_a_push_connects_again_once_when_sound_comes_unannounced(
 
 
 def test_a_slow_server_costs_sound_and_later_pictures_still_begin_with_a_key() -> None:
-    packets = Packets(SoundCodec.AAC)
+    packets = Packets()
     packets.put_sound(Packet(b"early", 0, True, SOUND))
     assert not packets._items, "no sound before the first picture"
     packets.put(Packet(b"key", 0, True), 25.0)
