@@ -21,7 +21,7 @@ Choose = Callable[[str | None], bool]
 
 def create_pushes(config: ReceiverConfig) -> Pushes:
     """What makes the sinks towards media servers; one for all of them, since they share an encoder."""
-    settings = Settings(config.push.kbps, config.push.key_interval, config.signal.mark)
+    settings = Settings(config.push.kbps, config.push.key_interval, config.signal.mark, config.push.sound)
     return Pushes(settings, config.push.token_file)
 
 

@@ -40,6 +40,9 @@ MAX_SHIFT_S = 0.1
 class SoundTap:
     """What a source calls; does nothing by itself. `put` takes the sound, in the capture thread."""
 
+    of_source = False
+    """Whether it wants the source's own sound; else nothing but `anchor` matters to it."""
+
     def __init__(self, put: Callable[[Sound], None]) -> None:
         self.put = put
 
@@ -67,6 +70,8 @@ class SoundTap:
 
 class ContainerSound(SoundTap):
     """The first audio stream of the source's own container, or the frames that it hands over."""
+
+    of_source = True
 
     def __init__(self, put: Callable[[Sound], None]) -> None:
         super().__init__(put)

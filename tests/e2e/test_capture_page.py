@@ -179,6 +179,7 @@ async def test_the_microphone_is_a_switch_that_is_remembered_and_may_be_refused(
         await page.click("#start")
         await state(page, "live")
         assert not await page.is_visible("#mic")
+        assert "takes no sound" in await page.inner_text("#explain")
 
 
 def arrived(bench: Bench, count: int) -> None:

@@ -53,6 +53,8 @@ class Settings:
     key_interval: float = 1.0
     mark: bool = True
     """Whether the picture tells of a lost signal."""
+    sound: bool = True
+    """Whether sound is sent, where there is some."""
 
 
 class Timeline:

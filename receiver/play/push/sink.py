@@ -77,8 +77,9 @@ class PushSink:
         self._encoder.show(shown)
 
     def hear(self, block: SoundBlock) -> None:
-        self._heard = True
-        self._encoder.hear(block)
+        if self._encoder.settings.sound:
+            self._heard = True
+            self._encoder.hear(block)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"push {self.name}")
@@ -109,7 +110,8 @@ class PushSink:
         packets = self._encoder.subscribe()
         try:
             first = await packets.get()
-            with_sound = self._heard or self._sound()  # what the sender announces is known by now
+            # By now it is known what the sender announces.
+            with_sound = self._encoder.settings.sound and (self._heard or self._sound())
             if with_sound:
                 self._encoder.listen(packets, self._codec)
             try:

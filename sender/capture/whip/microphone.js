@@ -8,7 +8,7 @@ const MIC = {
   denied: ["Microphone not allowed", "The pictures go on without sound. Allow it in the browser's settings for this page, then switch it on again."],
   none: ["No microphone", "The pictures go on without sound: none was found, or another program uses it."],
 };
-let mic = null, micWanted = recall("microphone") !== "off", voice = null, meter = null, offered = false, micTries = 0;
+let mic = null, micWanted = recall("microphone") !== "off", voice = null, meter = null, offered = null, micTries = 0;
 
 function recall(name) { try { return localStorage.getItem(name); } catch { return null; } }
 function remember(name, value) { try { localStorage.setItem(name, value); } catch { /* storage is turned off */ } }

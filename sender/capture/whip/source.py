@@ -133,7 +133,7 @@ class WhipSource(Source):
                 options.fps,
                 self.stats,
                 self._arrived,
-                self._heard if options.sound is not None else None,
+                self._heard if options.sound is not None and options.sound.of_source else None,
                 token=self.token,
                 tls=tls,
             )

@@ -26,7 +26,8 @@ factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
 file = f"filesink buffer-mode=2 append=true async=false sync=false location={path}"
 alone = f"( rtph264depay name=depay0 ! video/x-h264,stream-format=byte-stream,alignment=au ! {file} )"
 both = (
-    f"( matroskamux name=mux streamable=true ! {file} rtph264depay name=depay0 ! h264parse ! queue ! mux. "
+    f"( matroskamux name=mux streamable=true ! {file} "
+    "rtph264depay name=depay0 ! h264parse ! queue ! mux. "
     "rtpmp4gdepay name=depay1 ! aacparse ! queue ! mux. )"
 )
 factory.set_launch(both if path.endswith(".mkv") else alone)

@@ -14,7 +14,7 @@ import pytest
 from common.audio import RATE
 from receiver.audio.block import BLOCK, BLOCK_S, SoundBlock
 from receiver.play.base import Shown
-from receiver.play.push.coded import CLOCK, Packet
+from receiver.play.push.coded import CLOCK, Packet, Settings
 from receiver.play.push.encoder import MAX_SOUND, Packets
 from receiver.play.push.muxer import SOUND
 from receiver.play.push.sound import AAC_FRAME, AacCoder, Sound, SoundCodec
@@ -48,16 +48,20 @@ def block(number: int, begun: float) -> SoundBlock:
     return SoundBlock(number, VOICE[at : at + BLOCK], due, due - 1.0, False)
 
 
-async def played(feed: Feed, seconds: float, silent_s: float = 0.0) -> None:
-    """Pictures and, after `silent_s`, sound, as the receiver hands them on in real time."""
+async def played(feed: Feed, seconds: float, silent: bool = False) -> None:
+    """Pictures and sound as the receiver hands them on in real time, until the server has taken them for so long.
+    `silent`: sound begins when the first connection is up, and the second counts."""
     begun, clock = time.time(), time.monotonic()
     pictures = blocks = 0
-    while (now := time.monotonic() - clock) < seconds:
+    up: float | None = None
+    while (now := time.monotonic() - clock) < 40 and (up is None or now - up < seconds):
+        if up is None and feed.sink.connections == 1 + silent:
+            up = now
         while pictures / FPS <= now:
             feed.sink.show(picture(pictures, begun))
             pictures += 1
         while blocks * BLOCK_S <= now:
-            if blocks * BLOCK_S >= silent_s:
+            if not silent or feed.sink.connections:
                 feed.sink.hear(block(blocks, begun))
             blocks += 1
         await asyncio.sleep(0.01)
@@ -81,7 +85,7 @@ async def test_media_servers_get_sound_in_step(
     server, url = protocol(tmp_path)
     with running(server):
         async with Feed(url, sound=True) as feed:
-            await played(feed, 4.5)
+            await played(feed, 3.2)
             assert feed.sink.connections == 1 and feed.sink.failures == 0
             await feed.until("data", lambda: written(tmp_path) > 0)
         await asyncio.to_thread(server.stop)
@@ -92,7 +96,7 @@ async def test_media_servers_get_sound_in_step(
 async def test_whip_endpoints_get_sound_in_step() -> None:
     async with endpoint() as served:
         async with Feed(f"whip://127.0.0.1:{served.port}/cam/whip", Whip().connect, sound=True) as feed:
-            await played(feed, 4.5)
+            await played(feed, 3.2)
         assert "opus/48000" in served.offers[0]
     begins = served.came[0]
     levels = [float(frame.to_ndarray(format="gray").mean()) for frame in served.frames]
@@ -108,12 +112,22 @@ async def test_a_push_connects_again_once_when_sound_comes_unannounced(
     server, url = rtmp(tmp_path)
     with running(server):
         async with Feed(url) as feed:
-            await played(feed, 5.0, silent_s=1.5)
+            await played(feed, 3.2, silent=True)
             assert (feed.sink.connections, feed.sink.failures) == (2, 0)
         await asyncio.to_thread(server.stop)
     assert sum("sound has come" in line for line in told) == 1
     files = sorted(tmp_path.glob("*.flv"), key=lambda path: path.stat().st_mtime_ns)
     assert_in_step(*flashes_and_clicks(files[-1]))
+
+
+async def test_sound_can_be_left_out() -> None:
+    async with endpoint() as served:
+        url = f"whip://127.0.0.1:{served.port}/cam/whip"
+        async with Feed(url, Whip().connect, Settings(sound=False), sound=True) as feed:
+            await feed.until("pictures", lambda: len(served.frames) > 3)
+            feed.sink.hear(block(0, 0.0))
+            await feed.ticks(5)
+            assert feed.sink.connections == 1 and "m=audio" not in served.offers[0]
 
 
 def test_a_slow_server_costs_sound_and_later_pictures_still_begin_with_a_key() -> None:

@@ -119,6 +119,8 @@ async def test_test_sounds_go_with_the_pictures_of_a_publisher() -> None:
         publishing(client, Flashes(monotonic())),
     ):
         await until(lambda: stage.units >= 2)
+        async with client.get("/state.json") as answer:
+            assert (await answer.json())["sound"] is False, "the page asks for no microphone"
 
 
 async def test_only_the_publisher_on_the_air_is_heard() -> None:
