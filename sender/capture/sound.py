@@ -120,7 +120,7 @@ class ContainerSound(SoundTap):
             for part in self._resampler.resample(frame):
                 self._keep(begins, part.to_ndarray()[0])
         except (av.error.FFmpegError, ValueError):  # of another rate or layout than those before
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+            self._resampler = MonoResampler()
             self.damaged += 1
 
     def reached(self, time: float) -> bool:
