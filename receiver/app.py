@@ -42,7 +42,7 @@ from receiver.replay.deck import Deck
 from receiver.replay.engine import Replay
 from receiver.replies import Replies
 from receiver.sinks import Sinks
-from receiver.status import status
+from receiver.status import announces_sound, status
 from receiver.text import TextLog
 
 LIVE = ("play", "playout.", "signal.lost_after", "log.")
@@ -123,7 +123,8 @@ class App:
             self.registry, self.endpoint, self.player, self._worker, self.sinks, self.replies, self.text
         )
         self.player.on_unit, self.player.on_stage = metrics.unit, metrics.stage
-        export_audio(metrics.exporter, self.audio, self.endpoint.recovered[AUDIO.id])
+        recovered = self.endpoint.recovered[AUDIO.id]
+        export_audio(metrics.exporter, self.audio, recovered, lambda: announces_sound(self.endpoint))
         export_recordings(
             metrics.exporter,
             lambda: [sink.recording for sink in self.sinks if isinstance(sink, FileSink)],

@@ -163,6 +163,9 @@ class PushSection(Section):
         ge=0.5,
         le=10,
     )
+    sound: bool = option(
+        True, "send sound too where the sender sends some: AAC, for WHIP Opus; off for servers that refuse it"
+    )
     token_file: Path | None = option(
         None, "file with the bearer token for WHIP, where the URL has none (whip://TOKEN@HOST/...)"
     )

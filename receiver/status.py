@@ -28,7 +28,7 @@ def status(
         "state": str(player.state),
         "sender": (active.name or None) if active else None,
         "recording": recording,
-        "sound": _announces_sound(endpoint),
+        "sound": announces_sound(endpoint),
         "loss": loss,
         "imagined": sums.share("imagined", "cells", now),
         "recovered": sums.share("recovered", "cells", now),
@@ -49,7 +49,7 @@ def status(
     }
 
 
-def _announces_sound(endpoint: ReceiverEndpoint) -> bool:
+def announces_sound(endpoint: ReceiverEndpoint) -> bool:
     """Whether the sender on show says that it sends sound."""
     announcement = None if endpoint.active is None else endpoint.active.announcement
     return announcement is not None and any(stream.id == AUDIO.id for stream in announcement.streams)

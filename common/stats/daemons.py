@@ -26,7 +26,13 @@ def receiver(span: Span) -> Report:
             Trend("imagined_ratio", "imagined", imagined, "share", 1.0),
             Trend("latency_p50_seconds", "latency", span.quantile(0.5, LATENCY, recent=True), "s"),
         ),
-        sections=(_receiver_link(span), _receiver_session(span), _receiver_picture(span), process(span)),
+        sections=(
+            _receiver_link(span),
+            _receiver_session(span),
+            _receiver_picture(span),
+            *_sound(span),
+            process(span),
+        ),
         stages=stages(span),
     )
 
@@ -96,6 +102,24 @@ def _receiver_picture(span: Span) -> Section:
     )
 
 
+def _sound(span: Span) -> tuple[Section, ...]:
+    """Where the sender says that it sends some."""
+    if span.get("audio_announced") != 1:
+        return ()
+    lost, units = span.rate("audio_units_lost_total"), span.rate("audio_units_total")
+    rows = (
+        Row("audio_units_per_second", "units", units, "/s"),
+        Row("audio_lost_ratio", "lost", lost / (lost + units) if lost + units > 0 else math.nan, "share"),
+        Row("audio_concealed_ratio", "concealed", span.rate("audio_concealed_seconds_total"), "share"),
+        Row("audio_silent_ratio", "silent", span.rate("audio_muted_seconds_total"), "share"),
+        Row("audio_offset_seconds", "ahead of picture", span.get("audio_offset_seconds"), "s"),
+        Row("audio_margin_seconds", "in time by", span.get("audio_margin_seconds"), "s", detail=True),
+        Row("audio_units_repaired", "mended", span.get("audio_units_repaired_total"), detail=True),
+        Row("audio_frames_late", "late", span.get("audio_frames_late_total"), detail=True),
+    )
+    return (Section("sound", rows),)
+
+
 def _recovered(span: Span) -> float:
     """Share of the regions shown since the reading before that had been recovered."""
     parts = [span.rate("shown_regions_total", trust=trust) for trust in ("received", "recovered", "imagined")]
@@ -120,7 +144,13 @@ def sender(span: Span) -> Report:
             Trend("rtt_seconds", "round trip", span.get("rtt_seconds"), "s"),
             Trend("frames_encoded_per_second", "encoded", span.rate("frames_encoded_total"), "frames/s"),
         ),
-        sections=(_sender_link(span), _sender_session(span), _sender_picture(span), process(span)),
+        sections=(
+            _sender_link(span),
+            _sender_session(span),
+            _sender_picture(span),
+            *_sound_sent(span),
+            process(span),
+        ),
         stages=stages(span),
     )
 
@@ -187,6 +217,20 @@ def _sender_picture(span: Span) -> Section:
             Row("queue_frames", "waiting frames", span.get("queue_frames"), detail=True),
         ),
     )
+
+
+def _sound_sent(span: Span) -> tuple[Section, ...]:
+    """Where sound is on."""
+    if math.isnan(span.get("audio_units_total")):
+        return ()
+    rows = (
+        Row("audio_units_per_second", "units", span.rate("audio_units_total"), "/s"),
+        Row("audio_bits_per_second", "coded", 8 * span.rate("audio_payload_bytes_total"), "bit/s"),
+        Row("audio_level_ratio", "level", span.get("audio_level_ratio"), "share"),
+        Row("audio_parity_per_second", "parity", span.rate("audio_parity_total"), "/s"),
+        Row("audio_gaps", "gaps", span.get("audio_gaps_total"), detail=True),
+    )
+    return (Section("sound", rows),)
 
 
 def _sending(span: Span) -> tuple[str, Mood]:

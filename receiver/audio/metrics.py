@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from common.metrics import Exporter
 from proto.recover import RecoverTally
 from receiver.audio.player import AudioPlayer
 
 
-def export_audio(exporter: Exporter, player: AudioPlayer, tally: RecoverTally) -> None:
-    """Register readers for what the parts count. `tally`: of the audio stream."""
+def export_audio(
+    exporter: Exporter, player: AudioPlayer, tally: RecoverTally, announced: Callable[[], bool]
+) -> None:
+    """Register readers for what the parts count. `tally`: of the audio stream; `announced`: whether the sender on
+    show says that it sends sound."""
     counter, gauge, playout = exporter.counter, exporter.gauge, player.playout
+    gauge("audio_announced", "1 when the sender on show says that it sends sound.", announced)
     counter("audio_units_total", "Units of the audio stream taken in.", lambda: playout.units)
     counter("audio_units_lost_total", "Units that never became whole.", lambda: tally.units_lost)
     counter("audio_units_repaired_total", "Units that parity was needed for.", lambda: tally.units_repaired)

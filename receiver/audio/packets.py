@@ -1,4 +1,4 @@
-"""Sound for a recording: blocks in, Opus packets with times out, in step with the times of its pictures. Pure.
+"""Sound for recordings and pushes: where blocks belong on the line of the pictures. Pure.
 
 Sound and pictures meet where they were captured. Blocks come by this host's clock, the pictures of a recording by the
 sender's (a tick each), so that the two drift apart by and by: a block is then left out, or heard twice.
@@ -24,25 +24,24 @@ MAX_SHIFT_S = 0.1
 """Times of capture jitter: a change is taken over by and by, a large one at once."""
 
 
-class SoundPackets:
-    """Of one file. Owned by one thread."""
+class SoundLine:
+    """Of one file or stream. Owned by one thread."""
 
     def __init__(self) -> None:
         self.left_out = self.repeated = 0
         """Blocks."""
-        self._opus = OpusEncoder(KBPS, 20)
-        self._shift: float | None = None  # time in the file less time of capture
+        self._shift: float | None = None  # time on the line less time of capture
         self._next: float | None = None
 
     def shown(self, at: float, captured_at: float) -> None:
-        """A new picture has the time `at` (s) in the file and was captured at `captured_at` (s since the epoch)."""
+        """A new picture has the time `at` (s) on the line and was captured at `captured_at` (s since the epoch)."""
         shift = at - captured_at
         if self._shift is None or abs(shift - self._shift) > MAX_SHIFT_S:
             self._shift = shift
         self._shift += FOLLOW * (shift - self._shift)
 
-    def take(self, block: SoundBlock) -> list[tuple[bytes, float]]:
-        """(packet, its time in the file, s) of each packet of 20 ms to be written; times rise by 20 ms."""
+    def take(self, block: SoundBlock) -> list[float]:
+        """Times (s) on the line at which it is to be heard: none, one or more. They rise by 20 ms."""
         if self._shift is None or math.isnan(block.captured_at):
             return []
         wanted = block.captured_at + self._shift
@@ -53,10 +52,23 @@ class SoundPackets:
         if self._next - wanted > MAX_OFF_S:
             self.left_out += 1
             return []
-        packets = []
+        times = []
         while True:
-            packets.append((self._opus.encode(block.samples), max(0.0, self._next - LOOKAHEAD / RATE)))
+            times.append(self._next)
             self._next += BLOCK_S
             if wanted + BLOCK_S - self._next <= MAX_OFF_S:
-                return packets
+                return times
             self.repeated += 1
+
+
+class SoundPackets(SoundLine):
+    """Opus packets of one file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._opus = OpusEncoder(KBPS, 20)
+
+    def coded(self, block: SoundBlock) -> list[tuple[bytes, float]]:
+        """(packet, its time in the file, s) of each packet of 20 ms to be written."""
+        times = self.take(block)
+        return [(self._opus.encode(block.samples), max(0.0, time - LOOKAHEAD / RATE)) for time in times]

@@ -21,14 +21,18 @@ Choose = Callable[[str | None], bool]
 
 def create_pushes(config: ReceiverConfig) -> Pushes:
     """What makes the sinks towards media servers; one for all of them, since they share an encoder."""
-    settings = Settings(config.push.kbps, config.push.key_interval, config.signal.mark)
+    settings = Settings(config.push.kbps, config.push.key_interval, config.signal.mark, config.push.sound)
     return Pushes(settings, config.push.token_file)
 
 
 def create_sink(name: str, config: ReceiverConfig, status: Status, choose: Choose, pushes: Pushes) -> Sink:
     """The sink that `--play NAME` asks for; opened by its `start`. Raises SinkError where an extra is missing."""
+
+    def sound() -> bool:
+        return bool(status()["sound"])
+
     if is_push(name):
-        return pushes.create(name)
+        return pushes.create(name, sound)
     if name.startswith(V4L2):
         from receiver.play.v4l2 import V4l2Sink
 
@@ -55,6 +59,4 @@ def create_sink(name: str, config: ReceiverConfig, status: Status, choose: Choos
 
             record = config.record
             format = FileFormat(record.codec, record.crf, record.captions)
-            return FileSink(
-                Path(name), config.signal.mark, record.rules, format, sound=lambda: bool(status()["sound"])
-            )
+            return FileSink(Path(name), config.signal.mark, record.rules, format, sound=sound)

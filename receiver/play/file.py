@@ -154,7 +154,7 @@ class _Part:
         if not shown.repeated:
             self._packets.shown(at, shown.captured_at)
         while blocks:
-            for data, time in self._packets.take(blocks.popleft()):
+            for data, time in self._packets.coded(blocks.popleft()):
                 self._movie.audio(data, time, BLOCK_S)
 
     def close(self) -> None:

@@ -181,6 +181,7 @@ class WindowSink(ThreadedSink):
             picture=picture,
             overlay=self.overlay,
             help=self.help,
+            mute=self.speaker.mute,
             notice=self.notice,
             address=self._address,
             history={key: tuple(values) for key, values in self._history.items()},

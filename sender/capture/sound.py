@@ -40,15 +40,22 @@ MAX_SHIFT_S = 0.1
 class SoundTap:
     """What a source calls; does nothing by itself. `put` takes the sound, in the capture thread."""
 
+    of_source = False
+    """Whether it wants the source's own sound; else nothing but `anchor` matters to it."""
+
     def __init__(self, put: Callable[[Sound], None]) -> None:
         self.put = put
 
-    def begin(self, container: InputContainer, live: bool) -> AudioStream | None:
-        """A container was opened (again); returns the stream whose packets are wanted."""
+    def begin(self, container: InputContainer | None, live: bool) -> AudioStream | None:
+        """A container was opened (again); returns the stream whose packets are wanted. None: a live source that has
+        none, and hands over frames."""
         return None
 
     def packet(self, packet: Packet[AudioStream]) -> None:
         """One packet of that stream."""
+
+    def frame(self, frame: av.AudioFrame, begins: float) -> None:
+        """Sound that came decoded, and the time at which it begins in the container, or on the line (s)."""
 
     def reached(self, time: float) -> bool:
         """Whether sound has been read far enough for a picture of this time in the container (s)."""
@@ -62,7 +69,9 @@ class SoundTap:
 
 
 class ContainerSound(SoundTap):
-    """The first audio stream of the source's own container."""
+    """The first audio stream of the source's own container, or the frames that it hands over."""
+
+    of_source = True
 
     def __init__(self, put: Callable[[Sound], None]) -> None:
         super().__init__(put)
@@ -76,7 +85,7 @@ class ContainerSound(SoundTap):
         self._shift: float | None = None  # captured_at less line
         self._resampler = MonoResampler()
 
-    def begin(self, container: InputContainer, live: bool) -> AudioStream | None:
+    def begin(self, container: InputContainer | None, live: bool) -> AudioStream | None:
         """See SoundTap."""
         self._pass += 1
         self._live, self._newest = live, float("-inf")
@@ -85,6 +94,8 @@ class ContainerSound(SoundTap):
             self._waiting.clear()
             self._offsets = {self._pass: 0.0}
             self._shift = None
+        if container is None:
+            return None
         if not container.streams.audio:
             if self._pass == 0:
                 log.warning("the source has no sound; set --audio off, or name another source of it")
@@ -95,12 +106,19 @@ class ContainerSound(SoundTap):
         """See SoundTap."""
         try:
             for frame in packet.decode():
-                if frame.time is None:
-                    continue
-                begins = frame.time
-                self._newest = max(self._newest, begins)
-                for part in self._resampler.resample(frame):
-                    self._keep(part.time if part.time is not None else begins, part.to_ndarray()[0])
+                if frame.time is not None:
+                    self._newest = max(self._newest, frame.time)
+                    for part in self._resampler.resample(frame):
+                        begins = part.time if part.time is not None else frame.time
+                        self._keep(begins, part.to_ndarray()[0])
+        except av.error.FFmpegError:
+            self.damaged += 1
+
+    def frame(self, frame: av.AudioFrame, begins: float) -> None:
+        """See SoundTap."""
+        try:
+            for part in self._resampler.resample(frame):
+                self._keep(begins, part.to_ndarray()[0])
         except av.error.FFmpegError:
             self.damaged += 1
 

@@ -94,6 +94,10 @@ def told(summary: dict[str, Any]) -> str:
         ("cpu", f"sender {cpu['sender']} %, receiver {cpu['receiver']} % of a core"),
         ("memory", f"sender {rss['sender']} MB, receiver {rss['receiver']} MB"),
     ]
+    if sound := summary.get("sound"):
+        concealed, silent = (100 * (sound[name] or 0) for name in ("concealed", "silent"))
+        text = f"{concealed:.1f} % concealed, {silent:.1f} % silent, {sound['kbps'] or 0:g} kbit/s before headers"
+        lines.insert(2, ("sound", text))
     if outage := summary.get("outage"):
         again = outage["new_after_s"]
         lines.insert(

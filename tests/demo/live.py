@@ -45,5 +45,20 @@ def row(now: Instant, before: Instant, started: float, seconds: float) -> str:
     )
 
 
+def sound(now: Instant, before: Instant) -> dict[str, float]:
+    """Of the time between two instants: shares of sound that were made up or missing, and its coded rate."""
+    span = max(1e-6, now.at - before.at)
+
+    def grown(name: str) -> float:
+        return now.receiver.get(f"{RX}audio_{name}") - before.receiver.get(f"{RX}audio_{name}")
+
+    coded = [instant.sender.get(TX + "audio_payload_bytes_total") for instant in (before, now)]
+    return {
+        "concealed": round(grown("concealed_seconds_total") / span, 4),
+        "silent": round(grown("muted_seconds_total") / span, 4),
+        "kbps": round((coded[1] - coded[0]) * 8e-3 / span, 2),
+    }
+
+
 def _figure(value: float, unit: str, digits: int = 0) -> str:
     return "-" if math.isnan(value) else f"{value:.{digits}f}{unit}"

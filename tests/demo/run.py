@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from proto.crypto import KeyFileError, new_key_file
+from sender.audio.stage import OFF
 from tests.bench.relay.client import ControlError, ask
-from tests.demo.live import HEADER, RX, TX, Instant, row
+from tests.demo.live import HEADER, RX, TX, Instant, row, sound
 from tests.demo.measure import Window
 from tests.demo.process import Child, free_port
 from tests.demo.report import Files
@@ -97,6 +98,7 @@ class DemoRun:
         sender += ["--fps", f"{settings.fps:g}", "--frame-log", str(files.sent_log)]
         sender += ["--record", str(files.sent_video), "--metrics.listen", f"127.0.0.1:{self._sender_port}"]
         sender += ["--capture.loop", "true", "--profile", settings.profile]
+        sender += ["--audio", settings.audio]
         for command in (receiver, sender):
             command += ["--session.mode", settings.mode]
         self._start("receiver", receiver, files.shown_video)
@@ -162,7 +164,8 @@ class DemoRun:
                 f"{dropped:.0f} pictures could not be written to {self.files.shown_video}: disk too slow"
             )
         encode = {"encode", "entropy"}
-        return {
+        heard = {} if self.settings.audio == OFF else {"sound": sound(last, first)}
+        return heard | {
             "encode_ms": stages_ms(last.sender, first.sender, TX + "stage_seconds", encode),
             "decode_ms": stages_ms(last.receiver, first.receiver, RX + "stage_seconds", {"unit"}),
             "cpu_percent": {name: round(100 * used[name] / spent, 1) for name in daemons},

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from common.values import Size, parse_size
 from proto.wire import Mode
+from sender.audio.device import PREFIX
+from sender.audio.stage import OFF, SOURCE, SYNTHETIC
 from tests.bench.link.impairments import least_burst
 
 T = TypeVar("T")
@@ -28,6 +30,8 @@ class Settings:
     """One run. `source` None: the clip that the project renders itself. `burst` None: independent losses."""
 
     source: str | None = None
+    audio: str = OFF
+    """As the sender's `--audio`."""
     loss: float = 0.5
     rate_kbps: float = 60.0
     size: Size = DEFAULT_SIZE
@@ -68,6 +72,7 @@ class Settings:
         channel = read("CHANNEL", "", str, lambda v: v in CHANNELS, " or ".join(CHANNELS))
         return cls(
             source=_source(environ.get("SOURCE", "").strip()),
+            audio=_audio(environ.get("AUDIO", "").strip()),
             loss=loss,
             rate_kbps=read("RATE_KBPS", cls.rate_kbps, float, lambda v: 8 <= v < 1e6, "at least 8 (kbit/s)"),
             size=read("SIZE", cls.size, parse_size, lambda v: True, "WIDTHxHEIGHT, multiples of 16"),
@@ -94,6 +99,7 @@ class Settings:
         """For summary.json."""
         return {
             "source": self.source or "scene",
+            "audio": self.audio,
             "mode": str(self.mode),
             "profile": self.profile,
             "loss": self.loss,
@@ -117,6 +123,18 @@ def _burst(channel: str, burst: float | None, loss: float) -> float | None:
     if channel == "gilbert" and burst is None and loss < 1:
         return max(DEFAULT_BURST, least_burst(loss))
     return burst
+
+
+def _audio(text: str) -> str:
+    """A file as an absolute path, else as it is. Raises DemoError."""
+    if text in ("", OFF, SOURCE, SYNTHETIC) or text.startswith(PREFIX):
+        return text or OFF
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise DemoError(
+            f"AUDIO: there is no file {text}; give a file with sound, synthetic, source, alsa:NAME or off"
+        )
+    return str(path.resolve())
 
 
 def _source(text: str) -> str | None:

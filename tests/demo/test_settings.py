@@ -19,6 +19,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
     settings = Settings.of(
         {
             "SOURCE": str(clip),
+            "AUDIO": str(clip),
             "LOSS": "0.9",
             "RATE_KBPS": "40",
             "SIZE": "320x176",
@@ -29,11 +30,18 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             "DEMO_OUT": str(tmp_path / "out"),
         }
     )
-    assert settings.source == str(clip)
+    assert settings.source == settings.audio == str(clip)
     assert (settings.loss, settings.rate_kbps, settings.fps, settings.seconds) == (0.9, 40.0, 12.5, 8.0)
     assert settings.size == Size(320, 176)
     assert (settings.burst, settings.outage) == (20.0, 2.5)
     assert settings.described()["size"] == "320x176"
+
+
+@pytest.mark.parametrize("audio", ["off", "synthetic", "source", "alsa:default"])
+def test_sounds_that_are_no_files(audio: str) -> None:
+    assert Settings.of({"AUDIO": audio}).audio == audio
+    with pytest.raises(DemoError, match=r"AUDIO: there is no file nothing\.wav"):
+        Settings.of({"AUDIO": "nothing.wav"})
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,12 @@ def latency(share_below_half: int) -> dict[str, str]:
     }
 
 
+def sound(whole: int, lost: int) -> dict[str, str]:
+    """Units in half a minute."""
+    return {rx("audio_units_total"): f"0+{whole}x120", rx("audio_units_lost_total"): f"0+{lost}x120"}
+
+
+LIVE = rx("signal_state", 'state="live"')
 LOST = rx("signal_state", 'state="lost"')
 MEMORY, STARTED = f"process_resident_memory_bytes{{{SENDING}}}", f"process_start_time_seconds{{{SENDING}}}"
 
@@ -95,6 +101,24 @@ CASES = (
         {rx("clock_drift_ratio"): "0.00005x120"},
         40,
     ),
+    Case(
+        "SemcastSoundMissing",
+        {rx("audio_announced"): "1x120", rx("audio_units_total"): "0+120x3 360x120", LIVE: "1x120"},
+        {rx("audio_announced"): "0x120", rx("audio_units_total"): "7x120", LIVE: "1x120"},
+    ),
+    Case(
+        "SemcastSoundMissing",
+        {rx("audio_announced"): "1x120", rx("audio_units_total"): "0x120", LIVE: "1x120"},
+        {rx("audio_announced"): "1x120", rx("audio_units_total"): "0x120", LIVE: "0x120"},
+    ),
+    Case("SemcastSoundLost", sound(60, 60), sound(110, 10)),
+    Case(
+        "SemcastSoundLate",
+        {rx("audio_frames_late_total"): "0+120x120"},
+        {rx("audio_frames_late_total"): "0+2x120"},
+    ),
+    Case("SemcastSoundDead", {tx("audio_level_ratio"): "0x120"}, {tx("audio_level_ratio"): "0.01x120"}, 30),
+    Case("SemcastSoundDead", {tx("audio_failed"): "1x120"}, {tx("audio_failed"): "0x120"}, 30),
     Case("SemcastLossAboveProfile", loss(300, "classic"), loss(600, "resilient")),
     Case("SemcastLossAboveProfile", loss(950, "resilient"), loss(100, "classic")),
     Case(

@@ -27,7 +27,7 @@ def test_dashboard_and_rules_work_on_real_daemons(tmp_path: Path) -> None:
     with daemons(tmp_path) as bench:
         bench.receiver("--log.format", "json")
         _, port = bench.relay("--loss", "0.3", "--delay-ms", "20", "--seed", "3")
-        bench.sender(port)
+        bench.sender(port, None, "--audio", "synthetic")
         scraped = {"semcast-sender": bench.sender_metrics_port, "semcast-receiver": bench.metrics_port}
         with prometheus(tmp_path, scraped) as server:
             wait_until(lambda: server.targets() == dict.fromkeys(scraped, "up"), 60.0, "both targets")

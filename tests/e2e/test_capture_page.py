@@ -16,7 +16,8 @@ from common.video import from_video_frame
 from tests.demo.process import free_port
 from tests.e2e import browser
 from tests.e2e.browser import needs_chromium, state
-from tests.e2e.daemons import Bench, daemons
+from tests.e2e.daemons import RX, Bench, daemons
+from tests.receiver.audio.seen import flashes_and_clicks, to_mono
 from tests.sender.capture.whip.camera import Numbers, publishing, serving
 from tests.waiting import until
 
@@ -62,6 +63,92 @@ async def test_a_browser_is_the_camera_of_the_real_sender(tmp_path: Path) -> Non
             )
         assert bench.stop(sender) == 0 and bench.stop(receiver) == 0
         assert moved(tmp_path / "shown.mkv") > 1
+
+
+BEEPS = """
+const canvas = document.createElement("canvas"), pen = canvas.getContext("2d"), EVERY = 1000, LASTS = 200;
+canvas.width = canvas.height = 128;
+let since = EVERY;
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  if (!wanted.audio) {
+    setInterval(() => {
+      pen.fillStyle = performance.now() - since < LASTS ? "#fff" : "#000";
+      pen.fillRect(0, 0, 128, 128);
+      pen.fillStyle = "#888";
+      pen.fillRect(performance.now() % 100, 0, 9, 9); // a new picture each time
+    }, 33);
+    return canvas.captureStream(30);
+  }
+  const context = new AudioContext(), out = context.createMediaStreamDestination();
+  const tone = context.createOscillator(), loud = context.createGain();
+  tone.frequency.value = 1000;
+  loud.gain.value = 0;
+  tone.connect(loud).connect(out);
+  tone.start();
+  setInterval(() => {
+    loud.gain.setValueAtTime(0.5, context.currentTime);
+    loud.gain.setValueAtTime(0, context.currentTime + 0.03);
+    since = performance.now();
+  }, EVERY);
+  return out.stream;
+};
+"""
+
+
+async def test_its_microphone_is_heard_in_step_with_its_pictures(tmp_path: Path) -> None:
+    with daemons(tmp_path) as bench:
+        receiver = bench.receiver()
+        url = f"whip://127.0.0.1:{free_port(socket.SOCK_STREAM)}/cam"
+        sender = bench.sender(None, None, "--source", url, "--size", "64x64", "--audio", "source")
+        bench.wait("the page", lambda: url.partition("://")[2] in sender.tail())
+        async with opened(url.replace("whip", "http").replace("/cam", "/"), BEEPS) as page:
+            await page.click("#start")
+            await state(page, "live")
+            await asyncio.to_thread(
+                bench.wait, "sound", lambda: bench.figures().get(RX + "audio_blocks_total") > 400
+            )
+        assert bench.stop(sender) == 0 and bench.stop(receiver) == 0
+    flashes, clicks = flashes_and_clicks(tmp_path / "shown.mkv")
+    # Those of the first seconds come before the browser's first sender reports.
+    off = [float(np.abs(clicks - flash).min()) for flash in flashes[-3:-1]]
+    assert off and max(off) < 0.2, (flashes, clicks)
+
+
+async def test_the_microphone_is_a_switch_that_is_remembered_and_may_be_refused() -> None:
+    heard: list[tuple[av.AudioFrame, float]] = []
+    async with serving(hear=lambda sound, at: heard.append((sound, at))) as served:
+        async with opened(served.server.url) as page:
+            await page.click("#start")
+            await state(page, "live")
+            await until(
+                lambda: any(to_mono(sound).max() > 1000 for sound, _ in heard)
+            )  # the fake device beeps
+            assert await page.get_attribute("#mic", "aria-checked") == "true"
+            assert "Sound is sent" in await page.inner_text("#explain")
+            await page.click("#mic")
+            assert "No sound is sent" in await page.inner_text("#explain")
+            await page.reload()
+            assert await page.get_attribute("#mic", "aria-checked") == "false"
+            await page.click("#start")
+            await state(page, "live")
+            assert await page.evaluate("document.body.dataset.mic") == "off"
+            count = len(heard)
+            await page.keyboard.press("m")
+            await until(lambda: len(heard) > count + 10)
+        refused = """const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = async (wanted) => {
+              if (wanted.audio) throw new DOMException("", "NotAllowedError");
+              return open(wanted);
+            };"""
+        async with opened(served.server.url, refused) as page:
+            await page.click("#start")
+            await state(page, "live")
+            assert await page.inner_text("#mic-label") == "Microphone not allowed"
+    async with serving() as served, opened(served.server.url) as page:
+        await page.click("#start")
+        await state(page, "live")
+        assert not await page.is_visible("#mic")
+        assert "takes no sound" in await page.inner_text("#explain")
 
 
 def arrived(bench: Bench, count: int) -> None:

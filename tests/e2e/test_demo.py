@@ -62,6 +62,7 @@ def test_a_run_leaves_videos_and_a_summary(tmp_path: Path) -> None:
     assert "watch it at http://127.0.0.1:" in output
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert set(summary) >= KEYS
+    assert "sound" not in summary
     assert summary["settings"]["loss"] == 0.3
     assert 0.3 < summary["first_picture_s"] < 60
     assert "first picture after" in output
@@ -84,6 +85,7 @@ def test_a_run_leaves_videos_and_a_summary(tmp_path: Path) -> None:
 
 def test_an_outage_is_survived_and_told(tmp_path: Path) -> None:
     variables = {"OUTAGE": "1.5", "CHANNEL": "gilbert", "BURST": "2", "LOSS": "0.2", "SIZE": "128x128"}
+    variables["AUDIO"] = "synthetic"
     with start(DEMO_SECONDS="5", DEMO_OUT=str(tmp_path), SOURCE="synthetic", **variables) as demo:
         output, errors = demo.communicate()
     assert (demo.returncode, errors) == (0, "")
@@ -95,6 +97,10 @@ def test_an_outage_is_survived_and_told(tmp_path: Path) -> None:
     assert outage["start_s"] == pytest.approx(1.75, abs=0.7)  # a busy machine notices the first picture late
     assert 0 <= outage["new_after_s"] < 2.0
     assert summary["longest_concealed_s"] > 0.5
+    assert "  sound    " in output
+    assert 0 <= summary["sound"]["concealed"] < 0.6 and summary["sound"]["kbps"] > 3
+    with av.open(str(tmp_path / "received.mp4")) as container:
+        assert sum(frame.samples for frame in container.decode(audio=0)) > 2 * 48_000
 
 
 def test_an_interrupted_run_leaves_no_process(tmp_path: Path) -> None:

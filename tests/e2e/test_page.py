@@ -19,6 +19,7 @@ from receiver.play.web import WebSink
 from tests.demo.process import free_port
 from tests.e2e import browser
 from tests.e2e.browser import holds, needs_chromium, state
+from tests.e2e.daemons import RX, daemons
 from tests.receiver.link import FakeSender, running, sending
 from tests.waiting import until
 
@@ -96,7 +97,6 @@ async def test_the_page_plays_live_video_over_webrtc_and_tells_its_quality(tmp_p
 
 async def test_keys_and_buttons_do_what_they_say(tmp_path: Path) -> None:
     async with running(tmp_path, *FREE) as app, sending(FakeSender(app.port, loss=0.4)):
-        sink_of(app)._viewers.audio = None
         await until(lambda: app.player.shown > 0)
         async with opened(sink_of(app).url) as page:
             await holds(page, "document.body.dataset.first !== undefined && video.videoWidth > 0")
@@ -152,7 +152,7 @@ async def test_sound_is_played_once_it_is_unmuted_and_the_operators_text_is_show
     async with running(tmp_path, *FREE) as app, sending(FakeSender(app.port)):
         sink, line = sink_of(app), "course 270, <b>30</b> m"
         sink._viewers.audio = AudioStreamTrack
-        sink._figures = lambda: {**app.status(), "text": line}
+        sink._figures = lambda: {**app.status(), "text": line, "sound": True}
         async with opened(sink.url) as page:
             await holds(page, f"caption.textContent === {line!r} && !caption.hidden")
             await holds(page, "video.srcObject !== null && video.srcObject.getAudioTracks().length === 1")
@@ -162,6 +162,48 @@ async def test_sound_is_played_once_it_is_unmuted_and_the_operators_text_is_show
             await page.fill("#volume", "40")
             assert await page.evaluate("video.volume") == 0.4
             await holds(page, "!video.paused && video.videoWidth === 256")
+
+
+HEARD = """(async () => {
+  const reports = [...(await peer.getStats()).values()];
+  const energy = reports.find((each) => each.type === "inbound-rtp" && each.kind === "audio").totalAudioEnergy;
+  window.ear ??= (() => {
+    const context = new AudioContext(), analyser = context.createAnalyser();
+    context.createMediaStreamSource(video.captureStream()).connect(analyser);
+    return analyser;
+  })();
+  const samples = new Float32Array(2048);
+  ear.getFloatTimeDomainData(samples);
+  return energy > 0 && samples.some((x) => Math.abs(x) > 0.01);
+})()"""
+
+
+def test_sound_of_a_real_sender_is_heard_in_the_page(tmp_path: Path) -> None:
+    port = free_port(socket.SOCK_STREAM)
+    with daemons(tmp_path) as bench:
+        bench.receiver(*WEB, f"127.0.0.1:{port}")
+        bench.sender(None, None, "--size", "128x128", "--audio", "synthetic")
+        bench.wait("sound", lambda: bench.figures().get(RX + "audio_blocks_total") > 0)
+        asyncio.run(heard(f"http://127.0.0.1:{port}/"))
+
+
+async def heard(url: str) -> None:
+    """Fails unless the page's sound is audible once it is asked for."""
+    async with opened(url) as page:
+        await holds(page, "!mute.hidden && video.videoWidth === 128")
+        assert await page.evaluate("video.muted")
+        assert await page.get_attribute("#mute", "aria-label") == "Unmute"
+        await page.click("#mute")
+        assert not await page.evaluate("video.muted")
+        await holds(page, HEARD)
+        await page.fill("#volume", "30")
+        await page.keyboard.press("m")
+        assert await page.evaluate("video.muted")
+        await page.reload()
+        await holds(page, "!mute.hidden")
+        await page.keyboard.press("m")
+        assert await page.evaluate("[video.muted, video.volume]") == [False, 0.3]
+        await holds(page, HEARD)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,8 @@ class View:
     """Size and nominal rate, such as `256X256 15`."""
     overlay: bool = False
     help: bool = False
+    mute: bool = False
+    """The window plays no sound."""
     notice: str = ""
     """An answer to a key, shown for a while."""
     address: str = ""
@@ -122,7 +124,7 @@ def _waiting(canvas: Canvas, view: View) -> None:
 
 
 def _top(canvas: Canvas, view: View) -> None:
-    """State and sender on the left, REC on the right."""
+    """State and sender on the left, what is wrong with the sound and REC on the right."""
     text, colour = {
         SignalState.WAITING: ("NO SIGNAL", AMBER),
         SignalState.LIVE: ("LIVE", GREEN),
@@ -132,12 +134,26 @@ def _top(canvas: Canvas, view: View) -> None:
     left = MARGIN + text_width(text + "  ") + 1
     recording = bool(view.figures.get("recording"))
     right = canvas.width - MARGIN - (text_width("   REC") if recording else 0)
+    sound, colour = _sound(view)
+    if sound:
+        right -= text_width(sound)
+        canvas.text(right, MARGIN, sound, colour)
+        right -= text_width("  ")
     name = _outside(view.figures.get("sender"), right - left)
     canvas.text(left, MARGIN, name)
     if recording:
         x = canvas.width - MARGIN - text_width("  REC")
         canvas.text(x, MARGIN, "  REC")
         canvas.disc(x, MARGIN, HEIGHT, RED)
+
+
+def _sound(view: View) -> tuple[str, Colour]:
+    """What is wrong with sound that the sender announces; nothing while it is heard."""
+    if not view.figures.get("sound") or view.state is not SignalState.LIVE:
+        return "", DIM
+    if not view.figures.get("audio") or view.figures.get("audio_buffer_ms") == 0:
+        return "NO SOUND", AMBER
+    return ("MUTED", DIM) if view.mute else ("", DIM)
 
 
 def _bottom(canvas: Canvas, view: View) -> int:

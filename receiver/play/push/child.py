@@ -18,7 +18,9 @@ ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from receiver.play.push.muxer import main; main()"
 
 MAX_WAITING = 3
-"""Packets that the child has not handed to the network yet; the next one waits in the push, where it may be dropped."""
+"""Pictures that the child has not handed to the network yet; the next waits in the push, where it may be dropped."""
+SOUND_WAITING = 8
+"""Packets more, with sound."""
 
 KERNEL_S = 0.5
 """Seconds of video that may wait in the kernel's send buffer."""
@@ -45,16 +47,17 @@ ADVICE = (
 class ChildLink:
     """One child process, one connection."""
 
-    def __init__(self, target: Target, process: Process) -> None:
+    def __init__(self, target: Target, process: Process, most: int) -> None:
+        """`most`: packets that may wait in the child."""
         self._target = target
         self._process = process
-        self._waiting = 0
+        self._waiting, self._most = 0, most
         self._changed = asyncio.Event()
         self._reason: str | None = None
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def connect(cls, target: Target, first: Packet, settings: Settings) -> ChildLink:
+    async def connect(cls, target: Target, first: Packet, settings: Settings, sound: bool) -> ChildLink:
         """See `Connect`; a child that does not answer in time is ended by whoever cancels this."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", PROGRAM, str(ROOT)),
@@ -63,13 +66,14 @@ class ChildLink:
             stderr=DEVNULL,
             start_new_session=True,  # Ctrl-C is for the daemon, which closes the pipe
         )
-        link = cls(target, process)
+        link = cls(target, process, MAX_WAITING + SOUND_WAITING * sound)
         try:
             header = Header(
                 url=target.url,
                 scheme=target.scheme,
                 options=target.options,
                 clock=CLOCK,
+                sound=sound,
                 send_buffer=round(settings.kbps * 1000 / 8 * KERNEL_S),
             )
             link._write(json.dumps(header).encode() + b"\n" + _framed(first))
@@ -81,7 +85,7 @@ class ChildLink:
         return link
 
     async def send(self, packet: Packet) -> None:
-        while self._reason is None and self._waiting >= MAX_WAITING:
+        while self._reason is None and self._waiting >= self._most:
             self._changed.clear()
             await self._changed.wait()
         if self._reason is not None:

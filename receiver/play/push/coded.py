@@ -36,7 +36,7 @@ BT601, LIMITED = 6, 1
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One coded picture: H.264 Annex B, with parameter sets before each key picture."""
+    """One coded picture: H.264 Annex B, with parameter sets before each key picture. Or a piece of sound (`stream`)."""
 
     data: bytes
     pts: int
@@ -53,6 +53,8 @@ class Settings:
     key_interval: float = 1.0
     mark: bool = True
     """Whether the picture tells of a lost signal."""
+    sound: bool = True
+    """Whether sound is sent, where there is some."""
 
 
 class Timeline:
@@ -96,6 +98,11 @@ class H264:
         self._fitter: Fitter | None = None
         self._codec: VideoCodecContext | None = None
         self._fps = 0.0
+
+    @property
+    def time(self) -> float:
+        """Of the picture that was encoded last: seconds since the first."""
+        return self._timeline.time
 
     def encode(self, shown: Shown, key: bool) -> list[Packet]:
         """The packet of a picture (none or several if the codec wants so). `key`: make it a key picture."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from receiver.play.base import SinkError
@@ -24,8 +25,8 @@ class Pushes:
         self._names: set[str] = set()
         self._encoder: SharedEncoder | None = None
 
-    def create(self, url: str) -> PushSink:
-        """The sink of one push. Raises SinkError where something that it needs is not installed."""
+    def create(self, url: str, sound: Callable[[], bool] = lambda: False) -> PushSink:
+        """The sink of one push (`sound`: see there). Raises SinkError where what it needs is not installed."""
         try:
             target = target_of(url)
         except ValueError as error:
@@ -34,7 +35,7 @@ class Pushes:
         if self._encoder is None:
             self._encoder = SharedEncoder(self._settings)
         name = self._name(target.label)
-        return PushSink(target, name, self._encoder, connect, lambda: self._closed(name))
+        return PushSink(target, name, self._encoder, connect, lambda: self._closed(name), sound=sound)
 
     def _name(self, label: str) -> str:
         """The label, with a number where two differ only in what is not shown."""

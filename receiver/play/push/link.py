@@ -32,6 +32,7 @@ class Link(Protocol):
 class Connect(Protocol):
     """How a protocol connects."""
 
-    async def __call__(self, target: Target, first: Packet, settings: Settings) -> Link:
-        """`first`: a key picture, for its parameter sets; it is not sent. Raises LinkError."""
+    async def __call__(self, target: Target, first: Packet, settings: Settings, sound: bool) -> Link:
+        """`first`: a key picture, for its parameter sets; it is not sent. `sound`: announce it, for it is to come.
+        Raises LinkError."""
         ...

@@ -26,13 +26,15 @@ from typing import Any, BinaryIO, TypedDict, cast
 
 import av
 import av.logging
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
+from av.stream import Stream
 
 HEAD = struct.Struct("!BBqI")
 """Stream, 1 for a key picture, time in units of the stream's time base, bytes that follow."""
 
-VIDEO = 0
-"""Number of the video stream. Sound takes the next one: a stream of its own in `push`, beside the video's."""
+VIDEO, SOUND = 0, 1
+"""Numbers of the streams."""
 
 MAX_PACKET = 16 << 20
 MIN_SEND_BUFFER = 16 << 10
@@ -51,6 +53,8 @@ class Header(TypedDict):
     scheme: str
     options: dict[str, str]
     clock: int
+    sound: bool
+    """AAC-LC, mono, 48 kHz, comes too."""
     send_buffer: int
     """Bytes that may wait in the kernel: what is more is thrown away before it is sent, not late."""
 
@@ -80,7 +84,9 @@ def push(header: Header, source: BinaryIO, said: Said) -> None:
         assert isinstance(probe, InputContainer)
         stream = output.add_stream_from_template(probe.streams.video[0], opaque=True)
         stream.time_base = Fraction(1, header["clock"])
-    streams = {VIDEO: stream}
+    streams: dict[int, Stream] = {VIDEO: stream}
+    if header["sound"]:
+        streams[SOUND] = _sound(output)
     try:
         output.start_encoding()
         _bound(header["send_buffer"])
@@ -88,6 +94,9 @@ def push(header: Header, source: BinaryIO, said: Said) -> None:
         began: int | None = None
         for number, key, pts, data in packets:
             began = pts if began is None else began
+            if pts < began:  # heard before the first picture
+                _done()
+                continue
             packet = av.Packet(data)
             packet.stream = streams[number]
             packet.time_base = Fraction(1, header["clock"])
@@ -95,11 +104,19 @@ def push(header: Header, source: BinaryIO, said: Said) -> None:
             packet.is_keyframe = key
             said.clear()
             output.mux_one(packet)
-            sys.stdout.write(".\n")
-            sys.stdout.flush()
+            _done()
     finally:
         with contextlib.suppress(Exception):  # the reason is that which came first
             output.close()
+
+
+def _sound(output: OutputContainer) -> Stream:
+    """Its encoder is there for the header that it writes; packets come coded."""
+    stream = output.add_stream("aac", rate=48_000)
+    assert isinstance(stream, AudioStream)
+    stream.codec_context.layout = "mono"
+    stream.codec_context.bit_rate = 64_000
+    return stream
 
 
 def _open(header: Header) -> OutputContainer:
@@ -162,6 +179,12 @@ def _reason(error: Exception, said: Said) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     lines = [line.strip() for _, _, line in said if line.strip()]
     return f"{text} ({lines[0]})" if lines else text
+
+
+def _done() -> None:
+    """A packet has been handed on."""
+    sys.stdout.write(".\n")
+    sys.stdout.flush()
 
 
 def _say(message: dict[str, object]) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 from common.clock import Clock, monotonic
 from common.log import Log
+from receiver.audio.block import SoundBlock
 from receiver.play.base import Shown
 from receiver.play.push.backoff import Backoff
 from receiver.play.push.encoder import Packets, SharedEncoder
 from receiver.play.push.link import Connect, Link, LinkError
+from receiver.play.push.sound import SoundCodec
 from receiver.play.push.target import Target
 
 CONNECT_TIMEOUT_S = 15.0
@@ -19,6 +21,10 @@ STALL_S = 10.0
 """A server that takes no packet for this long is left, and tried anew."""
 
 log = Log("play.push")
+
+
+class _SoundCame(Exception):
+    """There is sound, and the connection has no track for it."""
 
 
 class PushSink:
@@ -36,8 +42,10 @@ class PushSink:
         closed: Callable[[], object] = lambda: None,
         backoff: Backoff | None = None,
         clock: Clock = monotonic,
+        sound: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`name`: for logs and metrics, without secrets.  `closed` is called at the end."""
+        """`name`: for logs and metrics, without secrets.  `closed` is called at the end.  `sound`: whether sound is to
+        come, asked at each connection; where it comes unasked, the connection is made once more, with it."""
         self.name = name
         self.connected = False
         self.connections = 0
@@ -45,13 +53,16 @@ class PushSink:
         self.failures = 0
         """Attempts that failed, and connections that broke."""
         self.bytes = 0
-        """Coded video handed to the connection."""
+        """Coded video and sound handed to the connection."""
         self._target = target
         self._encoder = encoder
         self._connect = connect
         self._closed = closed
         self._backoff = backoff or Backoff()
         self._clock = clock
+        self._sound = sound
+        self._codec = SoundCodec.OPUS if target.scheme.startswith("whip") else SoundCodec.AAC
+        self._heard = False
         self._dropped = 0
         self._packets: Packets | None = None
         self._reason: str | None = None
@@ -59,11 +70,16 @@ class PushSink:
 
     @property
     def dropped(self) -> int:
-        """Pictures that the server, or the encoder, was too slow to take."""
+        """Pictures, and pieces of sound, that the server or the encoder was too slow to take."""
         return self._dropped + (self._packets.dropped if self._packets else 0) + self._encoder.dropped
 
     def show(self, shown: Shown) -> None:
         self._encoder.show(shown)
+
+    def hear(self, block: SoundBlock) -> None:
+        if self._encoder.settings.sound:
+            self._heard = True
+            self._encoder.hear(block)
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"push {self.name}")
@@ -76,7 +92,11 @@ class PushSink:
 
     async def _run(self) -> None:
         while True:
-            lasted, reason = await self._attempt()
+            try:
+                lasted, reason = await self._attempt()
+            except _SoundCame:
+                log.info("sound has come; the push connects again, with it", push=self.name)
+                continue
             self.failures += 1
             wait = self._backoff.failed(lasted)
             if reason != self._reason or lasted:
@@ -90,13 +110,19 @@ class PushSink:
         packets = self._encoder.subscribe()
         try:
             first = await packets.get()
+            # By now it is known what the sender announces.
+            with_sound = self._encoder.settings.sound and (self._heard or self._sound())
+            if with_sound:
+                self._encoder.listen(packets, self._codec)
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    link = await self._connect(self._target, first, self._encoder.settings)
+                    link = await self._connect(self._target, first, self._encoder.settings, with_sound)
             except TimeoutError:
                 return 0.0, f"no answer within {CONNECT_TIMEOUT_S:g} s"
             began = self._clock()
             await self._feed(link, packets)
+        except _SoundCame:
+            raise
         except LinkError as error:
             reason = str(error)
         except TimeoutError:
@@ -119,6 +145,8 @@ class PushSink:
         try:
             while True:
                 packet = await packets.get()
+                if self._heard and packets.sound is None:
+                    raise _SoundCame  # no protocol can add a track to a stream that has begun
                 async with asyncio.timeout(STALL_S):
                     await link.send(packet)
                 self.bytes += len(packet.data)

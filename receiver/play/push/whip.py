@@ -1,4 +1,4 @@
-"""WHIP (RFC 9725): an SDP offer posted over HTTP, then H.264 over WebRTC; the session is deleted at the end.
+"""WHIP (RFC 9725): an SDP offer posted over HTTP, then H.264 and Opus over WebRTC; the session is deleted at the end.
 
 aiortc sends the packets of the shared encoder as they are, and again when the server misses them; a server that asks
 for a key picture gets one at the next interval (`push.key_interval`). ICE uses this host's own addresses: no STUN, no
@@ -29,6 +29,7 @@ from aiortc.mediastreams import MediaStreamError
 
 from receiver.play.push.coded import CLOCK, Packet, Settings
 from receiver.play.push.link import CLOSED, REFUSED, UNKNOWN_HOST, UNVERIFIED, LinkError
+from receiver.play.push.muxer import SOUND
 from receiver.play.push.target import Target
 from receiver.play.webrtc import allow_loopback
 
@@ -58,10 +59,11 @@ class PacketTrack(MediaStreamTrack):
     """Coded packets as a video track of aiortc, which then only cuts and seals them."""
 
     kind = "video"
+    waiting = MAX_WAITING
 
     def __init__(self) -> None:
         super().__init__()
-        self.packets: asyncio.Queue[Packet | None] = asyncio.Queue(MAX_WAITING)
+        self.packets: asyncio.Queue[Packet | None] = asyncio.Queue(self.waiting)
 
     async def recv(self) -> Any:
         """The next packet, an av.Packet. Raises MediaStreamError at the end."""
@@ -73,15 +75,28 @@ class PacketTrack(MediaStreamTrack):
         return coded
 
 
+class SoundTrack(PacketTrack):
+    """Coded sound as an audio track. A server that wants none does not hold up the pictures."""
+
+    kind = "audio"
+    waiting = 25
+
+    def put(self, packet: Packet) -> None:
+        """The oldest goes when aiortc takes none."""
+        if self.packets.full():
+            self.packets.get_nowait()
+        self.packets.put_nowait(packet)
+
+
 class Whip:
     """Connects by WHIP. `token_file`: holds the bearer token where the URL has none; read at each attempt."""
 
     def __init__(self, token_file: Path | None = None) -> None:
         self._token_file = token_file
 
-    async def connect(self, target: Target, first: Packet, settings: Settings) -> WhipLink:
+    async def connect(self, target: Target, first: Packet, settings: Settings, sound: bool) -> WhipLink:
         """See `Connect`."""
-        link = WhipLink(target, self._authorization(target))
+        link = WhipLink(target, self._authorization(target), sound)
         try:
             await link.open()
         except BaseException:
@@ -108,10 +123,11 @@ class Whip:
 class WhipLink:
     """One session."""
 
-    def __init__(self, target: Target, authorization: str | None) -> None:
+    def __init__(self, target: Target, authorization: str | None, sound: bool) -> None:
         self._target = target
         self._headers = {} if authorization is None else {"Authorization": authorization}
         self._track = PacketTrack()
+        self._sound = SoundTrack() if sound else None
         self._http: aiohttp.ClientSession | None = None
         self._resource: str | None = None
         self._over = asyncio.Event()
@@ -125,6 +141,8 @@ class WhipLink:
         transceiver = self._peer.addTransceiver(self._track, direction="sendonly")
         codecs = RTCRtpSender.getCapabilities("video").codecs
         transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == "video/H264"])
+        if self._sound is not None:
+            self._peer.addTransceiver(self._sound, direction="sendonly")
         await self._peer.setLocalDescription(await self._peer.createOffer())
         answer = await self._post(self._peer.localDescription.sdp)
         try:
@@ -143,7 +161,10 @@ class WhipLink:
             )
 
     async def send(self, packet: Packet) -> None:
-        if not self._over.is_set():
+        if packet.stream == SOUND:
+            if self._sound is not None:
+                self._sound.put(packet)
+        elif not self._over.is_set():
             put = asyncio.ensure_future(self._track.packets.put(packet))
             over = asyncio.ensure_future(self._over.wait())
             try:

@@ -34,7 +34,7 @@ async function connect() {
     }
     own.ontrack = ({ track }) => {
       stream.addTrack(track);
-      if (track.kind === "audio") soundThere(true);
+      if (track.kind === "audio") soundTrack(true);
       else { video.srcObject = stream; play(); }
     };
     own.onconnectionstatechange = () => {
@@ -42,7 +42,7 @@ async function connect() {
       if (own.connectionState === "connected") { clearTimeout(timer); blank = 0; setTransport("webrtc"); }
       if (own.connectionState === "failed") fallBack("the WebRTC connection broke");
     };
-    soundThere(false);
+    soundTrack(false);
     await own.setLocalDescription();
     await gathered(own);
     const answer = await fetch("/whep", { method: "POST", headers: { "Content-Type": "application/sdp" }, body: own.localDescription.sdp });
@@ -76,7 +76,7 @@ function fallBack(why) {
   hangUp();
   if (body.dataset.transport !== "mjpeg" || !pictures.src) pictures.src = "/stream.mjpeg?" + attempt;
   setTransport("mjpeg", why);
-  soundThere(false);
+  soundTrack(false);
   if (window.RTCPeerConnection) timer = setTimeout(() => { if (mine === attempt && reached) connect(); }, AGAIN_MS);
 }
 

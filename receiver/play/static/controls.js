@@ -42,8 +42,16 @@ function snapshot() {
   }, "image/png");
 }
 
-let sound = false;
-function soundThere(there) {
+// There is always a track for sound, so that it may come later; the controls are there while a sender sends some.
+let sound = false, audible = false;
+function soundTrack(there) {
+  audible = there;
+  soundThere();
+}
+
+function soundThere() {
+  const there = audible && Boolean(stats && (stats.sound || stats.audio));
+  if (there === sound && body.dataset.sound) return;
   sound = there;
   body.dataset.sound = there ? "there" : "none";
   $("mute").hidden = $("volume").hidden = !there;
@@ -64,7 +72,7 @@ function showSound() {
 }
 
 function toggleMute() {
-  if (!sound) return toast("No sound is sent");
+  if (!sound) return toast(stats && stats.sound ? "Sound needs WebRTC" : "No sound is sent");
   keep("muted", !video.muted);
   if (!settings.muted && !settings.volume) keep("volume", 100);
   applySound();

@@ -39,6 +39,7 @@ function show() {
   setState(stats.state);
   showFigures();
   showSenders();
+  soundThere();
   const caption = typeof stats.text === "string" ? stats.text.trim() : "";
   if ($("caption").textContent !== caption) $("caption").textContent = caption;
   $("caption").hidden = !caption;

@@ -1,4 +1,4 @@
-"""The publishers' WebRTC connections: an offer in, an answer out, and the pictures of one of them.
+"""The publishers' WebRTC connections: an offer in, an answer out, and the pictures and the sound of one of them.
 
 A new publisher takes over with its first picture: a phone that has lost its network cannot say good-bye, and must not
 lock itself out when it is back. Until then the old one stays on the air, so an offer that comes to nothing costs it
@@ -8,18 +8,18 @@ nothing. At most two connections exist: one on the air and one about to be.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Callable
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
-from av import VideoFrame
+from av import AudioFrame, VideoFrame
 
 from common.clock import monotonic
 from common.log import Log
 from common.webrtc import allow_loopback, without_mdns
+from sender.capture.whip.lipsync import PICTURE_RATE, SOUND_RATE, LipSync, Reports
 from sender.capture.whip.repair import Repair
 
 CONNECT_TIMEOUT_S = 15.0
@@ -46,6 +46,7 @@ class Publisher:
         self.id = secrets.token_urlsafe(12)
         self.peer = peer
         self.last_picture: float | None = None
+        self.lips = LipSync()
         self.tasks: set[asyncio.Task[None]] = set()
         self.ended = False
 
@@ -57,12 +58,18 @@ class Publisher:
 
 
 class Publishers:
-    """Event loop thread only. `deliver(picture, arrived)` gets the pictures of the one that is on the air."""
+    """Event loop thread only. `deliver(picture, arrived)` gets the pictures of the one that is on the air,
+    `hear(sound, at)` its sound with the time at which the pictures that go with it arrive (monotonic s)."""
 
-    def __init__(self, deliver: Callable[[VideoFrame, float], None]) -> None:
+    def __init__(
+        self,
+        deliver: Callable[[VideoFrame, float], None],
+        hear: Callable[[AudioFrame, float], None] = lambda sound, at: None,
+    ) -> None:
         self.on_air: Publisher | None = None
         self.takeovers = 0
         self._deliver = deliver
+        self._hear = hear
         self._pending: Publisher | None = None
         self._closing: set[asyncio.Task[None]] = set()
         allow_loopback()
@@ -80,7 +87,7 @@ class Publishers:
             assert known is not None
             video.setCodecPreferences([c for kind in CODECS for c in known.codecs if c.mimeType == kind])
             await peer.setRemoteDescription(RTCSessionDescription(without_mdns(offer), "offer"))
-            if sum(each.kind == "video" for each in peer.getTransceivers()) != 1:
+            if [each.kind for each in peer.getTransceivers()].count("video") != 1:
                 raise OfferError("one video, and one audio at most, can be published")
             await peer.setLocalDescription(await peer.createAnswer())
             if video.currentDirection != "recvonly":
@@ -117,7 +124,13 @@ class Publishers:
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     def _receive(self, publisher: Publisher, track: Any) -> None:
-        work = self._pictures(publisher, track) if track.kind == "video" else _discard(track)
+        receivers = {each.kind: each.receiver for each in publisher.peer.getTransceivers()}
+        if track.kind == "video":
+            publisher.lips.pictures = Reports(receivers["video"], PICTURE_RATE)
+            work = self._pictures(publisher, track)
+        else:
+            publisher.lips.sound = Reports(receivers["audio"], SOUND_RATE)
+            work = self._sound(publisher, track)
         publisher.spawn(work, f"publisher-{track.kind}")
 
     async def _pictures(self, publisher: Publisher, track: Any) -> None:
@@ -136,7 +149,21 @@ class Publishers:
             if publisher.last_picture is None:
                 self._take_over(publisher, picture)
             publisher.last_picture = now
+            publisher.lips.picture(picture.pts, now)
             self._deliver(picture, now)
+
+    async def _sound(self, publisher: Publisher, track: Any) -> None:
+        """Taken also while nobody hears it: aiortc would keep it."""
+        while True:
+            try:
+                sound = await track.recv()
+            except MediaStreamError:
+                return
+            if sound.pts is None or not sound.sample_rate:
+                continue
+            at = publisher.lips.place(sound.pts, sound.samples / sound.sample_rate, monotonic())
+            if self.on_air is publisher:
+                self._hear(sound, at)
 
     def _take_over(self, publisher: Publisher, picture: VideoFrame) -> None:
         old, self.on_air = self.on_air, publisher
@@ -186,10 +213,3 @@ class Publishers:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await publisher.peer.close()
-
-
-async def _discard(track: Any) -> None:
-    """What is not used must be taken all the same: aiortc would keep it."""
-    with contextlib.suppress(MediaStreamError):
-        while True:
-            await track.recv()

@@ -14,7 +14,7 @@ from importlib.resources import files
 
 import aioice.ice
 from aiohttp import web
-from av import VideoFrame
+from av import AudioFrame, VideoFrame
 
 from common.config import ConfigError
 from common.log import Log, RateLimited
@@ -48,7 +48,9 @@ log = Log("sender.capture")
 
 
 class WhipServer:
-    """Listens, and hands pictures of the publisher on the air to `deliver(picture, arrived)`. One event loop."""
+    """Listens, and hands on pictures and sound of the publisher on the air (see Publishers). One event loop.
+
+    Without `hear` no sound is sent, and the page does not ask for the microphone."""
 
     def __init__(
         self,
@@ -57,14 +59,15 @@ class WhipServer:
         fps: float,
         stats: CaptureStats,
         deliver: Callable[[VideoFrame, float], None],
+        hear: Callable[[AudioFrame, float], None] | None = None,
         *,
         token: str | None = None,
         tls: ServerTls | None = None,
     ) -> None:
         self.url = ""
-        self.publishers = Publishers(deliver)
+        self.publishers = Publishers(deliver) if hear is None else Publishers(deliver, hear)
         self._place = place
-        self._video = {"width": size.width, "height": size.height, "fps": fps}
+        self._link = {"width": size.width, "height": size.height, "fps": fps, "sound": hear is not None}
         self._stats = stats
         self._token = token
         self._tls = tls
@@ -72,10 +75,16 @@ class WhipServer:
         self._answering = asyncio.Lock()
         self._renewing: asyncio.Task[None] | None = None
         self._server: Server | None = None
-        self._page = files("sender.capture.whip").joinpath("page.html").read_text(encoding="utf-8")
-        self._page = self._page.replace('data-endpoint=""', f'data-endpoint="{place.path}"')
+        folder = files("sender.capture.whip")
+        page, script = (
+            folder.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "microphone.js")
+        )
+        page = page.replace('data-endpoint=""', f'data-endpoint="{place.path}"')
+        self._page = page.replace("/*microphone*/\n", script)
         # The page itself holds no secret: the token comes in the fragment of its URL, which no server is sent.
-        self._headers = page_headers(self._page) | {"Permissions-Policy": "camera=(self), microphone=()"}
+        self._headers = page_headers(self._page) | {
+            "Permissions-Policy": f"camera=(self), microphone=({'self' if hear is not None else ''})"
+        }
 
     async def start(self) -> None:
         """Listen. Raises SourceError."""
@@ -129,7 +138,7 @@ class WhipServer:
 
     async def _get_state(self, request: web.Request) -> web.Response:
         on_air = self.publishers.on_air
-        state = {**self._video, "publisher": None if on_air is None else on_air.id[:4]}
+        state = {**self._link, "publisher": None if on_air is None else on_air.id[:4]}
         return web.json_response(state, headers={"Cache-Control": "no-store"})
 
     async def _options(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""WHIP ingest as a source: the server runs in an event loop and thread of its own, the pictures come over here."""
+"""WHIP ingest as a source: the server runs in an event loop and thread of its own, what it gets comes over here."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 import concurrent.futures
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 import aioice.ice
 import uvloop
-from av import VideoFrame
+from av import AudioFrame, VideoFrame
 
 from common.config import ConfigError
 from common.handoff import DropOldest
@@ -30,6 +31,9 @@ LOOK_S = 0.2
 
 JOIN_S = 5.0
 
+MAX_SOUND = 250
+"""Frames of sound (5 s) that wait for a picture."""
+
 
 class WhipSource(Source):
     """`--source whips://:8889/cam`. Never ends; while nobody publishes there are no frames."""
@@ -40,6 +44,7 @@ class WhipSource(Source):
         self.token: str | None = None
         self._place = parse_place(source)
         self._pictures: DropOldest[tuple[VideoFrame, float]] = DropOldest()
+        self._sound: deque[tuple[AudioFrame, float]] = deque(maxlen=MAX_SOUND)
         self._cadence = Cadence(options.fps)
         self._resizer = Resizer(options.size.width, options.size.height)
         self._server: WhipServer | None = None
@@ -74,7 +79,10 @@ class WhipSource(Source):
             picture, last = item
             if not self.stats.connected:
                 self.stats.connected = True
+                if self.options.sound is not None:
+                    self.options.sound.begin(None, live=True)
                 log.info("source opened", source=self.name, width=picture.width, height=picture.height)
+            self._take_sound(last)
             slots = self._cadence.slots(last)
             self.stats.skipped = self._cadence.skipped + self._pictures.dropped
             self.stats.repeated = self._cadence.repeated
@@ -85,6 +93,16 @@ class WhipSource(Source):
             for slot in slots:
                 self.stats.frames += 1
                 yield Frame(resized, self.wall.from_monotonic(last), slot)
+
+    def _take_sound(self, last: float) -> None:
+        """What was heard until the picture that arrived at `last`; arrival is the line of both."""
+        tap = self.options.sound
+        while self._sound:
+            frame, at = self._sound.popleft()
+            if tap is not None:
+                tap.frame(frame, at)
+        if tap is not None:
+            tap.anchor(last, self.wall.from_monotonic(last))
 
     def _look(self, now: float, last: float) -> None:
         """No picture just now: has the publisher gone?"""
@@ -100,6 +118,10 @@ class WhipSource(Source):
         """Called in the server's event loop."""
         self._pictures.put((picture, at))
 
+    def _heard(self, sound: AudioFrame, at: float) -> None:
+        """Called in the server's event loop."""
+        self._sound.append((sound, at))
+
     def _serve(self, tls: ServerTls | None, listening: concurrent.futures.Future[None]) -> None:
         """Body of the server's thread."""
 
@@ -111,6 +133,7 @@ class WhipSource(Source):
                 options.fps,
                 self.stats,
                 self._arrived,
+                self._heard if options.sound is not None and options.sound.of_source else None,
                 token=self.token,
                 tls=tls,
             )

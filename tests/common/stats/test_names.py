@@ -20,7 +20,7 @@ class Asking(Span):
 
     def get(self, name: str, **labels: str) -> float:
         self.asked.add(self.prefix + name)
-        return math.nan
+        return 1.0 if name.startswith("audio_") else math.nan  # without sound nothing of it is shown
 
     def rate(self, name: str, **labels: str) -> float:
         return self.get(name)

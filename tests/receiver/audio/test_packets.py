@@ -29,7 +29,7 @@ def times(packets: SoundPackets, fps: float, seconds: float, drift: float = 0.0)
         while shown / fps <= captured - 900.0:
             packets.shown(shown / fps, 900.0 + shown / fps)
             shown += 1
-        out += [time for _, time in packets.take(block(number, captured))]
+        out += [time for _, time in packets.coded(block(number, captured))]
     return out
 
 
@@ -50,18 +50,18 @@ def test_drift_is_made_up_for_by_whole_blocks(drift: float) -> None:
 
 def test_a_gap_stays_one_and_what_was_before_the_pictures_is_left_out() -> None:
     packets = SoundPackets()
-    assert not packets.take(block(0, 900.0))
+    assert not packets.coded(block(0, 900.0))
     packets.shown(0.0, 900.0)
-    assert not packets.take(block(0, 899.9))
-    assert packets.take(block(1, 900.0))
-    assert [time for _, time in packets.take(block(2, 905.0))] == pytest.approx([5.0 - 312 / RATE])
-    assert not packets.take(block(3, math.nan))
+    assert not packets.coded(block(0, 899.9))
+    assert packets.coded(block(1, 900.0))
+    assert [time for _, time in packets.coded(block(2, 905.0))] == pytest.approx([5.0 - 312 / RATE])
+    assert not packets.coded(block(3, math.nan))
 
 
 def test_another_sender_s_time_is_taken_over_at_once() -> None:
     packets = SoundPackets()
     packets.shown(0.0, 900.0)
-    assert packets.take(block(0, 900.0))
+    assert packets.coded(block(0, 900.0))
     packets.shown(0.1, 77.0)
-    (one,) = packets.take(block(1, 77.0))[:1]
+    (one,) = packets.coded(block(1, 77.0))[:1]
     assert one[1] == pytest.approx(0.02 - 312 / RATE, abs=1e-6)

@@ -127,7 +127,7 @@ def test_figures_for_prometheus_and_for_viewers() -> None:
     audio, _ = player(Pictures(), ear)
     assert audio_status(audio)["audio_offset_ms"] is None
     registry = CollectorRegistry()
-    export_audio(Exporter(registry, "semcast_receiver_"), audio, RecoverTally(units_lost=3))
+    export_audio(Exporter(registry, "semcast_receiver_"), audio, RecoverTally(units_lost=3), lambda: True)
     assert b"semcast_receiver_audio_margin_seconds NaN" in generate_latest(registry)
     audio.recovered(b"run", units(), 0.3)
     audio.step(0.4)

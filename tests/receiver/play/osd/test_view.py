@@ -71,6 +71,28 @@ def test_the_small_display_tells_what_a_pilot_needs() -> None:
     assert not pixels[40:250].any()  # the middle is free
 
 
+@pytest.mark.parametrize(
+    ("figures", "mute", "told"),
+    [
+        ({"sound": True, "audio": True, "audio_buffer_ms": 120.0}, False, ""),
+        ({"sound": True, "audio": True, "audio_buffer_ms": 120.0}, True, "MUTED"),
+        ({"sound": True, "audio": True, "audio_buffer_ms": 0.0}, True, "NO SOUND"),
+        ({"sound": True, "audio": False, "audio_buffer_ms": None}, False, "NO SOUND"),
+        ({"sound": False, "audio": False}, True, ""),
+    ],
+)
+def test_sound_is_marked_where_it_is_sent_and_not_heard(
+    figures: dict[str, object], mute: bool, told: str
+) -> None:
+    view = dataclasses.replace(LIVE, figures=FIGURES | figures, mute=mute)
+    pixels = draw(view, 384, 300)
+    for text in ("MUTED", "NO SOUND"):
+        assert has(pixels, text) is (text == told)
+    assert has(pixels, "DRONE 7") and has(pixels, "REC")
+    lost = dataclasses.replace(view, state=SignalState.LOST)
+    assert not has(draw(lost, 384, 300), "NO SOUND")
+
+
 def test_the_full_display_has_all_figures_and_a_minute_of_the_link() -> None:
     history = {"rate_kbps": (10.0, 60.0), "loss": (math.nan, 1.0)}
     pixels = draw(dataclasses.replace(LIVE, level=Level.FULL, history=history), 384, 384)

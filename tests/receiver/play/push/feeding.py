@@ -29,11 +29,17 @@ class Feed:
     """One push that is shown a moving scene."""
 
     def __init__(
-        self, url: str, connect: Connect = ChildLink.connect, settings: Settings | None = None
+        self,
+        url: str,
+        connect: Connect = ChildLink.connect,
+        settings: Settings | None = None,
+        sound: bool = False,
     ) -> None:
         target = target_of(url)
         self.encoder = SharedEncoder(settings or Settings(kbps=400))
-        self.sink = PushSink(target, target.label, self.encoder, connect, backoff=Backoff(0.05, 0.3))
+        self.sink = PushSink(
+            *(target, target.label, self.encoder, connect), backoff=Backoff(0.05, 0.3), sound=lambda: sound
+        )
         self.number = 0
 
     async def __aenter__(self) -> Feed:

@@ -1,4 +1,5 @@
-"""gst-rtsp-server, by Debian's Python: writes what is published at /cam into a file, as H.264.
+"""gst-rtsp-server, by Debian's Python: writes what is published at /cam into a file, as H.264, or with sound, where its
+name ends in .mkv.
 
 python3 rtsp_server.py PORT FILE USER PASSWORD
 """
@@ -22,10 +23,14 @@ server.set_address("127.0.0.1")
 server.set_service(port)
 factory = GstRtspServer.RTSPMediaFactory.new()
 factory.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
-factory.set_launch(
-    "( rtph264depay name=depay0 ! video/x-h264,stream-format=byte-stream,alignment=au "
-    f"! filesink buffer-mode=2 append=true async=false sync=false location={path} )"
+file = f"filesink buffer-mode=2 append=true async=false sync=false location={path}"
+alone = f"( rtph264depay name=depay0 ! video/x-h264,stream-format=byte-stream,alignment=au ! {file} )"
+both = (
+    f"( matroskamux name=mux streamable=true ! {file} "
+    "rtph264depay name=depay0 ! h264parse ! queue ! mux. "
+    "rtpmp4gdepay name=depay1 ! aacparse ! queue ! mux. )"
 )
+factory.set_launch(both if path.endswith(".mkv") else alone)
 auth = GstRtspServer.RTSPAuth.new()
 auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
 token = GstRtspServer.RTSPToken()

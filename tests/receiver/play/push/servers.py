@@ -88,11 +88,11 @@ def running(server: Server) -> Iterator[Server]:
         server.stop()
 
 
-def rtsp_server(folder: Path) -> Server:
-    """Takes rtsp://USER:PASSWORD@.../cam into FOLDER/cam.h264, by digest."""
+def rtsp_server(folder: Path, name: str = "cam.h264") -> Server:
+    """Takes rtsp://USER:PASSWORD@.../cam into a file of FOLDER (with sound: .mkv), by digest."""
     port = free_port(socket.SOCK_STREAM)
     program = Path(__file__).with_name("rtsp_server.py")
-    arguments = ("/usr/bin/python3", str(program), str(port), str(folder / "cam.h264"), USER, PASSWORD)
+    arguments = ("/usr/bin/python3", str(program), str(port), str(folder / name), USER, PASSWORD)
     return Server(arguments, port, folder)
 
 

@@ -51,12 +51,14 @@ PROTOCOLS = [rtsp, rtmp, srt]
 
 def written(folder: Path) -> int:
     """Bytes that the server has written."""
-    return sum(path.stat().st_size for path in folder.iterdir() if path.suffix in (".h264", ".flv", ".ts"))
+    return sum(
+        path.stat().st_size for path in folder.iterdir() if path.suffix in (".h264", ".flv", ".ts", ".mkv")
+    )
 
 
 def recorded(folder: Path) -> list[Path]:
     """What the server has written, in order of time; nothing of the log."""
-    paths = [path for path in folder.iterdir() if path.suffix in (".h264", ".flv", ".ts")]
+    paths = [path for path in folder.iterdir() if path.suffix in (".h264", ".flv", ".ts", ".mkv")]
     return sorted(paths, key=lambda path: path.stat().st_mtime_ns)
 
 

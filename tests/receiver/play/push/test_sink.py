@@ -36,7 +36,7 @@ class FakeServer:
         self.takes = asyncio.Event()
         self.takes.set()
 
-    async def connect(self, target: Target, first: Packet, settings: Settings) -> FakeServer:
+    async def connect(self, target: Target, first: Packet, settings: Settings, sound: bool) -> FakeServer:
         assert first.key
         if self.hangs:
             await asyncio.sleep(60)

@@ -15,8 +15,10 @@ from aiohttp import web
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
+from common.clock import monotonic
 from receiver.play.push import whip
 from receiver.play.push.whip import Whip
+from sender.capture.whip.lipsync import PICTURE_RATE, SOUND_RATE, LipSync, Reports
 from tests.demo.process import free_port
 from tests.receiver.play.push.feeding import Feed, assert_moves
 from tests.receiver.play.push.servers import tls_in_front
@@ -25,13 +27,16 @@ TOKEN = "t0ken-of-mine"
 
 
 class Endpoint:
-    """One WHIP endpoint; `frames` are the pictures of all sessions."""
+    """One WHIP endpoint; `frames` are the pictures of all sessions, `came` when they did, `sounds` what was heard, with
+    when its pictures came."""
 
     def __init__(self, status: int = 201, answer: str | None = None) -> None:
         self.port = free_port(socket.SOCK_STREAM)
         self.status = status
         self.answer = answer
         self.frames: list[av.VideoFrame] = []
+        self.sounds: list[tuple[float, av.AudioFrame]] = []
+        self.came: list[float] = []
         self.seen: list[str] = []
         self.offers: list[str] = []
         self.deleted: list[str] = []
@@ -74,17 +79,33 @@ class Endpoint:
     async def _answered(self, offer: str) -> str:
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._peers[str(len(self.offers))] = peer
-        peer.on("track", lambda track: self._tasks.append(asyncio.create_task(self._watch(track))))
+        lips = LipSync()
+
+        def receive(track: MediaStreamTrack) -> None:
+            receivers = {each.kind: each.receiver for each in peer.getTransceivers()}
+            if track.kind == "video":
+                lips.pictures = Reports(receivers["video"], PICTURE_RATE)
+            else:
+                lips.sound = Reports(receivers["audio"], SOUND_RATE)
+            self._tasks.append(asyncio.create_task(self._watch(track, lips)))
+
+        peer.on("track", receive)
         await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
         return str(peer.localDescription.sdp)
 
-    async def _watch(self, track: MediaStreamTrack) -> None:
+    async def _watch(self, track: MediaStreamTrack, lips: LipSync) -> None:
         with contextlib.suppress(MediaStreamError):
             while True:
                 frame = await track.recv()
-                assert isinstance(frame, av.VideoFrame)
-                self.frames.append(frame)
+                if isinstance(frame, av.AudioFrame):
+                    self.sounds.append(
+                        (lips.place(frame.pts or 0, frame.samples / 48_000, monotonic()), frame)
+                    )
+                elif isinstance(frame, av.VideoFrame):
+                    self.came.append(monotonic())
+                    lips.picture(frame.pts, self.came[-1])
+                    self.frames.append(frame)
 
     async def _delete(self, request: web.Request) -> web.Response:
         self.seen.append(request.headers.get("Authorization", ""))

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
-from av import VideoFrame
+from av import AudioFrame, VideoFrame
 
 from common.values import Address, Size
 from common.video import to_video_frame
@@ -50,7 +50,9 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(host: str = "127.0.0.1", **keywords: Any) -> AsyncIterator[Served]:
+async def serving(
+    host: str = "127.0.0.1", hear: Callable[[AudioFrame, float], None] | None = None, **keywords: Any
+) -> AsyncIterator[Served]:
     """A server at a free port of this host."""
     pictures: list[VideoFrame] = []
     stats = CaptureStats()
@@ -60,6 +62,7 @@ async def serving(host: str = "127.0.0.1", **keywords: Any) -> AsyncIterator[Ser
         15.0,
         stats,
         lambda picture, arrived: pictures.append(picture),
+        hear,
         **keywords,
     )
     await server.start()

@@ -39,7 +39,7 @@ async def test_a_publisher_sends_pictures_until_it_ends() -> None:
             assert number(from_video_frame(picture)) == 5
             async with served.client.get("/state.json") as answer:
                 state = await answer.json()
-            assert state == {"width": 64, "height": 64, "fps": 15.0, "publisher": place[5:9]}
+            assert state == {"width": 64, "height": 64, "fps": 15.0, "sound": False, "publisher": place[5:9]}
             for status in (200, 404):
                 async with served.client.delete(place) as gone:
                     assert gone.status == status
