@@ -38,7 +38,11 @@ def markdown(soak: Soak, rows: Sequence[Row], minutes: float, complaints: Sequen
         lines.append(
             _line([life.daemon, f"{life.seconds / 60:.1f}", f"{life.cpu_percent:.0f}", f"{peak:.0f}", *pairs])
         )
-    lines += ["", "Medians of a minute, two minutes after its start -> at its end.", ""]
+    lines += [
+        "",
+        "In a minute, two minutes after its start -> at its end: median of the memory, least of the others.",
+        "",
+    ]
     lines += [f"FAILED {complaint}" for complaint in complaints] or ["Nothing grew, nothing failed."]
     return "\n".join(lines) + "\n"
 
