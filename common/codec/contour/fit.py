@@ -1,0 +1,131 @@
+"""Polygons at the least bits for what they gain. The gain of a polygon is the sum of a gain map over its inside, which
+is a sum over its sides (Green): with prefix sums along the rows, each side adds those of the rows that it crosses. So the best
+polygon is a shortest path over candidate vertices, and the best shift of every vertex another (Viterbi).
+
+Floats decide here what is sent, never how it is parsed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from common.codec.contour.raster import Ints, Labels
+
+Floats = NDArray[np.float32]
+
+SAMPLES = 24  # rows of a side that are looked at
+NEIGHBOURS = np.array([(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)], np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """Prefix sums of a gain map along the rows; `left`, `top` is where on the map it lies."""
+
+    values: Floats  # (h, w)
+    sums: Floats  # (h, w + 1)
+    left: int
+    top: int
+
+    @classmethod
+    def of(cls, gains: Floats, left: int, top: int) -> Gains:
+        """Of a gain map (h, w)."""
+        sums = np.zeros((gains.shape[0], gains.shape[1] + 1), np.float32)
+        np.cumsum(gains, axis=1, out=sums[:, 1:])
+        return cls(gains, sums, left, top)
+
+    def sides(self, start: Ints, end: Ints, samples: int = SAMPLES) -> Floats:
+        """What each side adds, `start` and `end` (..., 2) broadcast together; sides that go down gain their row's sum."""
+        height, wide = self.sums.shape
+        start, end = start.astype(np.float32), end.astype(np.float32)
+        dx, dy = end[..., 0] - start[..., 0], end[..., 1] - start[..., 1]
+        at = ((np.arange(samples, dtype=np.float32) + 0.5) / samples)
+        rows = (start[..., 1, None] - self.top) + dy[..., None] * at
+        columns = (start[..., 0, None] - self.left + 0.5 + (dy > 0)[..., None]) + dx[..., None] * at
+        row = np.clip(rows.astype(np.int32), 0, height - 1)
+        column = np.clip(columns.astype(np.int32), 0, wide - 1)
+        found = self.sums.reshape(-1)[row * wide + column].sum(axis=-1)
+        return np.asarray(found * dy * (1 / samples), np.float32)
+
+    def polygon(self, points: Ints, samples: int = SAMPLES) -> Floats:
+        """Gain of polygons (..., N, 2)."""
+        return np.asarray(self.sides(points, np.roll(points, -1, axis=-2), samples).sum(axis=-1), np.float32)
+
+    def painted(self, points: Ints) -> float:
+        """Gain of one polygon (N, 2) as it will be painted, whatever way its sides cross."""
+        mask = np.zeros(self.values.shape, np.uint8)
+        cv2.fillPoly(mask, [points - np.array((self.left, self.top), np.int32)], 1)
+        return float(self.values[mask > 0].sum())
+
+
+def side_bits(start: Ints, end: Ints, grid: int) -> Floats:
+    """About what a side costs."""
+    cells = np.abs(end - start) / np.float32(grid)
+    return np.asarray(2.6 + 1.25 * np.log2(1 + cells).sum(axis=-1), np.float32)
+
+
+def polygon(candidates: Ints, gains: Gains, grid: int, worth: float) -> tuple[Ints, float]:
+    """The best polygon over candidates (N, 2) in their order (cyclic), on the grid, and its gain * worth - bits."""
+    count = len(candidates)
+    middle = candidates.mean(axis=0)
+    start = int(np.argmax(((candidates - middle) ** 2).sum(axis=1)))
+    turned = np.roll(candidates, -start, axis=0)
+    gain = gains.sides(turned[:, None], turned[None])
+    along = np.concatenate(((0.0,), np.cumsum(gain[np.arange(count), (np.arange(count) + 1) % count])))
+    path = along[None, :count] - along[:count, None]  # gain of the candidates' own way from one to another
+    path[:, 0] += along[count]
+    cost = side_bits(turned[:, None], turned[None], grid) - worth * np.minimum(gain, path)
+    best = np.empty(count, np.float32)
+    best[0] = 0
+    came = np.zeros(count, np.int64)
+    for index in range(1, count):
+        ways = best[:index] + cost[:index, index]
+        came[index] = at = int(np.argmin(ways))
+        best[index] = ways[at]
+    closing = best[1:] + cost[1:, 0]
+    at = 1 + int(np.argmin(closing))
+    chosen = [at]
+    while at:
+        at = int(came[at])
+        chosen.append(at)
+    return turned[chosen[::-1]], -float(closing.min())
+
+
+def candidates(contour: Ints, grid: int, limits: tuple[int, int], most: int) -> Ints:
+    """Vertices that a polygon may have: the contour simplified, then on the grid; at most `most`."""
+    tolerance = 0.4 * grid + 0.3
+    points = cv2.approxPolyDP(contour, tolerance, True)[:, 0]
+    while len(points) > most:
+        tolerance *= 1.4
+        points = cv2.approxPolyDP(contour, tolerance, True)[:, 0]
+    snapped = (points + grid // 2) // grid * grid
+    snapped = np.minimum(snapped, np.array(limits, np.int32))
+    keep = np.any(snapped != np.roll(snapped, 1, axis=0), axis=1)
+    return np.asarray(snapped[keep], np.int32)
+
+
+def refine(points: Ints, states: Ints, bits: Floats, gains: Gains, worth: float) -> tuple[Ints, float]:
+    """The best state of every vertex: positions points[:, None] + states (N, S, 2) at `bits` (N, S) each. Returns the
+    index of the state of every vertex and gain * worth - bits."""
+    at = points[:, None] + states
+    ends = np.roll(at, -1, axis=0)
+    count, width = bits.shape
+    cost = bits[:, :, None] - worth * gains.sides(at[:, :, None], ends[:, None, :], 12)
+    total = cost[0]  # (first's state, this state)
+    came = np.empty((count, width, width), np.int64)
+    for index in range(1, count - 1):
+        ways = total[:, :, None] + cost[index][None]
+        came[index] = ways.argmin(axis=1)
+        total = np.take_along_axis(ways, came[index][:, None, :], axis=1)[:, 0]
+    closing = total + cost[count - 1].T  # back to the first's state
+    first, state = np.unravel_index(int(closing.argmin()), closing.shape)
+    chosen = np.empty(count, np.int32)
+    chosen[0] = first
+    for index in range(count - 1, 0, -1):
+        chosen[index] = state
+        if index > 1:
+            state = came[index - 1][first, state]
+    return chosen, -float(closing.min())

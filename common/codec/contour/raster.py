@@ -1,0 +1,42 @@
+"""Polygons to maps: painter's order, large areas first; everything in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int32]
+Labels = NDArray[np.uint8]
+
+
+def area2(points: Ints) -> int:
+    """Twice the signed area of a polygon (N, 2); positive when clockwise on a screen."""
+    x, y = points[:, 0].astype(np.int64), points[:, 1].astype(np.int64)
+    return int(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))
+
+
+def paint(shape: tuple[int, int], ground: int, polygons: Iterable[tuple[int, Ints]]) -> Labels:
+    """Map (H, W) of `ground` with polygons painted over it in the order given, each a label and its points (N, 2)."""
+    out = np.full(shape, ground, np.uint8)
+    for label, points in polygons:
+        cv2.fillPoly(out, [points], label)
+    return out
+
+
+def fill_void(labels: Labels, void: NDArray[np.bool_]) -> Labels:
+    """The map with every void pixel given the label of the nearest that is not; all void: unchanged."""
+    if not void.any() or void.all():
+        return labels
+    mask = void.astype(np.uint8)
+    _, nearest = cv2.distanceTransformWithLabels(mask, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    of = np.zeros(int(nearest.max()) + 1, np.uint8)
+    of[nearest[~void]] = labels[~void]
+    return of[nearest]
+
+
+def order(areas: Sequence[int]) -> list[int]:
+    """Painter's order: largest first, then as given."""
+    return sorted(range(len(areas)), key=lambda index: -areas[index])

@@ -1,0 +1,288 @@
+"""What payloads hold: instances as polygons on a grid, and how a known instance moved. Parsing needs no other payload.
+
+    byte 0      paper (1 bit) | with geometry (1 bit) | 0 (2 bits) | frames - 1 (4 bits)
+    bytes 1-3   with geometry: width - 1 (12 bits), height - 1 (12 bits)
+    then        arithmetic-coded (coder.py): with geometry, class bits - 1 (3 bits) and the class of the ground;
+                how many records, and the records by ascending track number
+
+A record is a *key* (the whole polygon), a *move* (translation, zoom and shifted vertices since that key) or an *end*.
+Geometry rides with every payload that has a key: without one nothing can be drawn anyway. In the paper's own format
+(seed of the plain mode, section IV-A) every payload has geometry, and its records are contours with motion a frame.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from common.codec.base import CodecError
+from common.codec.contour.coder import Coder, number, signed, symbol, total
+
+MAX_SIDE = 4096
+MAX_PIXELS = 1920 * 1088  # bounds what one authentic packet can make a receiver allocate
+MAX_FRAMES = 16
+MAX_TRACKS = 1024  # tracks known at a time, and records of a payload
+MAX_VERTICES = 512
+MAX_MOTION = 2048  # pixels
+MAX_ZOOM = 48  # in 1/64
+GRIDS = (1, 2, 4, 8)  # pixels
+GENERATIONS = 4
+KEY, MOVE, END = range(3)
+
+Point = tuple[int, int]
+
+_SIZE = 8  # of a number's context group
+_NUMBER, _SIGNED = 2 * _SIZE, 2 * _SIZE + 1
+_GROUPS = {
+    "count": _NUMBER,
+    "track": _NUMBER,
+    "kind": 4,
+    "class": 256,
+    "grid": 4,
+    "vertices": _NUMBER,
+    "dx": 5 * _NUMBER,
+    "dy": 16 * _NUMBER,
+    "x sign": 18,
+    "y sign": 27,
+    **dict.fromkeys(("vx", "vy", "bx", "by", "tx", "ty", "zoom"), _SIGNED),
+    "late": 1,
+    "shifts": _NUMBER,
+    "gap": _NUMBER,
+    "shift x": _SIGNED,
+    "shift y": 2 * _SIGNED,
+    **dict.fromkeys(("range", "px", "py", "mx", "my"), _SIGNED),
+}
+_STARTS = total(_GROUPS.values())
+CONTEXTS = _STARTS[-1]
+_AT = dict(zip(_GROUPS, _STARTS, strict=False))
+_COUNT, _TRACK, _KIND, _CLASS, _GRID, _VERTICES = (
+    _AT[name] for name in ("count", "track", "kind", "class", "grid", "vertices")
+)
+_DX, _DY, _XSIGN, _YSIGN = (_AT[name] for name in ("dx", "dy", "x sign", "y sign"))
+_LATE, _VX, _VY, _BX, _BY, _TX, _TY, _ZOOM = (_AT[name] for name in ("late", "vx", "vy", "bx", "by", "tx", "ty", "zoom"))
+_SHIFTS, _GAP, _SX, _SY = (_AT[name] for name in ("shifts", "gap", "shift x", "shift y"))
+_RANGE, _PX, _PY, _MX, _MY = (_AT[name] for name in ("range", "px", "py", "mx", "my"))
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Size of the map, how many bits a class has, and the class that lies below all instances."""
+
+    width: int
+    height: int
+    class_bits: int
+    ground: int
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("width", self.width, 1, MAX_SIDE),
+            ("height", self.height, 1, MAX_SIDE),
+            ("class bits", self.class_bits, 1, 8),
+            ("ground", self.ground, 0, (1 << self.class_bits) - 1),
+        ):
+            if not low <= value <= high:
+                raise CodecError(f"{name}: must be {low}..{high} (got {value})")
+        if self.width * self.height > MAX_PIXELS:
+            raise CodecError(f"size: at most {MAX_PIXELS} pixels (got {self.width}x{self.height})")
+
+    def cells(self, grid: int) -> Point:
+        """Highest column and row of a grid: its last lines lie on or beyond the map's."""
+        return -(-(self.width - 1) // grid), -(-(self.height - 1) // grid)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A whole polygon, clockwise from its topmost vertex, in lines of the grid; `motion` in pixels over the unit."""
+
+    track: int
+    generation: int
+    label: int
+    grid: int  # index in GRIDS
+    points: tuple[Point, ...]
+    motion: Point = (0, 0)
+    bend: Point = (0, 0)  # how far the unit's middle frame is off the straight way
+    late: bool = False  # appears in the second half of the unit
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where the polygon of a key is now: translation (pixels) and zoom (1/64) since it, and vertices that left it."""
+
+    track: int
+    generation: int
+    motion: Point
+    zoom: int
+    bend: Point = (0, 0)
+    shifts: tuple[tuple[int, int, int], ...] = ()  # vertex, lines of the grid to the right and down
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A track that is gone."""
+
+    track: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contour:
+    """An instance as the paper sends it: first point, quantised increments, and motion (pixels) of each further frame."""
+
+    label: int
+    first: Point
+    increments: tuple[Point, ...]
+    motions: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Body of a payload of ours."""
+
+    geometry: Geometry | None
+    records: tuple[Key | Move | End, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contours:
+    """Body of a payload in the paper's format; an increment's step is `step` / 16 pixels."""
+
+    geometry: Geometry
+    step: int
+    contours: tuple[Contour, ...] = field(default=())
+
+
+def records(coder: Coder, body: Records, geometry: Geometry | None) -> Records:
+    """Writes a body, or reads one whose geometry (as far as its payload has it) is known."""
+    count = number(coder, _COUNT, _SIZE, len(body.records))
+    _check("instances", count, 0, MAX_TRACKS)
+    out: list[Key | Move | End] = []
+    track = -1
+    for index in range(count):
+        given = body.records[index] if body.records else None
+        track += 1 + number(coder, _TRACK, _SIZE, given.track - track - 1 if given else 0)
+        _check("track", track, 0, MAX_TRACKS - 1)
+        out.append(_record(coder, track, given, geometry))
+    return Records(geometry, tuple(out))
+
+
+def _record(coder: Coder, track: int, given: Key | Move | End | None, geometry: Geometry | None) -> Key | Move | End:
+    kind = KEY if isinstance(given, Key) else MOVE if isinstance(given, Move) else END
+    got = symbol(coder, _KIND, 2, kind)
+    _check("kind of record", got, KEY, END)
+    generation = coder.raw(2, given.generation if given else 0)
+    if got == KEY:
+        if geometry is None:
+            raise CodecError("geometry: missing beside a key")
+        return _key(coder, track, generation, given if isinstance(given, Key) else None, geometry)
+    if got == MOVE:
+        return _move(coder, track, generation, given if isinstance(given, Move) else None)
+    return End(track, generation)
+
+
+def _key(coder: Coder, track: int, generation: int, given: Key | None, geometry: Geometry) -> Key:
+    label = symbol(coder, _CLASS, geometry.class_bits, given.label if given else 0)
+    grid = symbol(coder, _GRID, 2, given.grid if given else 0)
+    points = _polygon(coder, given.points if given else (), geometry.cells(GRIDS[grid]))
+    late = bool(coder.bit(_LATE, int(given.late) if given else 0))
+    motion = (0, 0) if late else _pair(coder, _VX, _VY, given.motion if given else (0, 0))
+    bend = (0, 0) if late else _pair(coder, _BX, _BY, given.bend if given else (0, 0))
+    return Key(track, generation, label, grid, points, motion, bend, late)
+
+
+def _polygon(coder: Coder, given: tuple[Point, ...], cells: Point) -> tuple[Point, ...]:
+    count = 1 + number(coder, _VERTICES, _SIZE, len(given) - 1)
+    _check("vertices", count, 1, MAX_VERTICES)
+    x, y = (
+        coder.raw(most.bit_length(), given[0][axis] if given else 0) for axis, most in enumerate(cells)
+    )
+    points = [(x, y)]
+    before = (0, 0)
+    for index in range(count):
+        if not (0 <= x <= cells[0] and 0 <= y <= cells[1]):
+            raise CodecError(f"vertex: must be within the map (got {x}, {y} of {cells[0]}, {cells[1]})")
+        if index == count - 1:
+            break
+        step = (given[index + 1][0] - x, given[index + 1][1] - y) if given else (0, 0)
+        before = _increment(coder, before, step, index == 0)
+        x, y = x + before[0], y + before[1]
+        points.append((x, y))
+    return tuple(points)
+
+
+def _increment(coder: Coder, before: Point, step: Point, first: bool) -> Point:
+    """A side of a polygon in lines of the grid, never nothing; contexts are lengths and directions of the last."""
+    (px, py), (x, y) = before, step
+    group = 4 if first else min(abs(px).bit_length(), 3)
+    dx = number(coder, _DX + group * _NUMBER, _SIZE, abs(x))
+    group = 4 * min(dx.bit_length(), 3) + min(abs(py).bit_length(), 3)
+    least = int(dx == 0)
+    dy = least + number(coder, _DY + group * _NUMBER, _SIZE, max(abs(y) - least, 0))
+    turn = 3 * (1 + _sign(px)) + 1 + _sign(py)
+    if dx and coder.bit(_XSIGN + 2 * turn + int(dx > dy), int(x < 0)):
+        dx = -dx
+    if dy and coder.bit(_YSIGN + 3 * turn + 1 + _sign(dx), int(y < 0)):
+        dy = -dy
+    return dx, dy
+
+
+def _move(coder: Coder, track: int, generation: int, given: Move | None) -> Move:
+    motion = _pair(coder, _TX, _TY, given.motion if given else (0, 0))
+    zoom = signed(coder, _ZOOM, _SIZE, given.zoom if given else 0)
+    _check("zoom", zoom, -MAX_ZOOM, MAX_ZOOM)
+    bend = _pair(coder, _BX, _BY, given.bend if given else (0, 0))
+    count = number(coder, _SHIFTS, _SIZE, len(given.shifts) if given else 0)
+    _check("shifted vertices", count, 0, MAX_VERTICES)
+    shifts, vertex = [], -1
+    for index in range(count):
+        old = given.shifts[index] if given else (0, 0, 0)
+        vertex += 1 + number(coder, _GAP, _SIZE, old[0] - vertex - 1 if given else 0)
+        _check("vertex", vertex, 0, MAX_VERTICES - 1)
+        x = signed(coder, _SX, _SIZE, old[1])
+        y = signed(coder, _SY + _SIGNED * (x == 0), _SIZE, old[2])
+        _check("shift of a vertex", max(abs(x), abs(y)), 0, MAX_MOTION)
+        shifts.append((vertex, x, y))
+    return Move(track, generation, motion, zoom, bend, tuple(shifts))
+
+
+def contours(coder: Coder, body: Contours, geometry: Geometry, frames: int) -> Contours:
+    """Writes a body in the paper's format, or reads one."""
+    step = number(coder, _RANGE, _SIZE, body.step)
+    _check("step", step, 1, 1 << 15)
+    count = number(coder, _COUNT, _SIZE, len(body.contours))
+    _check("instances", count, 0, MAX_TRACKS)
+    out = []
+    for index in range(count):
+        given = body.contours[index] if body.contours else None
+        out.append(_contour(coder, given, geometry, frames))
+    return Contours(geometry, step, tuple(out))
+
+
+def _contour(coder: Coder, given: Contour | None, geometry: Geometry, frames: int) -> Contour:
+    label = symbol(coder, _CLASS, geometry.class_bits, given.label if given else 0)
+    cells = geometry.cells(1)
+    x, y = (coder.raw(most.bit_length(), given.first[axis] if given else 0) for axis, most in enumerate(cells))
+    if x > cells[0] or y > cells[1]:
+        raise CodecError(f"vertex: must be within the map (got {x}, {y} of {cells[0]}, {cells[1]})")
+    count = number(coder, _VERTICES, _SIZE, len(given.increments) if given else 0)
+    _check("vertices", count, 0, MAX_VERTICES - 1)
+    increments = tuple(
+        _pair(coder, _PX, _PY, given.increments[i] if given else (0, 0)) for i in range(count)
+    )
+    motions = tuple(
+        _pair(coder, _MX, _MY, given.motions[i] if given else (0, 0)) for i in range(frames - 1)
+    )
+    return Contour(label, (x, y), increments, motions)
+
+
+def _pair(coder: Coder, first: int, second: int, given: Point) -> Point:
+    x, y = signed(coder, first, _SIZE, given[0]), signed(coder, second, _SIZE, given[1])
+    _check("motion", max(abs(x), abs(y)), 0, MAX_MOTION)
+    return x, y
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
+
+
+def _check(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise CodecError(f"{name}: must be {low}..{high} (got {value})")
