@@ -1,319 +1,267 @@
-"""Adaptive mode: the cheapest records that keep the mean IoU at its floor."""
+"""Adaptive mode: the cheapest records that keep the mean IoU at its floor, in packets that each help on their own."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from common.codec.base import CodecError
-from common.codec.contour import fit
-from common.codec.contour.fit import Gains
-from common.codec.contour.instances import check, clockwise, contours
-from common.codec.contour.raster import Ints, Labels, area2
-from common.codec.contour.scene import Scene, Track, begin, moved, next_generation
-from common.codec.contour.syntax import GRIDS, MAX_TRACKS, MAX_ZOOM, End, Geometry, Key, Move, Point
+from common.codec.base import Budget, CodecError, EncodedUnit
+from common.codec.contour.instances import check, contours
+from common.codec.contour.payload import Payload
+from common.codec.contour.raster import Ints, Labels, area2, paint
+from common.codec.contour.scene import Scene
+from common.codec.contour.sheet import Prices, Sheet
+from common.codec.contour.syntax import MAX_FRAMES, MAX_TRACKS, End, Geometry, Key, Move, Record, Records
+from common.codec.contour.update import CLOSING, MARGIN, Choice, Course, bend, fresh, update, with_motion
 from common.codec.contour.worth import Measure, counts
 
-MARGIN = 20
+SMALLEST = 6.0  # pixels of a contour's area; less is left out
+MOST_BORN = 64  # instances that one unit may bring: bounds the time that it takes
+REMEMBERED = 16  # units whose packets a report may name
+KEEP_WORTH = (300.0, 1e6)  # bits that a mean IoU of 1 over a unit may cost, least and most
+FIRST_WORTH = 22500.0
+GAIN = 20.0  # how fast that follows the mean IoU
+_CLOSE = np.ones((CLOSING, CLOSING), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    classes: int = 2
-    void: int | None = None
-    floor: float = 0.85
-    period: int = 4
-    refresh: int = 8
-    worth: float = 20000.0
-    key_factor: float = 2.0
-    delta_factor: float = 1.0
-    closing: int = 9
-    grids: tuple[int, ...] = (1, 2)
-    gain_up: float = 30.0
-    margin: float = 0.005
-    bends: bool = True
-    bend_factor: float = 3.0
+class ContourSettings:
+    """What the adaptive mode is asked for."""
+
+    classes: int  # labels are 0..classes - 1
+    void: int | None = None  # label of pixels of which nothing is known; counts for nothing
+    floor: float = 0.85  # mean IoU that is kept
+    period: int = 4  # maps in a unit
+    refresh: int = 8  # units from one key of an instance to its next at most
+    repeat: bool = False  # keys and ends go again with the next unit: for links that lose packets
+    fps: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (
+            ("classes", self.classes, 1, 255),
+            ("void", 255 if self.void is None else self.void, 0, 255),
+            ("floor", self.floor, 0.0, 1.0),
+            ("period", self.period, 1, MAX_FRAMES),
+            ("refresh", self.refresh, 1, 256),
+        ):
+            if not low <= value <= high:
+                raise CodecError(f"{name}: must be {low}..{high} (got {value})")
+        if self.void is not None and self.void < self.classes:
+            raise CodecError(f"void: must not be one of the {self.classes} classes (got {self.void})")
 
 
-class AdaptiveEncoder:
-    def __init__(self, s: Settings, width: int, height: int):
-        self.s = s
-        self.scene = Scene(Geometry(width, height, max(1, (s.classes - 1).bit_length()), 0))
-        self.measure = Measure(s.classes)
-        self.worth = s.worth
-        self.unit = 0
-        self.motion: dict[int, Point] = {}
-        self.stats = dict(key=0, move=0, end=0)
+class ContourEncoder:
+    """Encoder of one stream of maps; called by one thread. State: what a decoder that got everything shows."""
 
-    def encode(self, maps: Sequence[Labels]):
-        s = self.s
-        truth = maps[-1]
-        if s.void is not None:
-            maps = [np.where(m == s.void, s.classes, m).astype(np.uint8) for m in maps]
-            truth = maps[-1]
-        if not self.scene.tracks and self.unit == 0:
-            b = np.bincount(truth.reshape(-1), minlength=s.classes + 1)[: s.classes]
-            g = self.scene.geometry
-            self.scene.geometry = Geometry(g.width, g.height, g.class_bits, int(b.argmax()))
-        self.first, self.n = maps[0], len(maps)
-        self.fm = (self.n - 1) // 2
-        self.mid = maps[self.fm]
-        records = self.plan(truth)
-        told = self.scene.apply(records)
-        c = np.zeros((s.classes, s.classes), np.int64)
-        for f, m in enumerate(maps):
-            c += counts(m, self.draw(f, len(maps)), s.classes)
-        self.measure.add(c)
-        short = s.floor + s.margin - self.measure.miou
-        self.worth = float(np.clip(self.worth * np.exp(np.clip(s.gain_up * short, -0.5, 0.5)), 300, 1e6))
-        self.unit += 1
-        return records
+    def __init__(self, settings: ContourSettings, width: int, height: int) -> None:
+        self._settings = settings
+        self._scene = Scene()
+        self._size = (height, width)
+        self._measure = Measure(settings.classes)
+        self._worth = FIRST_WORTH
+        self._courses: dict[int, Course] = {}
+        self._units = 0
+        self._repeats: tuple[Record, ...] = ()
+        self._sent: dict[int, list[tuple[Record, ...]]] = {}
+        Geometry(width, height, 8, 0)  # says what is wrong with the size
+        self._lost: dict[int, Record] = {}
 
-    def draw(self, f, n):
-        sc = self.scene
-        out = np.full((sc.geometry.height, sc.geometry.width), sc.geometry.ground, np.uint8)
-        for label, p in sc.polygons(f, n):
-            cv2.fillPoly(out, [p], label)
+    @property
+    def frames_per_unit(self) -> int:
+        """How many maps `encode` takes."""
+        return self._settings.period
+
+    @property
+    def mean_iou(self) -> float:
+        """Of the last dozens of units, where every packet arrives."""
+        return self._measure.miou
+
+    def encode(self, maps: Sequence[Labels], unit: int, budget: Budget) -> EncodedUnit:
+        """Payloads of one unit: `period` maps (H, W) of uint8, fewer at the end of a stream. The most important
+        instances come first; the budget's wire bytes bound what is sent, however low the mean IoU. Raises CodecError on
+        maps of another size or with labels that are no class."""
+        begun = time.perf_counter()
+        maps = [self._checked(labels) for labels in maps]
+        if not 1 <= len(maps) <= MAX_FRAMES:
+            raise CodecError(f"maps: must be 1..{MAX_FRAMES} (got {len(maps)})")
+        if self._scene.geometry is None:
+            self._scene.geometry = self._geometry(maps[-1])
+        chosen = self._plan(maps)
+        payloads, sent = self._packets(chosen, len(maps), budget)
+        kept = [record for group in sent for record in group]
+        self._settle(kept, maps)
+        self._repeats = tuple(record for record in kept if not isinstance(record, Move))
+        self._sent[unit] = sent
+        self._sent.pop(unit - REMEMBERED, None)
+        self._units += 1
+        wire = sum(map(len, payloads)) + budget.packet_overhead * len(payloads)
+        return EncodedUnit(payloads, 0, wire, {"encode": time.perf_counter() - begun})
+
+    def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
+        """Feedback, where there is any: keys and ends of packets that were lost go again with the next unit."""
+        groups = self._sent.pop(unit, [])
+        for index, group in enumerate(groups):
+            if arrived is None or not (index < len(arrived) and arrived[index]):
+                self._lost |= {record.track: record for record in group if not isinstance(record, Move)}
+
+    def _checked(self, labels: Labels) -> Labels:
+        check(labels, self._size)
+        settings = self._settings
+        wrong = labels >= settings.classes
+        if not wrong.any():
+            return labels
+        if settings.void is None or (labels[wrong] != settings.void).any():
+            worst = int(labels[wrong & (labels != (settings.void if settings.void is not None else 256))].max())
+            raise CodecError(f"map: label {worst} is none of the {settings.classes} classes")
+        return np.where(wrong, np.uint8(settings.classes), labels)
+
+    def _geometry(self, truth: Labels) -> Geometry:
+        height, width = self._size
+        classes = self._settings.classes
+        ground = int(np.bincount(truth.reshape(-1), minlength=classes + 1)[:classes].argmax())
+        return Geometry(width, height, max(1, (classes - 1).bit_length()), ground)
+
+    def _plan(self, maps: Sequence[Labels]) -> list[tuple[float, Record]]:
+        """Records with what each gains, in bits."""
+        geometry = self._known
+        prices = Prices(self._measure.errors(maps[-1]))
+        frames = len(maps)
+        at = ((frames - 1) // 2, frames)
+        last, middle = (Sheet.of(maps[index], geometry.ground, prices) for index in (-1, at[0]))
+        first = Sheet(maps[0], last.canvas, prices)
+        out: list[tuple[float, Record]] = []
+        for number in self._scene.painted():
+            track = self._scene.tracks[number]
+            due = (self._units - number) % self._settings.refresh == 0
+            course = self._courses.get(number, Course())
+            choice = update(number, track, course, last, geometry, self._worth, due)
+            if choice.points is not None:
+                last.paint(track.label, choice.points)
+            record = choice.record
+            if isinstance(record, Key) and choice.points is not None:
+                record = with_motion(record, choice.points, first, frames, False)
+            if frames > 1:
+                record = bend(record, track, middle, geometry, at, self._worth)
+            if record is not None:
+                out.append((choice.score, record))
+        return out + self._births(last, middle, first, at)
+
+    def _births(self, last: Sheet, middle: Sheet, first: Sheet, at: tuple[int, int]) -> list[tuple[float, Record]]:
+        """Keys of what truth shows and the canvas does not, large first."""
+        found = self._missing(last)
+        free = (number for number in range(MAX_TRACKS) if number not in self._scene.tracks)
+        out: list[tuple[float, Record]] = []
+        for label, contour in found:
+            if len(out) == MOST_BORN:
+                break
+            gains = last.gains(label, contour, 6)
+            choice = fresh(0, label, 0, contour, gains, self._known, self._worth)
+            number = next(free, None) if choice is not None and choice.score > 0 else None
+            if number is None or choice is None or choice.points is None or not isinstance(choice.record, Key):
+                continue
+            key = with_motion(_numbered(choice.record, number), choice.points, first, at[1], True)
+            last.paint(label, choice.points)
+            record = bend(key, None, middle, self._known, at, self._worth) if at[1] > 1 else key
+            if record is not None:
+                out.append((choice.score, record))
         return out
 
-    def gains(self, truth, canvas, label, box):
-        x0, y0, x1, y1 = box
-        T, C = truth[y0:y1, x0:x1], canvas[y0:y1, x0:x1]
-        g = self.table[label].take(T * np.uint16(self.s.classes) + C)
-        return Gains.of(g, x0, y0)
-
-    def box(self, p, m=MARGIN):
-        g = self.scene.geometry
-        x0, y0 = np.maximum(p.min(axis=0) - m, 0).tolist()
-        x1, y1 = (p.max(axis=0) + m + 1).tolist()
-        return x0, y0, max(min(x1, g.width), x0 + 1), max(min(y1, g.height), y0 + 1)
-
-    def plan(self, truth):
-        s, sc, g = self.s, self.scene, self.scene.geometry
-        e = self.measure.errors(truth)
-        self.table = [np.ascontiguousarray((e - e[:, [c]]).reshape(-1)) for c in range(s.classes)]
-        self.errs = e
-        canvas = np.full(truth.shape, g.ground, np.uint8)
-        records = []
-        self.mcanvas = mcanvas = canvas.copy()
-        for n in sc.painted():
-            tr = sc.tracks[n]
-            rec, pts = self.update(n, tr, truth, canvas)
-            rec = self.bend(n, tr, rec, mcanvas)
-            if rec is not None:
-                records.append(rec)
-            if pts is not None:
-                cv2.fillPoly(canvas, [pts], tr.label if not isinstance(rec, Key) else rec.label)
-        records += self.births(truth, canvas)
-        self.last_canvas = canvas
-        for r in records:
-            self.stats['key' if isinstance(r, Key) else 'move' if isinstance(r, Move) else 'end'] += 1
-        return sorted(records, key=lambda r: r.track)
-
-    def update(self, n, tr, truth, canvas):
-        s = self.s
-        if tr.points[:, 0].max() < 0 or tr.points[:, 1].max() < 0 or tr.points[:, 0].min() >= truth.shape[1] or tr.points[:, 1].min() >= truth.shape[0]:
-            return End(n, tr.generation), None
-        G = self.gains(truth, canvas, tr.label, self.box(tr.points))
-        w = self.worth * s.delta_factor
-        hold = G.painted(tr.points) * w
-        best, rec, pts = hold, None, tr.points
-        if -8 > hold:
-            best, rec, pts = -8.0, End(n, tr.generation), None
-        # delta
-        motion, zoom = self.search(n, tr, G)
-        base = moved(tr, motion, zoom)
-        score, move, p = self.delta(n, tr, G, base, motion, zoom, w)
-        if score > best + 1:
-            best, rec, pts = score, move, p
-        due = (self.unit - n) % s.refresh == 0
-        kb = (best - 0) if rec is None else best
-        key = None
-        if due or (isinstance(rec, Move) and len(rec.shifts) > len(tr.key) // 2):
-            key = self.rekey(n, tr, G, truth, canvas, pts if pts is not None else tr.points, motion)
-        if key is not None:
-            kscore, krec, kp = key
-            if due and rec.__class__ is not End:
-                if kscore > -8: return krec, kp
-                return End(n, tr.generation), None
-            if kscore > best:
-                return krec, kp
-        if isinstance(rec, Move):
-            self.motion[n] = (rec.motion[0], rec.motion[1], rec.zoom)
-        return rec, pts
-
-    def search(self, n, tr, G):
-        m = self.motion.get(n, (0, 0, 0)); v = getattr(self, 'vel', {}).get(n, (0, 0))
-        c = np.array([m], np.int32)
-        tx, ty, z = m
-        best = None
-        for step, zs in ((4, 2), (1, 1)):
-            offs = np.array([(a * step, b * step, k * zs) for k in (-1, 0, 1) for a in (-2, -1, 0, 1, 2) for b in (-2, -1, 0, 1, 2)], np.int32)
-            cand = np.array((tx, ty, z)) + offs
-            cand[:, 2] = np.clip(cand[:, 2], -MAX_ZOOM, MAX_ZOOM)
-            key = tr.key
-            mid = (key.min(axis=0) + key.max(axis=0)) // 2
-            polys = key[None] + cand[:, None, :2] + ((((key - mid)[None] * cand[:, 2, None, None]) + 32) >> 6)
-            sc = G.polygon(polys, 10) * self.worth - 0.4 * np.abs(cand - np.array((tx, ty, z))).sum(axis=1)
-            tx, ty, z = cand[int(sc.argmax())].tolist()
-        return (tx, ty), z
-
-    def delta(self, n, tr, G, base, motion, zoom, w):
-        mb = 5 + 2 * sum(np.log2(1 + abs(v)) for v in (*motion, zoom))
-        plain = G.painted(base) * w - mb
-        if len(base) < 3 or w < 0:
-            return plain, Move(n, tr.generation, motion, zoom), base
-        prev = np.rint((tr.points - base) / tr.grid).astype(np.int32)
-        prev = np.clip(prev, -6, 6)
-        states = np.concatenate((np.zeros((len(base), 1, 2), np.int32), prev[:, None] + fit.NEIGHBOURS[None]), axis=1)
-        bits = 4.0 + 1.6 * np.log2(1 + np.abs(states)).sum(axis=2).astype(np.float32)
-        bits[(states == 0).all(axis=2)] = 0.7
-        chosen, score = fit.refine(base, states * tr.grid, bits.astype(np.float32), G, w)
-        sh = states[np.arange(len(base)), chosen]
-        shifts = tuple((i, int(x), int(y)) for i, (x, y) in enumerate(sh) if x or y)
-        pts = moved(tr, motion, zoom, shifts)
-        score = G.painted(pts) * w - mb - float(bits[np.arange(len(base)), chosen].sum())
-        if score <= plain:
-            return plain, Move(n, tr.generation, motion, zoom), base
-        return score, Move(n, tr.generation, motion, zoom, (0, 0), shifts), pts
-
-    def rekey(self, n, tr, G, truth, canvas, pts, motion):
-        x0, y0, x1, y1 = self.box(pts, 8)
-        label = tr.label
-        T, C = truth[y0:y1, x0:x1], canvas[y0:y1, x0:x1]
-        mask = (T == label).astype(np.uint8)
-        if s_close := self.s.closing:
-            mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((s_close, s_close), np.uint8))
-        poly = np.zeros_like(mask)
-        cv2.fillPoly(poly, [pts - (x0, y0)], 1)
-        near = cv2.dilate(poly, np.ones((9, 9), np.uint8))
-        mask &= near
-        cs = contours(mask)
-        best = None
-        if cs:
-            c = max(cs, key=lambda q: abs(area2(q)))
-            best = self.fresh(n, tr, label, c + np.array((x0, y0), np.int32), G)
-        alt = self.fresh(n, tr, label, pts, G)
-        if best is None or (alt is not None and alt[0] > best[0]):
-            best = alt
-        if best is None:
-            return None
-        score, rec, p = best
-        rec = Key(rec.track, rec.generation, rec.label, rec.grid, rec.points, self.inunit(label, p, False)[0])
-        self.motion[n] = (0, 0, 0)
-        return score, rec, p
-
-    def fresh(self, n, tr, label, contour, G, most=40):
-        g = self.scene.geometry
-        best = None
-        for gi in self.s.grids:
-            grid = GRIDS[gi]
-            cand = fit.candidates(contour, grid, (g.width - 1, g.height - 1), most)
-            cand = np.clip(cand, 0, (g.width - 1, g.height - 1)).astype(np.int32)
-            if len(cand) < 3:
-                continue
-            if area2(cand) < 0:
-                cand = cand[::-1]
-            poly, score = fit.polygon(cand, G, grid, self.worth * self.s.key_factor)
-            if len(poly) < 2:
-                continue
-            poly = clockwise(poly)
-            pts = [(-(-x // grid), -(-y // grid)) for x, y in poly.tolist()]
-            pts = tuple(p for i, p in enumerate(pts) if i == 0 or p != pts[i - 1])
-            rec = Key(n, next_generation(tr), label, gi, pts)
-            at = begin(rec, g).points
-            bits = 14 + np.log2(g.width / grid) + np.log2(g.height / grid) + float(fit.side_bits(at[:-1], at[1:], grid).sum())
-            score = G.painted(at) * self.worth * self.s.key_factor - bits
-            if best is None or score > best[0]:
-                best = score, rec, at
-        return best
-
-    def births(self, truth, canvas):
-        s, sc = self.s, self.scene
-        todo = []
-        k = np.ones((s.closing, s.closing), np.uint8)
-        err = self.errs.reshape(-1).take(truth * np.uint16(s.classes) + canvas)
-        for c in range(s.classes):
-            mask = ((truth == c) & (canvas != c)).astype(np.uint8)
+    def _missing(self, last: Sheet) -> list[tuple[int, Ints]]:
+        errors = last.prices.errors[:-1].max(axis=0)
+        found = []
+        for label in range(self._settings.classes):
+            mask = ((last.truth == label) & (last.canvas != label)).astype(np.uint8)
             if not mask.any():
                 continue
-            if s.closing:
-                mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, k)
-            for q in contours(mask):
-                a = abs(area2(q)) / 2
-                if a < 6:
-                    continue
-                todo.append((a, c, q))
-        todo.sort(key=lambda t: -t[0])
-        out = []
-        free = iter(n for n in range(MAX_TRACKS) if n not in sc.tracks)
-        for a, c, q in todo:
-            if len(out) > 200:
+            for contour in contours(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSE)):
+                area = abs(area2(contour)) / 2
+                if area >= SMALLEST and area * float(errors.max()) * self._worth > 30:
+                    found.append((area, label, contour))
+        found.sort(key=lambda one: -one[0])
+        return [(label, contour) for _, label, contour in found]
+
+    @property
+    def _known(self) -> Geometry:
+        assert self._scene.geometry is not None  # set before anything is planned
+        return self._scene.geometry
+
+    def _packets(
+        self, chosen: Sequence[tuple[float, Record]], frames: int, budget: Budget
+    ) -> tuple[list[bytes], list[tuple[Record, ...]]]:
+        """Payloads, most important first, and the records in each; what the budget does not hold is left out."""
+        ranked = [record for _, record in sorted(chosen, key=lambda one: -one[0])]
+        again = tuple(sorted(self._again(), key=lambda record: record.track))
+        geometry = self._known
+
+        def make(part: Sequence[Record], repeats: tuple[Record, ...]) -> bytes:
+            part = sorted(part, key=lambda record: record.track)
+            has_key = any(isinstance(record, Key) for record in (*part, *repeats))
+            return bytes(Payload(frames, Records(geometry if has_key else None, tuple(part), repeats)))
+
+        payloads: list[bytes] = []
+        groups: list[tuple[Record, ...]] = []
+        left = budget.wire_bytes
+        while ranked or again or not payloads:
+            room = min(budget.max_payload, int(left) - budget.packet_overhead)
+            again = again if len(make((), again)) <= max(room, 0) else ()
+            count = _most(lambda n: len(make(ranked[:n], again)), len(ranked), room)
+            if payloads and not count and not again:
                 break
-            if a * self.errs[:-1].max() * self.worth * s.key_factor < 30:
-                continue
-            G = self.gains(truth, canvas, c, self.box(q, 6))
-            f = self.fresh(-1, None, c, q, G)
-            if f is None or f[0] < 0:
-                continue
-            n = next(free)
-            r = f[1]
-            mo, late = self.inunit(c, f[2], True)
-            r = Key(n, r.generation, r.label, r.grid, r.points, mo, (0, 0), late)
-            r = self.bend(n, None, r, self.mcanvas)
-            cv2.fillPoly(canvas, [f[2]], c)
-            self.motion[n] = (0, 0, 0)
-            out.append(r)
-        return out
+            payloads.append(make(ranked[:count], again))
+            groups.append(tuple(ranked[:count]))
+            left -= len(payloads[-1]) + budget.packet_overhead
+            ranked, again = ranked[count:], ()
+        return payloads, groups
 
-    def inunit(self, label, pts, birth):
-        if self.n < 2:
-            return (0, 0), False
-        x0, y0, x1, y1 = self.box(pts, 24)
-        T = self.first[y0:y1, x0:x1]
-        g = np.where(T == label, np.float32(1), np.float32(-1))
-        if self.s.void is not None:
-            g[T == self.s.classes] = 0
-        G = Gains.of(g, x0, y0)
-        tx = ty = 0
-        for step in (6, 2, 1):
-            offs = np.array([(tx + a * step, ty + b * step) for a in (-2, -1, 0, 1, 2) for b in (-2, -1, 0, 1, 2)], np.int32)
-            sc = G.polygon(pts[None] + offs[:, None], 12) - 0.02 * np.abs(offs).sum(axis=1) * len(pts)
-            tx, ty = offs[int(sc.argmax())].tolist()
-        z = G.painted(pts)
-        m = G.painted(pts + np.array((tx, ty), np.int32))
-        if birth and max(z, m) < 0:
-            return (0, 0), True
-        if m < z + 4:
-            return (0, 0), False
-        k = self.n / (self.n - 1)
-        return (round(-tx * k), round(-ty * k)), False
+    def _again(self) -> list[Record]:
+        """Keys and ends of the unit before that go again, of those tracks that have had none since."""
+        due = {record.track: record for record in self._repeats} if self._settings.repeat else {}
+        due |= self._lost
+        self._lost = {}
+        tracks = self._scene.tracks
+        return [
+            record
+            for record in due.values()
+            if (record.track in tracks and tracks[record.track].generation == record.generation)
+            == isinstance(record, Key)
+        ]
 
-    def bend(self, n, tr, rec, mcanvas):
-        """Chooses bend for record, paints mid canvas."""
-        if self.n < 2:
-            return rec
-        sc = Scene(self.scene.geometry, {n: tr} if tr else {})
-        sc.apply([rec] if rec is not None else [])
-        ps = sc.polygons(self.fm, self.n)
-        if not ps:
-            return rec
-        label, p = ps[0]
-        if rec is not None and not isinstance(rec, End) and self.s.bends:
-            G = self.gains(self.mid, mcanvas, label, self.box(p, 8))
-            tx = ty = 0
-            w = self.worth * self.s.bend_factor
-            for step in (3, 1):
-                offs = np.array([(tx + a * step, ty + b * step) for a in (-1, 0, 1) for b in (-1, 0, 1)], np.int32)
-                s = G.polygon(p[None] + offs[:, None], 12) * w - 3 * np.log2(1 + np.abs(offs)).sum(axis=1)
-                tx, ty = offs[int(s.argmax())].tolist()
-            q = p + np.array((tx, ty), np.int32)
-            if (tx or ty) and G.painted(q) * w - 6 > G.painted(p) * w:
-                rec = replace(rec, bend=(tx, ty))
-                p = q
-        cv2.fillPoly(mcanvas, [p], label)
-        return rec
+    def _settle(self, kept: Sequence[Record], maps: Sequence[Labels]) -> None:
+        """The state that a decoder comes to, how good its maps are, and what a mean IoU may cost from now on."""
+        self._scene.apply(kept)
+        for record in kept:
+            if isinstance(record, Key):
+                self._courses[record.track] = Course(speed=record.motion)
+            elif isinstance(record, Move):
+                old = self._courses.get(record.track, Course())
+                x, y = (record.motion[i] - old.motion[i] for i in (0, 1))
+                self._courses[record.track] = Course(record.motion, record.zoom, (x, y))
+            else:
+                self._courses.pop(record.track, None)
+        classes = self._settings.classes
+        total = np.zeros((classes, classes), np.int64)
+        for frame, truth in enumerate(maps):
+            shown = paint(self._size, self._known.ground, self._scene.polygons(frame, len(maps)))
+            total += counts(truth, shown, classes)
+        self._measure.add(total)
+        short = self._settings.floor - self._measure.miou
+        self._worth = float(np.clip(self._worth * np.exp(np.clip(GAIN * short, -0.4, 0.7)), *KEEP_WORTH))
+
+
+def _numbered(key: Key, number: int) -> Key:
+    return Key(number, key.generation, key.label, key.grid, key.points)
+
+
+def _most(size: Callable[[int], int], count: int, room: int) -> int:
+    """The most of `count` records whose payload has at most `room` bytes."""
+    low, high = 0, count
+    if size(count) <= room:
+        return count
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if size(middle) <= room else (low, middle - 1)
+    return low

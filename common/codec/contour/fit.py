@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codec.contour.raster import Ints, Labels
+from common.codec.contour.raster import Ints, area2
 
 Floats = NDArray[np.float32]
 
@@ -67,8 +67,8 @@ def side_bits(start: Ints, end: Ints, grid: int) -> Floats:
     return np.asarray(2.6 + 1.25 * np.log2(1 + cells).sum(axis=-1), np.float32)
 
 
-def polygon(candidates: Ints, gains: Gains, grid: int, worth: float) -> tuple[Ints, float]:
-    """The best polygon over candidates (N, 2) in their order (cyclic), on the grid, and its gain * worth - bits."""
+def polygon(candidates: Ints, gains: Gains, grid: int, worth: float) -> Ints:
+    """The polygon over candidates (N, 2) in their order (cyclic) that gains most: gain * worth - bits."""
     count = len(candidates)
     middle = candidates.mean(axis=0)
     start = int(np.argmax(((candidates - middle) ** 2).sum(axis=1)))
@@ -91,7 +91,7 @@ def polygon(candidates: Ints, gains: Gains, grid: int, worth: float) -> tuple[In
     while at:
         at = int(came[at])
         chosen.append(at)
-    return turned[chosen[::-1]], -float(closing.min())
+    return np.asarray(turned[chosen[::-1]], np.int32)
 
 
 def candidates(contour: Ints, grid: int, limits: tuple[int, int], most: int) -> Ints:
@@ -103,13 +103,14 @@ def candidates(contour: Ints, grid: int, limits: tuple[int, int], most: int) -> 
         points = cv2.approxPolyDP(contour, tolerance, True)[:, 0]
     snapped = (points + grid // 2) // grid * grid
     snapped = np.minimum(snapped, np.array(limits, np.int32))
+    if area2(snapped) < 0:
+        snapped = snapped[::-1]
     keep = np.any(snapped != np.roll(snapped, 1, axis=0), axis=1)
     return np.asarray(snapped[keep], np.int32)
 
 
-def refine(points: Ints, states: Ints, bits: Floats, gains: Gains, worth: float) -> tuple[Ints, float]:
-    """The best state of every vertex: positions points[:, None] + states (N, S, 2) at `bits` (N, S) each. Returns the
-    index of the state of every vertex and gain * worth - bits."""
+def refine(points: Ints, states: Ints, bits: Floats, gains: Gains, worth: float) -> Ints:
+    """Index of the best state of every vertex (N >= 2): positions points[:, None] + states (N, S, 2), `bits` (N, S)."""
     at = points[:, None] + states
     ends = np.roll(at, -1, axis=0)
     count, width = bits.shape
@@ -128,4 +129,4 @@ def refine(points: Ints, states: Ints, bits: Floats, gains: Gains, worth: float)
         chosen[index] = state
         if index > 1:
             state = came[index - 1][first, state]
-    return chosen, -float(closing.min())
+    return chosen

@@ -10,7 +10,7 @@ from common.codec.contour.coder import Coder, Contexts, Decoder, Encoder, Tally
 from common.codec.contour.syntax import CONTEXTS, MAX_FRAMES, Contours, Geometry, Records
 from common.codec.contour.tables import AGES, ZEROS
 
-_PAPER, _GEOMETRY = 0x80, 0x40
+_PAPER, _GEOMETRY, _REPEATS = 0x80, 0x40, 0x20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,13 @@ class Payload:
     def _header(self) -> bytes:
         geometry = self.body.geometry
         paper = isinstance(self.body, Contours)
-        first = bytes((paper * _PAPER | (geometry is not None) * _GEOMETRY | self.frames - 1,))
+        flags = paper * _PAPER | (geometry is not None) * _GEOMETRY | self._repeats * _REPEATS
+        first = bytes((flags | self.frames - 1,))
         return first + ((geometry.width - 1) << 12 | geometry.height - 1).to_bytes(3) if geometry else first
+
+    @property
+    def _repeats(self) -> bool:
+        return isinstance(self.body, Records) and bool(self.body.repeats)
 
     def _write(self, coder: Coder) -> None:
         geometry = self.body.geometry
@@ -41,7 +46,7 @@ class Payload:
             coder.raw(3, geometry.class_bits - 1)
             coder.raw(geometry.class_bits, geometry.ground)
         if isinstance(self.body, Records):
-            syntax.records(coder, self.body, geometry)
+            syntax.records(coder, self.body, geometry, self._repeats)
         else:
             syntax.contours(coder, self.body, self.body.geometry, self.frames)
 
@@ -51,7 +56,7 @@ class Payload:
         if not data:
             raise CodecError("contours: the payload is empty")
         first = data[0]
-        if first & 0x30:
+        if first & 0x10 or first & _PAPER and first & _REPEATS:
             raise CodecError(f"contours: reserved bits are set (got {first:#x})")
         frames, paper, placed = (first & MAX_FRAMES - 1) + 1, bool(first & _PAPER), bool(first & _GEOMETRY)
         if paper and not placed:
@@ -69,7 +74,7 @@ class Payload:
         if paper and geometry:
             body = syntax.contours(coder, Contours(geometry, 0), geometry, frames)
         else:
-            body = syntax.records(coder, Records(geometry, ()), geometry)
+            body = syntax.records(coder, Records(geometry, ()), geometry, bool(first & _REPEATS))
         coder.finish()
         return cls(frames, body)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from common.codec.contour.raster import Ints, area2
-from common.codec.contour.syntax import GENERATIONS, GRIDS, End, Geometry, Key, Move, Point
+from common.codec.contour.syntax import GENERATIONS, GRIDS, End, Geometry, Key, Move, Point, Record
 
+FORGOTTEN = 24  # units of which packets were lost, without a word of a track: its end was among them
 FAR = 1 << 13  # no vertex is ever further from the map
 
 
@@ -24,18 +25,18 @@ class Track:
     area: int  # twice that of the key: its place in the painter's order
     points: Ints
     before: Ints  # as many as `points`
-    silent: int = 0  # units since the last record
+    doubt: int = 0  # units since its last record of which packets were lost
     earlier: Ints | None = None  # what the first half of the unit shows instead, as it was a unit ago; empty: nothing
     bend: Point = (0, 0)  # how far the unit's middle frame is off the straight way
 
     def coast(self) -> Track:
         """A unit for which no record came although one may have been sent: half of the last unit's motion goes on."""
         by = np.rint((self.points - self.before).mean(axis=0) / 2).astype(np.int32)
-        return replace(self, points=self.points + by, before=self.points, silent=self.silent + 1, earlier=None, bend=(0, 0))
+        return replace(self, points=self.points + by, before=self.points, doubt=self.doubt + 1, earlier=None, bend=(0, 0))
 
     def hold(self) -> Track:
         """A unit for which no record was sent."""
-        return replace(self, before=self.points, silent=self.silent + 1, earlier=None, bend=(0, 0))
+        return replace(self, before=self.points, earlier=None, bend=(0, 0))
 
     def at(self, frame: int, frames: int) -> Ints:
         """Polygon of frame 0..frames - 1 of the unit: on the straight way from the last unit's to this one's."""
@@ -91,7 +92,7 @@ class Scene:
     tracks: dict[int, Track] = field(default_factory=dict)
     ended: list[Track] = field(default_factory=list)  # in this unit; shown in its first half
 
-    def apply(self, records: Iterable[Key | Move | End], lossy: bool = False) -> set[int]:
+    def apply(self, records: Iterable[Record], lossy: bool = False) -> set[int]:
         """One unit: its records, then every other track holds, or coasts where records may be missing. Returns the
         tracks that records told of; a move of a key that is not known is left out."""
         told: set[int] = set()
@@ -107,12 +108,27 @@ class Scene:
                 self.ended.append(self.tracks.pop(record.track).hold())
             else:
                 points = moved(old, record.motion, record.zoom, record.shifts)
-                self.tracks[record.track] = replace(old, points=points, before=old.points, silent=0, earlier=None, bend=record.bend)
+                self.tracks[record.track] = replace(old, points=points, before=old.points, doubt=0, earlier=None, bend=record.bend)
             told.add(record.track)
-        for number, track in self.tracks.items():
-            if number not in told:
+        for number, track in list(self.tracks.items()):
+            if number in told:
+                continue
+            if lossy and track.doubt >= FORGOTTEN:
+                del self.tracks[number]
+            else:
                 self.tracks[number] = track.coast() if lossy else track.hold()
         return told
+
+    def repeat(self, records: Iterable[Record]) -> None:
+        """Keys and ends of the unit before, where they were missed then."""
+        for record in records:
+            old = self.tracks.get(record.track)
+            known = old is not None and old.generation == record.generation
+            if isinstance(record, Key) and not known:
+                assert self.geometry is not None
+                self.tracks[record.track] = begin(record, self.geometry, old)
+            elif isinstance(record, End) and known:
+                del self.tracks[record.track]
 
     def painted(self) -> list[int]:
         """Numbers of the tracks in painter's order: large keys first."""

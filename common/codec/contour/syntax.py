@@ -1,9 +1,9 @@
 """What payloads hold: instances as polygons on a grid, and how a known instance moved. Parsing needs no other payload.
 
-    byte 0      paper (1 bit) | with geometry (1 bit) | 0 (2 bits) | frames - 1 (4 bits)
+    byte 0      paper (1 bit) | with geometry (1 bit) | with repeats (1 bit) | 0 (1 bit) | frames - 1 (4 bits)
     bytes 1-3   with geometry: width - 1 (12 bits), height - 1 (12 bits)
     then        arithmetic-coded (coder.py): with geometry, class bits - 1 (3 bits) and the class of the ground;
-                how many records, and the records by ascending track number
+                with repeats, keys and ends of the unit before; then the records of this one; both by ascending track
 
 A record is a *key* (the whole polygon), a *move* (translation, zoom and shifted vertices since that key) or an *end*.
 Geometry rides with every payload that has a key: without one nothing can be drawn anyway. In the paper's own format
@@ -35,7 +35,8 @@ _NUMBER, _SIGNED = 2 * _SIZE, 2 * _SIZE + 1
 _GROUPS = {
     "count": _NUMBER,
     "track": _NUMBER,
-    "kind": 4,
+    "kind": 16,
+    "generation": 12,
     "class": 256,
     "grid": 4,
     "vertices": _NUMBER,
@@ -43,7 +44,8 @@ _GROUPS = {
     "dy": 16 * _NUMBER,
     "x sign": 18,
     "y sign": 27,
-    **dict.fromkeys(("vx", "vy", "bx", "by", "tx", "ty", "zoom"), _SIGNED),
+    **dict.fromkeys(("vx", "vy", "bx", "by"), 3 * _SIGNED),
+    **dict.fromkeys(("tx", "ty", "zoom"), _SIGNED),
     "late": 1,
     "shifts": _NUMBER,
     "gap": _NUMBER,
@@ -54,9 +56,8 @@ _GROUPS = {
 _STARTS = total(_GROUPS.values())
 CONTEXTS = _STARTS[-1]
 _AT = dict(zip(_GROUPS, _STARTS, strict=False))
-_COUNT, _TRACK, _KIND, _CLASS, _GRID, _VERTICES = (
-    _AT[name] for name in ("count", "track", "kind", "class", "grid", "vertices")
-)
+_COUNT, _TRACK, _KIND, _GENERATION = (_AT[name] for name in ("count", "track", "kind", "generation"))
+_CLASS, _GRID, _VERTICES = (_AT[name] for name in ("class", "grid", "vertices"))
 _DX, _DY, _XSIGN, _YSIGN = (_AT[name] for name in ("dx", "dy", "x sign", "y sign"))
 _LATE, _VX, _VY, _BX, _BY, _TX, _TY, _ZOOM = (_AT[name] for name in ("late", "vx", "vy", "bx", "by", "tx", "ty", "zoom"))
 _SHIFTS, _GAP, _SX, _SY = (_AT[name] for name in ("shifts", "gap", "shift x", "shift y"))
@@ -123,6 +124,9 @@ class End:
     generation: int
 
 
+Record = Key | Move | End
+
+
 @dataclass(frozen=True, slots=True)
 class Contour:
     """An instance as the paper sends it: first point, quantised increments, and motion (pixels) of each further frame."""
@@ -138,7 +142,8 @@ class Records:
     """Body of a payload of ours."""
 
     geometry: Geometry | None
-    records: tuple[Key | Move | End, ...]
+    records: tuple[Record, ...]
+    repeats: tuple[Record, ...] = ()  # keys and ends of the unit before, for receivers that missed them
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,42 +155,60 @@ class Contours:
     contours: tuple[Contour, ...] = field(default=())
 
 
-def records(coder: Coder, body: Records, geometry: Geometry | None) -> Records:
-    """Writes a body, or reads one whose geometry (as far as its payload has it) is known."""
-    count = number(coder, _COUNT, _SIZE, len(body.records))
+@dataclass(slots=True)
+class _Last:
+    """What the record before had: neighbours in a payload tend to be of a kind and to move alike."""
+
+    kind: int = 3
+    motion: Point = (0, 0)
+    bend: Point = (0, 0)
+
+
+def records(coder: Coder, body: Records, geometry: Geometry | None, repeats: bool) -> Records:
+    """Writes a body, or reads one whose header says whether it has geometry and repeats."""
+    again = _group(coder, body.repeats, geometry) if repeats else ()
+    return Records(geometry, _group(coder, body.records, geometry), again)
+
+
+def _group(coder: Coder, given: tuple[Record, ...], geometry: Geometry | None) -> tuple[Record, ...]:
+    count = number(coder, _COUNT, _SIZE, len(given))
     _check("instances", count, 0, MAX_TRACKS)
-    out: list[Key | Move | End] = []
-    track = -1
+    out: list[Record] = []
+    track, last = -1, _Last()
     for index in range(count):
-        given = body.records[index] if body.records else None
-        track += 1 + number(coder, _TRACK, _SIZE, given.track - track - 1 if given else 0)
+        one = given[index] if given else None
+        track += 1 + number(coder, _TRACK, _SIZE, one.track - track - 1 if one else 0)
         _check("track", track, 0, MAX_TRACKS - 1)
-        out.append(_record(coder, track, given, geometry))
-    return Records(geometry, tuple(out))
+        out.append(_record(coder, track, one, geometry, last))
+    return tuple(out)
 
 
-def _record(coder: Coder, track: int, given: Key | Move | End | None, geometry: Geometry | None) -> Key | Move | End:
+def _record(coder: Coder, track: int, given: Record | None, geometry: Geometry | None, last: _Last) -> Record:
     kind = KEY if isinstance(given, Key) else MOVE if isinstance(given, Move) else END
-    got = symbol(coder, _KIND, 2, kind)
-    _check("kind of record", got, KEY, END)
-    generation = coder.raw(2, given.generation if given else 0)
-    if got == KEY:
+    kind = symbol(coder, _KIND + 4 * last.kind, 2, kind)
+    _check("kind of record", kind, KEY, END)
+    last.kind = kind
+    generation = symbol(coder, _GENERATION + 4 * kind, 2, given.generation if given else 0)
+    if kind == KEY:
         if geometry is None:
             raise CodecError("geometry: missing beside a key")
-        return _key(coder, track, generation, given if isinstance(given, Key) else None, geometry)
-    if got == MOVE:
-        return _move(coder, track, generation, given if isinstance(given, Move) else None)
+        return _key(coder, track, generation, given if isinstance(given, Key) else None, geometry, last)
+    if kind == MOVE:
+        return _move(coder, track, generation, given if isinstance(given, Move) else None, last)
     return End(track, generation)
 
 
-def _key(coder: Coder, track: int, generation: int, given: Key | None, geometry: Geometry) -> Key:
+def _key(
+    coder: Coder, track: int, generation: int, given: Key | None, geometry: Geometry, last: _Last
+) -> Key:
     label = symbol(coder, _CLASS, geometry.class_bits, given.label if given else 0)
     grid = symbol(coder, _GRID, 2, given.grid if given else 0)
     points = _polygon(coder, given.points if given else (), geometry.cells(GRIDS[grid]))
-    late = bool(coder.bit(_LATE, int(given.late) if given else 0))
-    motion = (0, 0) if late else _pair(coder, _VX, _VY, given.motion if given else (0, 0))
-    bend = (0, 0) if late else _pair(coder, _BX, _BY, given.bend if given else (0, 0))
-    return Key(track, generation, label, grid, points, motion, bend, late)
+    if coder.bit(_LATE, int(given.late) if given else 0):
+        return Key(track, generation, label, grid, points, late=True)
+    last.motion = _pair(coder, _VX, _VY, given.motion if given else (0, 0), last.motion)
+    last.bend = _pair(coder, _BX, _BY, given.bend if given else (0, 0), last.bend)
+    return Key(track, generation, label, grid, points, last.motion, last.bend)
 
 
 def _polygon(coder: Coder, given: tuple[Point, ...], cells: Point) -> tuple[Point, ...]:
@@ -224,11 +247,11 @@ def _increment(coder: Coder, before: Point, step: Point, first: bool) -> Point:
     return dx, dy
 
 
-def _move(coder: Coder, track: int, generation: int, given: Move | None) -> Move:
+def _move(coder: Coder, track: int, generation: int, given: Move | None, last: _Last) -> Move:
     motion = _pair(coder, _TX, _TY, given.motion if given else (0, 0))
     zoom = signed(coder, _ZOOM, _SIZE, given.zoom if given else 0)
     _check("zoom", zoom, -MAX_ZOOM, MAX_ZOOM)
-    bend = _pair(coder, _BX, _BY, given.bend if given else (0, 0))
+    last.bend = _pair(coder, _BX, _BY, given.bend if given else (0, 0), last.bend)
     count = number(coder, _SHIFTS, _SIZE, len(given.shifts) if given else 0)
     _check("shifted vertices", count, 0, MAX_VERTICES)
     shifts, vertex = [], -1
@@ -240,7 +263,7 @@ def _move(coder: Coder, track: int, generation: int, given: Move | None) -> Move
         y = signed(coder, _SY + _SIGNED * (x == 0), _SIZE, old[2])
         _check("shift of a vertex", max(abs(x), abs(y)), 0, MAX_MOTION)
         shifts.append((vertex, x, y))
-    return Move(track, generation, motion, zoom, bend, tuple(shifts))
+    return Move(track, generation, motion, zoom, last.bend, tuple(shifts))
 
 
 def contours(coder: Coder, body: Contours, geometry: Geometry, frames: int) -> Contours:
@@ -273,7 +296,10 @@ def _contour(coder: Coder, given: Contour | None, geometry: Geometry, frames: in
     return Contour(label, (x, y), increments, motions)
 
 
-def _pair(coder: Coder, first: int, second: int, given: Point) -> Point:
+def _pair(coder: Coder, first: int, second: int, given: Point, last: Point | None = None) -> Point:
+    """Two numbers of either sign; given the last such pair, in contexts of its signs."""
+    if last:
+        first, second = first + _SIGNED * (1 + _sign(last[0])), second + _SIGNED * (1 + _sign(last[1]))
     x, y = signed(coder, first, _SIZE, given[0]), signed(coder, second, _SIZE, given[1])
     _check("motion", max(abs(x), abs(y)), 0, MAX_MOTION)
     return x, y

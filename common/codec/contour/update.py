@@ -1,0 +1,194 @@
+"""What becomes of a track in a unit: held, moved, keyed anew, or ended; whatever gains most for its bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from common.codec.contour import fit
+from common.codec.contour.fit import Gains
+from common.codec.contour.instances import clockwise, contours
+from common.codec.contour.raster import Ints, area2
+from common.codec.contour.scene import Scene, Track, begin, moved, next_generation
+from common.codec.contour.sheet import Sheet
+from common.codec.contour.syntax import GRIDS, MAX_ZOOM, End, Geometry, Key, Move, Point, Record
+
+MARGIN = 20  # pixels about a polygon in which it may move
+END_BITS, MOVE_BITS, KEY_BITS, BEND_BITS = 8.0, 5.0, 14.0, 6.0  # before what their numbers cost
+MOST_CANDIDATES = 40  # vertices that a shortest path chooses from
+CLOSING = 9  # pixels: gaps that a polygon may span, where what lies in them is painted later
+_CLOSE = np.ones((CLOSING, CLOSING), np.uint8)
+_NEAR = np.ones((9, 9), np.uint8)
+_STAGES = tuple(
+    np.array([(x * s, y * s, z * k) for z in (-1, 0, 1) for x in reach for y in reach], np.int32)
+    for s, k, reach in ((5, 3, range(-2, 3)), (2, 1, range(-2, 3)), (1, 1, range(-1, 2)))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a track moves, as the encoder remembers it: its last move since the key, and the last unit's part of it."""
+
+    motion: Point = (0, 0)
+    zoom: int = 0
+    speed: Point = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A record (None: the track holds), the polygon that it gives, and its gain in bits less what it costs."""
+
+    record: Record | None
+    points: Ints | None
+    score: float
+
+
+def update(number: int, track: Track, course: Course, sheet: Sheet, geometry: Geometry, worth: float, due: bool) -> Choice:
+    """The best for one track on what lies below it; `due` for a key, it gets that or ends."""
+    low, high = track.points.min(axis=0), track.points.max(axis=0)
+    if min(high) < 0 or low[0] >= geometry.width or low[1] >= geometry.height:
+        return Choice(End(number, track.generation), None, 0.0)
+    gains = sheet.gains(track.label, track.points, MARGIN)
+    best = Choice(None, track.points, gains.painted(track.points) * worth)
+    move = _move(number, track, course, gains, worth)
+    if move.score > best.score + 1:
+        best = move
+    end = Choice(End(number, track.generation), None, -END_BITS)
+    if end.score > best.score:
+        best = end
+    shifts = len(best.record.shifts) if isinstance(best.record, Move) else 0
+    if due or 2 * shifts > len(track.key):
+        key = _rekey(number, track, gains, sheet, geometry, move.points if best.points is None else best.points, worth)
+        if key is not None and (key.score > best.score or due and not isinstance(best.record, End)):
+            best = max(key, end, key=lambda choice: choice.score)
+    return best
+
+
+def _move(number: int, track: Track, course: Course, gains: Gains, worth: float) -> Choice:
+    motion, zoom = _search(track.key, course, gains, worth)
+    base = moved(track, motion, zoom)
+    spent = MOVE_BITS + 2 * float(np.log2(1 + np.abs((*motion, zoom))).sum())
+    plain = Choice(Move(number, track.generation, motion, zoom), base, gains.painted(base) * worth - spent)
+    if len(base) < 3:
+        return plain
+    residual = np.clip(np.rint((track.points - base) / track.grid), -6, 6).astype(np.int32)
+    states = np.concatenate((np.zeros((len(base), 1, 2), np.int32), residual[:, None] + fit.NEIGHBOURS), axis=1)
+    bits = 4 + 1.6 * np.log2(1 + np.abs(states)).sum(axis=2, dtype=np.float32)
+    bits[(states == 0).all(axis=2)] = 0.7
+    chosen = fit.refine(base, states * track.grid, bits, gains, worth)
+    every = np.arange(len(base))
+    shifts = tuple(
+        (vertex, x, y) for vertex, (x, y) in enumerate(states[every, chosen].tolist()) if x or y
+    )
+    points = moved(track, motion, zoom, shifts)
+    score = gains.painted(points) * worth - spent - float(bits[every, chosen].sum())
+    if score <= plain.score:
+        return plain
+    return Choice(Move(number, track.generation, motion, zoom, (0, 0), shifts), points, score)
+
+
+def _search(key: Ints, course: Course, gains: Gains, worth: float) -> tuple[Point, int]:
+    """Translation and zoom of a key that gain most, from coarse to fine about where its course leads."""
+    about = np.array((course.motion[0] + course.speed[0], course.motion[1] + course.speed[1], course.zoom), np.int32)
+    middle = (key.min(axis=0) + key.max(axis=0)) // 2
+    for stage in _STAGES:
+        tried = about + stage
+        np.clip(tried[:, 2], -MAX_ZOOM, MAX_ZOOM, out=tried[:, 2])
+        polygons = key + tried[:, None, :2] + (((key - middle) * tried[:, 2, None, None] + 32) >> 6)
+        scores = gains.polygon(polygons, 10) * worth - 0.2 * np.abs(stage).sum(axis=1)
+        about = tried[int(scores.argmax())]
+    x, y, zoom = about.tolist()
+    return (x, y), zoom
+
+
+def _rekey(
+    number: int, track: Track, gains: Gains, sheet: Sheet, geometry: Geometry, points: Ints | None, worth: float
+) -> Choice | None:
+    """A new polygon: of what truth shows about the old one, or of the old one's vertices."""
+    points = track.points if points is None else points
+    left, top, right, bottom = sheet.box(points, 8)
+    mask = (sheet.truth[top:bottom, left:right] == track.label).astype(np.uint8)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSE)
+    near = np.zeros_like(mask)
+    cv2.fillPoly(near, [points - np.array((left, top), np.int32)], 1)
+    found = contours(mask & cv2.dilate(near, _NEAR))
+    ways = [points]
+    if found:
+        ways.append(max(found, key=lambda one: abs(area2(one))) + np.array((left, top), np.int32))
+    keys = [fresh(number, track.label, next_generation(track), way, gains, geometry, worth) for way in ways]
+    return max((key for key in keys if key is not None), key=lambda key: key.score, default=None)
+
+
+def fresh(
+    number: int, label: int, generation: int, contour: Ints, gains: Gains, geometry: Geometry, worth: float
+) -> Choice | None:
+    """The key that gains most along a contour, on a finer or a coarser grid; None where there is no polygon."""
+    extent = int((contour.max(axis=0) - contour.min(axis=0)).max())
+    best: Choice | None = None
+    for index in (0, 1) if extent < 40 else (1, 2) if extent < 160 else (2, 3):
+        grid = GRIDS[index]
+        candidates = fit.candidates(contour, grid, (geometry.width - 1, geometry.height - 1), MOST_CANDIDATES)
+        if len(candidates) < 3:
+            continue
+        vertices = clockwise(fit.polygon(candidates, gains, grid, worth))
+        cells = list(dict.fromkeys((-(-x // grid), -(-y // grid)) for x, y in vertices.tolist()))
+        key = Key(number, generation, label, index, tuple(cells))
+        points = begin(key, geometry).points
+        bits = KEY_BITS + float(np.log2((geometry.width / grid) * (geometry.height / grid)))
+        bits += float(fit.side_bits(points[:-1], points[1:], grid).sum())
+        score = gains.painted(points) * worth - bits
+        if best is None or score > best.score:
+            best = Choice(key, points, score)
+    return best
+
+
+def with_motion(key: Key, points: Ints, first: Sheet, frames: int, is_new: bool) -> Key:
+    """The key with its motion over the unit, from where it fits the first frame best; new ones may come late instead."""
+    if frames < 2:
+        return key
+    left, top, right, bottom = first.box(points, 24)
+    truth = first.truth[top:bottom, left:right]
+    alike = np.where(truth == key.label, np.float32(1), np.float32(-1))
+    alike[truth == first.prices.classes] = 0
+    gains = Gains.of(alike, left, top)
+    by = np.zeros(2, np.int32)
+    for step in (6, 2, 1):
+        tried = by + step * _SQUARE
+        scores = gains.polygon(points + tried[:, None], 12) - 0.02 * len(points) * np.abs(tried).sum(axis=1)
+        by = tried[int(scores.argmax())]
+    stays, goes = gains.painted(points), gains.painted(points + by)
+    if is_new and max(stays, goes) < 0:
+        return replace(key, late=True)
+    if goes < stays + 4:
+        return key
+    x, y = (-(by * frames) / (frames - 1)).round().astype(int).tolist()
+    return replace(key, motion=(x, y))
+
+
+_SQUARE = np.array([(x, y) for x in range(-2, 3) for y in range(-2, 3)], np.int32)
+
+
+def bend(record: Record | None, track: Track | None, middle: Sheet, geometry: Geometry, at: tuple[int, int], worth: float) -> Record | None:
+    """The record with the bend of the way that fits frame `at` (of so many) best; paints that frame."""
+    frame, frames = at
+    number = record.track if record else 0
+    scene = Scene(geometry, {number: track} if track else {})
+    scene.apply([record] if record else [])
+    shown = scene.polygons(frame, frames)
+    if not shown:
+        return record
+    label, points = shown[0]
+    if isinstance(record, Move) or isinstance(record, Key) and not record.late:
+        gains = middle.gains(label, points, 8)
+        by = np.zeros(2, np.int32)
+        for step in (3, 1):
+            tried = by + step * fit.NEIGHBOURS
+            bits = 3 * np.log2(1 + np.abs(tried)).sum(axis=1)
+            by = tried[int((gains.polygon(points + tried[:, None], 12) * worth - bits).argmax())]
+        if by.any() and (gains.painted(points + by) - gains.painted(points)) * worth > BEND_BITS:
+            points = points + by
+            record = replace(record, bend=(int(by[0]), int(by[1])))
+    middle.paint(label, points)
+    return record
