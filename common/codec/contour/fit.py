@@ -102,7 +102,7 @@ def candidates(contour: Ints, grid: int, limits: tuple[int, int], most: int) -> 
         tolerance *= 1.4
         points = cv2.approxPolyDP(contour, tolerance, True)[:, 0]
     snapped = (points + grid // 2) // grid * grid
-    snapped = np.minimum(snapped, np.array(limits, np.int32))
+    snapped = np.clip(snapped, 0, np.array(limits, np.int32))
     if area2(snapped) < 0:
         snapped = snapped[::-1]
     keep = np.any(snapped != np.roll(snapped, 1, axis=0), axis=1)
