@@ -14,7 +14,7 @@ from common.codec.contour import paper
 from common.codec.contour.payload import Payload
 from common.codec.contour.raster import Labels, paint
 from common.codec.contour.scene import Scene
-from common.codec.contour.syntax import Contours, Geometry, Records
+from common.codec.contour.syntax import Contours, Geometry, Records, parts
 
 BLOCK = 16  # side of the blocks that trust is told of
 IMAGINED_AFTER = 4  # units without a word of an instance while packets are lost
@@ -55,6 +55,8 @@ class ContourDecoder:
             raise CodecError("contours: payloads of one unit differ in frames or kind")
         if len({one.body.geometry for one in parsed if one.body.geometry}) > 1:
             raise CodecError("contours: payloads of one unit differ in geometry")
+        if len({len(one.body.steps) for one in parsed if isinstance(one.body, Records)}) > 1:
+            raise CodecError("contours: payloads of one unit differ in steps")
 
     def _tracks(self, bodies: Sequence[Records], lossy: bool) -> DecodedMaps | None:
         self._bodies = []
@@ -65,11 +67,13 @@ class ContourDecoder:
             self._scene = Scene(geometry)
         scene = self._scene
         scene.repeat(record for body in bodies for record in body.repeats)
-        scene.apply((record for body in bodies for record in body.records), lossy)
+        steps = len(bodies[0].steps) if bodies else 1
         shape = (geometry.height, geometry.width)
-        maps = [
-            paint(shape, geometry.ground, scene.polygons(frame, self._frames)) for frame in range(self._frames)
-        ]
+        maps = []
+        for step, (start, end) in enumerate(parts(self._frames, steps)):
+            scene.apply((record for body in bodies for record in body.steps[step]), lossy)
+            frames = range(end - start)
+            maps += [paint(shape, geometry.ground, scene.polygons(frame, len(frames))) for frame in frames]
         return DecodedMaps(maps, self._trust(geometry))
 
     def _trust(self, geometry: Geometry) -> NDArray[np.uint8]:

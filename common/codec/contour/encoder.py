@@ -15,7 +15,7 @@ from common.codec.contour.payload import Payload
 from common.codec.contour.raster import Ints, Labels, area2, paint
 from common.codec.contour.scene import Scene
 from common.codec.contour.sheet import Prices, Sheet
-from common.codec.contour.syntax import MAX_FRAMES, MAX_TRACKS, End, Geometry, Key, Move, Record, Records
+from common.codec.contour.syntax import MAX_FRAMES, MAX_TRACKS, End, Geometry, Key, Move, Record, Records, parts
 from common.codec.contour.update import CLOSING, MARGIN, Choice, Course, bend, fresh, update, with_motion
 from common.codec.contour.worth import Measure, counts
 
@@ -23,8 +23,10 @@ SMALLEST = 6.0  # pixels of a contour's area; less is left out
 MOST_BORN = 64  # instances that one unit may bring: bounds the time that it takes
 REMEMBERED = 16  # units whose packets a report may name
 KEEP_WORTH = (300.0, 1e6)  # bits that a mean IoU of 1 over a unit may cost, least and most
-FIRST_WORTH = 22500.0
+FIRST_WORTH = 10000.0
+SHORTER, LONGER = 12000.0, 2500.0  # worth beyond which a unit has more steps, or fewer
 GAIN = 20.0  # how fast that follows the mean IoU
+Group = tuple[tuple[Record, ...], ...]  # records of one payload, by step
 _CLOSE = np.ones((CLOSING, CLOSING), np.uint8)
 
 
@@ -64,9 +66,10 @@ class ContourEncoder:
         self._measure = Measure(settings.classes)
         self._worth = FIRST_WORTH
         self._courses: dict[int, Course] = {}
+        self._steps = 1
         self._units = 0
-        self._repeats: tuple[Record, ...] = ()
-        self._sent: dict[int, list[tuple[Record, ...]]] = {}
+        self._repeats: list[Record] = []
+        self._sent: dict[int, list[list[Record]]] = {}
         Geometry(width, height, 8, 0)  # says what is wrong with the size
         self._lost: dict[int, Record] = {}
 
@@ -90,15 +93,19 @@ class ContourEncoder:
             raise CodecError(f"maps: must be 1..{MAX_FRAMES} (got {len(maps)})")
         if self._scene.geometry is None:
             self._scene.geometry = self._geometry(maps[-1])
-        chosen = self._plan(maps)
+        before, courses = self._scene.copy(), dict(self._courses)
+        chosen: list[list[tuple[float, Record]]] = []
+        for start, end in parts(len(maps), min(self._steps, len(maps))):
+            chosen.append(self._plan(maps[start:end]))
+            self._apply([record for _, record in chosen[-1]])
         payloads, sent = self._packets(chosen, len(maps), budget)
-        kept = [record for group in sent for record in group]
-        self._settle(kept, maps)
-        self._repeats = tuple(record for record in kept if not isinstance(record, Move))
-        self._sent[unit] = sent
-        self._sent.pop(unit - REMEMBERED, None)
-        self._units += 1
+        self._scene, self._courses = before, courses
+        self._settle(sent, maps)
         wire = sum(map(len, payloads)) + budget.packet_overhead * len(payloads)
+        self._sent[unit] = [[record for step in group for record in step] for group in sent]
+        self._sent.pop(unit - REMEMBERED, None)
+        self._repeats = [record for group in self._sent[unit] for record in group if not isinstance(record, Move)]
+        self._units += 1
         return EncodedUnit(payloads, 0, wire, {"encode": time.perf_counter() - begun})
 
     def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
@@ -190,29 +197,37 @@ class ContourEncoder:
         return self._scene.geometry
 
     def _packets(
-        self, chosen: Sequence[tuple[float, Record]], frames: int, budget: Budget
-    ) -> tuple[list[bytes], list[tuple[Record, ...]]]:
+        self, chosen: Sequence[Sequence[tuple[float, Record]]], frames: int, budget: Budget
+    ) -> tuple[list[bytes], list[Group]]:
         """Payloads, most important first, and the records in each; what the budget does not hold is left out."""
-        ranked = [record for _, record in sorted(chosen, key=lambda one: -one[0])]
+        gains: dict[int, float] = {}
+        for step in chosen:
+            for gain, record in step:
+                gains[record.track] = gains.get(record.track, 0.0) + gain
+        ranked = sorted(gains, key=lambda track: -gains[track])
         again = tuple(sorted(self._again(), key=lambda record: record.track))
-        geometry = self._known
+        records = [sorted((record for _, record in step), key=lambda record: record.track) for step in chosen]
 
-        def make(part: Sequence[Record], repeats: tuple[Record, ...]) -> bytes:
-            part = sorted(part, key=lambda record: record.track)
-            has_key = any(isinstance(record, Key) for record in (*part, *repeats))
-            return bytes(Payload(frames, Records(geometry if has_key else None, tuple(part), repeats)))
+        def group(tracks: Sequence[int]) -> Group:
+            kept = set(tracks)
+            return tuple(tuple(record for record in step if record.track in kept) for step in records)
+
+        def make(tracks: Sequence[int], repeats: tuple[Record, ...]) -> bytes:
+            steps = group(tracks)
+            has_key = any(isinstance(record, Key) for step in (*steps, repeats) for record in step)
+            return bytes(Payload(frames, Records(self._known if has_key else None, steps, repeats)))
 
         payloads: list[bytes] = []
-        groups: list[tuple[Record, ...]] = []
+        groups: list[Group] = []
         left = budget.wire_bytes
         while ranked or again or not payloads:
             room = min(budget.max_payload, int(left) - budget.packet_overhead)
-            again = again if len(make((), again)) <= max(room, 0) else ()
+            again = again if len(make((), again)) <= room else ()
             count = _most(lambda n: len(make(ranked[:n], again)), len(ranked), room)
             if payloads and not count and not again:
                 break
             payloads.append(make(ranked[:count], again))
-            groups.append(tuple(ranked[:count]))
+            groups.append(group(ranked[:count]))
             left -= len(payloads[-1]) + budget.packet_overhead
             ranked, again = ranked[count:], ()
         return payloads, groups
@@ -230,10 +245,10 @@ class ContourEncoder:
             == isinstance(record, Key)
         ]
 
-    def _settle(self, kept: Sequence[Record], maps: Sequence[Labels]) -> None:
-        """The state that a decoder comes to, how good its maps are, and what a mean IoU may cost from now on."""
-        self._scene.apply(kept)
-        for record in kept:
+    def _apply(self, records: Sequence[Record]) -> None:
+        """One step of the unit, as the decoder does it, and the courses of what moved."""
+        self._scene.apply(records)
+        for record in records:
             if isinstance(record, Key):
                 self._courses[record.track] = Course(speed=record.motion)
             elif isinstance(record, Move):
@@ -242,14 +257,24 @@ class ContourEncoder:
                 self._courses[record.track] = Course(record.motion, record.zoom, (x, y))
             else:
                 self._courses.pop(record.track, None)
+
+    def _settle(self, sent: Sequence[Group], maps: Sequence[Labels]) -> None:
+        """The state that a decoder comes to, how good its maps are, and what a mean IoU may cost from now on."""
         classes = self._settings.classes
         total = np.zeros((classes, classes), np.int64)
-        for frame, truth in enumerate(maps):
-            shown = paint(self._size, self._known.ground, self._scene.polygons(frame, len(maps)))
-            total += counts(truth, shown, classes)
+        steps = len(sent[0])
+        for step, (start, end) in enumerate(parts(len(maps), steps)):
+            self._apply([record for group in sent for record in group[step]])
+            for frame in range(end - start):
+                shown = paint(self._size, self._known.ground, self._scene.polygons(frame, end - start))
+                total += counts(maps[start + frame], shown, classes)
         self._measure.add(total)
         short = self._settings.floor - self._measure.miou
         self._worth = float(np.clip(self._worth * np.exp(np.clip(GAIN * short, -0.4, 0.7)), *KEEP_WORTH))
+        if self._worth > SHORTER and self._steps < len(maps):
+            self._steps, self._worth = min(2 * self._steps, self._settings.period), self._worth / 2
+        elif self._worth < LONGER and self._steps > 1:
+            self._steps, self._worth = self._steps // 2, self._worth * 2
 
 
 def _numbered(key: Key, number: int) -> Key:

@@ -46,7 +46,7 @@ class Payload:
             coder.raw(3, geometry.class_bits - 1)
             coder.raw(geometry.class_bits, geometry.ground)
         if isinstance(self.body, Records):
-            syntax.records(coder, self.body, geometry, self._repeats)
+            syntax.records(coder, self.body, geometry, self.frames, self._repeats)
         else:
             syntax.contours(coder, self.body, self.body.geometry, self.frames)
 
@@ -74,7 +74,7 @@ class Payload:
         if paper and geometry:
             body = syntax.contours(coder, Contours(geometry, 0), geometry, frames)
         else:
-            body = syntax.records(coder, Records(geometry, ()), geometry, bool(first & _REPEATS))
+            body = syntax.records(coder, Records(geometry, ()), geometry, frames, bool(first & _REPEATS))
         coder.finish()
         return cls(frames, body)
 

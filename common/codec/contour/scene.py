@@ -134,6 +134,10 @@ class Scene:
         """Numbers of the tracks in painter's order: large keys first."""
         return sorted(self.tracks, key=lambda number: (-self.tracks[number].area, number))
 
+    def copy(self) -> Scene:
+        """A scene that changes on its own; tracks never change."""
+        return Scene(self.geometry, dict(self.tracks), list(self.ended))
+
     def polygons(self, frame: int, frames: int) -> list[tuple[int, Ints]]:
         """Label and points of what a frame of the unit shows, in painter's order."""
         shown = [self.tracks[number] for number in self.painted()]

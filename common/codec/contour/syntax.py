@@ -34,6 +34,7 @@ _SIZE = 8  # of a number's context group
 _NUMBER, _SIGNED = 2 * _SIZE, 2 * _SIZE + 1
 _GROUPS = {
     "count": _NUMBER,
+    "steps": _NUMBER,
     "track": _NUMBER,
     "kind": 16,
     "generation": 12,
@@ -56,7 +57,8 @@ _GROUPS = {
 _STARTS = total(_GROUPS.values())
 CONTEXTS = _STARTS[-1]
 _AT = dict(zip(_GROUPS, _STARTS, strict=False))
-_COUNT, _TRACK, _KIND, _GENERATION = (_AT[name] for name in ("count", "track", "kind", "generation"))
+_COUNT, _STEPS, _TRACK = (_AT[name] for name in ("count", "steps", "track"))
+_KIND, _GENERATION = (_AT[name] for name in ("kind", "generation"))
 _CLASS, _GRID, _VERTICES = (_AT[name] for name in ("class", "grid", "vertices"))
 _DX, _DY, _XSIGN, _YSIGN = (_AT[name] for name in ("dx", "dy", "x sign", "y sign"))
 _LATE, _VX, _VY, _BX, _BY, _TX, _TY, _ZOOM = (_AT[name] for name in ("late", "vx", "vy", "bx", "by", "tx", "ty", "zoom"))
@@ -142,7 +144,7 @@ class Records:
     """Body of a payload of ours."""
 
     geometry: Geometry | None
-    records: tuple[Record, ...]
+    steps: tuple[tuple[Record, ...], ...]  # the unit's frames, in as many parts of equal length as can be
     repeats: tuple[Record, ...] = ()  # keys and ends of the unit before, for receivers that missed them
 
 
@@ -164,10 +166,13 @@ class _Last:
     bend: Point = (0, 0)
 
 
-def records(coder: Coder, body: Records, geometry: Geometry | None, repeats: bool) -> Records:
+def records(coder: Coder, body: Records, geometry: Geometry | None, frames: int, repeats: bool) -> Records:
     """Writes a body, or reads one whose header says whether it has geometry and repeats."""
     again = _group(coder, body.repeats, geometry) if repeats else ()
-    return Records(geometry, _group(coder, body.records, geometry), again)
+    count = 1 + number(coder, _STEPS, _SIZE, len(body.steps) - 1)
+    _check("steps", count, 1, frames)
+    given = body.steps or ((),) * count
+    return Records(geometry, tuple(_group(coder, given[step], geometry) for step in range(count)), again)
 
 
 def _group(coder: Coder, given: tuple[Record, ...], geometry: Geometry | None) -> tuple[Record, ...]:
@@ -312,3 +317,9 @@ def _sign(value: int) -> int:
 def _check(name: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high:
         raise CodecError(f"{name}: must be {low}..{high} (got {value})")
+
+
+def parts(frames: int, steps: int) -> list[tuple[int, int]]:
+    """First frame and the one after the last of each step of a unit."""
+    bounds = [frames * step // steps for step in range(steps + 1)]
+    return list(zip(bounds, bounds[1:], strict=False))
