@@ -20,6 +20,7 @@ from common.codec.contour.update import CLOSING, MARGIN, Choice, Course, bend, f
 from common.codec.contour.worth import Measure, counts
 
 SMALLEST = 6.0  # pixels of a contour's area; less is left out
+LEAST_GAIN = 40.0  # bits: about what the smallest polygon costs
 MOST_BORN = 64  # instances that one unit may bring: bounds the time that it takes
 REMEMBERED = 16  # units whose packets a report may name
 KEEP_WORTH = (300.0, 1e6)  # bits that a mean IoU of 1 over a unit may cost, least and most
@@ -166,6 +167,8 @@ class ContourEncoder:
             if len(out) == MOST_BORN:
                 break
             gains = last.gains(label, contour, 6)
+            if gains.painted(contour) * self._worth < LEAST_GAIN:
+                continue
             choice = fresh(0, label, 0, contour, gains, self._known, self._worth)
             number = next(free, None) if choice is not None and choice.score > 0 else None
             if number is None or choice is None or choice.points is None or not isinstance(choice.record, Key):
@@ -178,15 +181,15 @@ class ContourEncoder:
         return out
 
     def _missing(self, last: Sheet) -> list[tuple[int, Ints]]:
-        errors = last.prices.errors[:-1].max(axis=0)
         found = []
         for label in range(self._settings.classes):
             mask = ((last.truth == label) & (last.canvas != label)).astype(np.uint8)
             if not mask.any():
                 continue
+            dearest = float(last.prices.errors[label].max()) * self._worth
             for contour in contours(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSE)):
                 area = abs(area2(contour)) / 2
-                if area >= SMALLEST and area * float(errors.max()) * self._worth > 30:
+                if area >= SMALLEST and area * dearest > LEAST_GAIN:
                     found.append((area, label, contour))
         found.sort(key=lambda one: -one[0])
         return [(label, contour) for _, label, contour in found]

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.codec.contour.raster import Ints, area2
+from common.codec.contour.syntax import MAX_SIDE
 
 Floats = NDArray[np.float32]
 
 SAMPLES = 24  # rows of a side that are looked at
+_BITS = (1.3 + 1.25 * np.log2(1 + np.arange(2 * MAX_SIDE))).astype(np.float32)  # by lines of the grid along an axis
 NEIGHBOURS = np.array([(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)], np.int32)
 
 
@@ -52,7 +54,8 @@ class Gains:
 
     def polygon(self, points: Ints, samples: int = SAMPLES) -> Floats:
         """Gain of polygons (..., N, 2)."""
-        return np.asarray(self.sides(points, np.roll(points, -1, axis=-2), samples).sum(axis=-1), np.float32)
+        after = np.concatenate((points[..., 1:, :], points[..., :1, :]), axis=-2)
+        return np.asarray(self.sides(points, after, samples).sum(axis=-1), np.float32)
 
     def painted(self, points: Ints) -> float:
         """Gain of one polygon (N, 2) as it will be painted, whatever way its sides cross."""
@@ -63,8 +66,8 @@ class Gains:
 
 def side_bits(start: Ints, end: Ints, grid: int) -> Floats:
     """About what a side costs."""
-    cells = np.abs(end - start) / np.float32(grid)
-    return np.asarray(2.6 + 1.25 * np.log2(1 + cells).sum(axis=-1), np.float32)
+    cells = np.abs(end - start) // grid
+    return np.asarray(_BITS.take(cells[..., 0]) + _BITS.take(cells[..., 1]), np.float32)
 
 
 def polygon(candidates: Ints, gains: Gains, grid: int, worth: float) -> Ints:
@@ -72,9 +75,10 @@ def polygon(candidates: Ints, gains: Gains, grid: int, worth: float) -> Ints:
     count = len(candidates)
     middle = candidates.mean(axis=0)
     start = int(np.argmax(((candidates - middle) ** 2).sum(axis=1)))
-    turned = np.roll(candidates, -start, axis=0)
+    turned = np.concatenate((candidates[start:], candidates[:start]))
     gain = gains.sides(turned[:, None], turned[None])
-    along = np.concatenate(((0.0,), np.cumsum(gain[np.arange(count), (np.arange(count) + 1) % count])))
+    ring = np.append(np.diagonal(gain, 1), gain[-1, 0])
+    along = np.concatenate((np.zeros(1, np.float32), np.cumsum(ring)))
     path = along[None, :count] - along[:count, None]  # gain of the candidates' own way from one to another
     path[:, 0] += along[count]
     cost = side_bits(turned[:, None], turned[None], grid) - worth * np.minimum(gain, path)
@@ -105,14 +109,14 @@ def candidates(contour: Ints, grid: int, limits: tuple[int, int], most: int) -> 
     snapped = np.clip(snapped, 0, np.array(limits, np.int32))
     if area2(snapped) < 0:
         snapped = snapped[::-1]
-    keep = np.any(snapped != np.roll(snapped, 1, axis=0), axis=1)
+    keep = (snapped != np.concatenate((snapped[-1:], snapped[:-1]))).any(axis=1)
     return np.asarray(snapped[keep], np.int32)
 
 
 def refine(points: Ints, states: Ints, bits: Floats, gains: Gains, worth: float) -> Ints:
     """Index of the best state of every vertex (N >= 2): positions points[:, None] + states (N, S, 2), `bits` (N, S)."""
     at = points[:, None] + states
-    ends = np.roll(at, -1, axis=0)
+    ends = np.concatenate((at[1:], at[:1]))
     count, width = bits.shape
     cost = bits[:, :, None] - worth * gains.sides(at[:, :, None], ends[:, None, :], 12)
     total = cost[0]  # (first's state, this state)

@@ -36,7 +36,7 @@ def clockwise(points: Ints) -> Ints:
     """The polygon clockwise on a screen, from its topmost (then leftmost) point."""
     if area2(points) < 0:
         points = points[::-1]
-    start = int(np.lexsort((points[:, 0], points[:, 1]))[0])
+    start = int((points[:, 1].astype(np.int64) * 65536 + points[:, 0]).argmin())
     return np.concatenate((points[start:], points[:start]))
 
 
