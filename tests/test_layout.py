@@ -36,7 +36,7 @@ ALLOWED = {
 # in the modules named here, which the daemons load only when asked to.
 CORE = {
     *("numpy", "av", "uvloop", "pydantic", "pydantic_core", "yaml", "prometheus_client"),
-    *("cryptography", "onnxruntime", "zfec", "rich"),
+    *("cryptography", "onnxruntime", "zfec", "rich", "cv2"),
 }
 PURE = {"proto": {"numpy", "cryptography", "zfec"}}
 EXTRAS = {
@@ -48,7 +48,12 @@ EXTRAS = {
     "sender/capture/whip/": {"aiortc", "aioice", "aiohttp"},
     "receiver/play/": {"aiortc", "aioice", "aiohttp", "sdl2"},
 }
-DISTRIBUTIONS = {"yaml": "pyyaml", "prometheus_client": "prometheus-client", "pydantic_core": "pydantic"}
+DISTRIBUTIONS = {
+    "yaml": "pyyaml",
+    "prometheus_client": "prometheus-client",
+    "pydantic_core": "pydantic",
+    "cv2": "opencv-python-headless",
+}
 
 
 def sources(*packages: str) -> list[Path]:

@@ -37,6 +37,8 @@ from tests.fuzz.daemon_targets import (
     codec_header,
     codec_unit,
     coded,
+    contour_payload,
+    contour_units,
     control,
     replies,
     text,
@@ -320,5 +322,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(reliable_ends, handshake, noise, key_file, endpoint, session),
         *(codec_header, codec_unit, coded, classic_body, classic_units, control, replies),
         *(text, audio, capture),
+        *(contour_payload, contour_units),
     )
 }

@@ -15,6 +15,8 @@ from common.codec.base import CodecError
 from common.codec.classic.body import Body
 from common.codec.classic.decoder import ClassicDecoder
 from common.codec.classic.header import ClassicHeader
+from common.codec.contour.decoder import ContourDecoder
+from common.codec.contour.payload import Payload
 from common.codec.header import FRAMES, CodecHeader
 from common.codec.parse import parse_unit
 from common.codec.view import coded_size
@@ -111,6 +113,38 @@ def classic_units(data: bytes) -> None:
         except CodecError:
             continue
         assert len(decoded.pictures) == FRAMES
+
+
+def contour_payload(data: bytes) -> None:
+    """A payload of maps; what was taken is written the same again."""
+    try:
+        found = Payload.parse(data)
+    except CodecError:
+        return
+    assert Payload.parse(bytes(found)) == found
+
+
+def contour_units(data: bytes) -> None:
+    """Payloads of maps, a unit each step, through one decoder."""
+    decoder = ContourDecoder()
+    for step in steps(data):
+        payloads: list[bytes | None] = [step.chunk() or None for _ in range(step.number() & 3)]
+        payloads.append(step.rest() or None)
+        if any(one and one[0] & 0x40 and not _is_small(one) for one in payloads):
+            continue  # large maps only take time
+        try:
+            decoded = decoder.decode(payloads if any(payloads) else None)
+        except CodecError:
+            continue
+        if decoded is not None:
+            shape = decoded.maps[0].shape
+            assert all(labels.shape == shape for labels in decoded.maps)
+            assert decoded.trust.shape == (-(-shape[0] // 16), -(-shape[1] // 16))
+
+
+def _is_small(payload: bytes) -> bool:
+    sides = int.from_bytes(payload[1:4])
+    return ((sides >> 12) + 1) * ((sides & 0xFFF) + 1) <= MOST_SAMPLES
 
 
 def coded(data: bytes) -> None:

@@ -17,4 +17,5 @@ NAMES = (
     *("reliable_ends", "handshake", "noise", "key_file", "endpoint", "session"),
     *("codec_header", "codec_unit", "coded", "classic_body", "classic_units", "control", "replies"),
     *("text", "audio", "capture"),
+    *("contour_payload", "contour_units"),
 )

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
+
 from common.audio import Sound
 from common.capture.records import Decoded, Dropped, End, Record, Steps, pack
 from common.codec import av1, symbols
 from common.codec.base import Budget
 from common.codec.classic.body import Body
 from common.codec.classic.encoder import ClassicEncoder
+from common.codec.contour import paper
+from common.codec.contour.encoder import ContourEncoder, ContourSettings
 from common.codec.header import CodecHeader, Mirror
 from common.codec.view import take
 from common.text import Line
@@ -120,6 +124,17 @@ def sound() -> list[bytes]:
     return [unit.data for format in formats for unit in UnitMaker(format).push(voice)][:4]
 
 
+def contours() -> list[list[bytes]]:
+    """Payloads of maps in which a square moves: three units in our format, one in the paper's."""
+    maps = [np.zeros((48, 64), np.uint8) for _ in range(8)]
+    for number, labels in enumerate(maps):
+        labels[10:30, 5 + 3 * number : 25 + 3 * number] = 1
+        labels[35:45, 40:60] = 2
+    encoder = ContourEncoder(ContourSettings(3, period=2, repeat=True), 64, 48)
+    ours = [encoder.encode(maps[i : i + 2], i // 2, Budget(4000.0, 57, 400)).payloads for i in (0, 2, 4)]
+    return [*ours, paper.encode(maps[:4], paper.PaperSettings(classes=3))]
+
+
 def seeds() -> dict[str, list[bytes]]:
     """For each target some inputs that get far."""
     sealer = Sealer(PSK, SESSIONS[0])
@@ -192,6 +207,8 @@ def seeds() -> dict[str, list[bytes]]:
             join(*[b"\2\1" + REPORT] * 20),
         ],
         "audio": sound(),
+        "contour_payload": [one for unit in contours() for one in unit],
+        "contour_units": [join(*(b"\0" + one for unit in contours() for one in unit))],
         "text": [bytes(Line(7, "north mast, 11.9 V")), bytes(Line(0, "")), b"\0\0\0\1\xff"],
         "replies": [
             join(*(bytes((2, 0, 4)) + body for body in wild)),

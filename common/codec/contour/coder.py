@@ -1,9 +1,9 @@
 """Adaptive binary arithmetic coder: integers only, so every machine parses the same bytes alike.
 
-Encoder and decoder have the same methods, which take the value to send and return the one that was sent; a syntax written
-once over them (syntax.py) therefore cannot differ between the two. Payloads are some tens of bytes: contexts begin at
-trained probabilities (tables.py) and adapt fast, and the end costs no more bits than it must, because what follows the last
-byte reads as zeros.
+Encoder and decoder have the same methods, which take the value to send and return the one that was sent; a syntax
+written once over them (syntax.py) therefore cannot differ between the two. Payloads are some tens of bytes: contexts
+begin at trained probabilities (tables.py) and adapt fast, and the end costs no more bits than it must, because what
+follows the last byte reads as zeros.
 """
 
 from __future__ import annotations

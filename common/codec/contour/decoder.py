@@ -37,9 +37,9 @@ class ContourDecoder:
         self._frames = 1
 
     def decode(self, payloads: Sequence[bytes | None] | None) -> DecodedMaps | None:
-        """Maps of the next unit from its payloads in order, None for each that was lost; None: nothing arrived. Instances
-        of which nothing arrived stay, moving on. Returns None while no size is known. Raises CodecError on a bad payload
-        and then changes nothing."""
+        """Maps of the next unit from its payloads in order, None for each that was lost; None: nothing arrived.
+        Instances of which nothing arrived stay, moving on. Returns None while no size is known. Raises CodecError on a
+        bad payload and then changes nothing."""
         parsed = [Payload.parse(one) for one in payloads or () if one is not None]
         lossy = not payloads or any(one is None for one in payloads)
         self._check(parsed)
@@ -81,7 +81,8 @@ class ContourDecoder:
         tracks = [self._scene.tracks[number] for number in self._scene.painted()]
         shape = (geometry.height, geometry.width)
         levels = [
-            RECEIVED if not one.doubt else IMAGINED if one.doubt > IMAGINED_AFTER else RECOVERED for one in tracks
+            RECEIVED if not one.doubt else IMAGINED if one.doubt > IMAGINED_AFTER else RECOVERED
+            for one in tracks
         ]
         if not any(levels):
             return np.zeros((-(-shape[0] // BLOCK), -(-shape[1] // BLOCK)), np.uint8)
@@ -89,7 +90,7 @@ class ContourDecoder:
         return blocks(paint(shape, RECEIVED, pairs))
 
     def _paper(self, bodies: list[Contours], lossy: bool) -> DecodedMaps:
-        """The paper's maps; what was not painted is filled from the neighbours, and counts as recovered after a loss."""
+        """The paper's maps; what was not painted is filled from the neighbours: recovered, after a loss."""
         if bodies:
             self._bodies = bodies
         drawn = paper.draw(self._bodies, self._frames)

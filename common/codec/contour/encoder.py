@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -15,8 +16,17 @@ from common.codec.contour.payload import Payload
 from common.codec.contour.raster import Ints, Labels, area2, paint
 from common.codec.contour.scene import Scene
 from common.codec.contour.sheet import Prices, Sheet
-from common.codec.contour.syntax import MAX_FRAMES, MAX_TRACKS, End, Geometry, Key, Move, Record, Records, parts
-from common.codec.contour.update import CLOSING, MARGIN, Choice, Course, bend, fresh, update, with_motion
+from common.codec.contour.syntax import (
+    MAX_FRAMES,
+    MAX_TRACKS,
+    Geometry,
+    Key,
+    Move,
+    Record,
+    Records,
+    parts,
+)
+from common.codec.contour.update import CLOSING, Course, bend, fresh, update, with_motion
 from common.codec.contour.worth import Measure, counts
 
 SMALLEST = 6.0  # pixels of a contour's area; less is left out
@@ -105,7 +115,9 @@ class ContourEncoder:
         wire = sum(map(len, payloads)) + budget.packet_overhead * len(payloads)
         self._sent[unit] = [[record for step in group for record in step] for group in sent]
         self._sent.pop(unit - REMEMBERED, None)
-        self._repeats = [record for group in self._sent[unit] for record in group if not isinstance(record, Move)]
+        self._repeats = [
+            record for group in self._sent[unit] for record in group if not isinstance(record, Move)
+        ]
         self._units += 1
         return EncodedUnit(payloads, 0, wire, {"encode": time.perf_counter() - begun})
 
@@ -123,7 +135,9 @@ class ContourEncoder:
         if not wrong.any():
             return labels
         if settings.void is None or (labels[wrong] != settings.void).any():
-            worst = int(labels[wrong & (labels != (settings.void if settings.void is not None else 256))].max())
+            worst = int(
+                labels[wrong & (labels != (settings.void if settings.void is not None else 256))].max()
+            )
             raise CodecError(f"map: label {worst} is none of the {settings.classes} classes")
         return np.where(wrong, np.uint8(settings.classes), labels)
 
@@ -158,7 +172,9 @@ class ContourEncoder:
                 out.append((choice.score, record))
         return out + self._births(last, middle, first, at)
 
-    def _births(self, last: Sheet, middle: Sheet, first: Sheet, at: tuple[int, int]) -> list[tuple[float, Record]]:
+    def _births(
+        self, last: Sheet, middle: Sheet, first: Sheet, at: tuple[int, int]
+    ) -> list[tuple[float, Record]]:
         """Keys of what truth shows and the canvas does not, large first."""
         found = self._missing(last)
         free = (number for number in range(MAX_TRACKS) if number not in self._scene.tracks)
@@ -171,7 +187,12 @@ class ContourEncoder:
                 continue
             choice = fresh(0, label, 0, contour, gains, self._known, self._worth)
             number = next(free, None) if choice is not None and choice.score > 0 else None
-            if number is None or choice is None or choice.points is None or not isinstance(choice.record, Key):
+            if (
+                number is None
+                or choice is None
+                or choice.points is None
+                or not isinstance(choice.record, Key)
+            ):
                 continue
             key = with_motion(_numbered(choice.record, number), choice.points, first, at[1], True)
             last.paint(label, choice.points)
@@ -187,7 +208,8 @@ class ContourEncoder:
             if not mask.any():
                 continue
             dearest = float(last.prices.errors[label].max()) * self._worth
-            for contour in contours(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSE)):
+            closed = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSE), np.uint8)
+            for contour in contours(closed):
                 area = abs(area2(contour)) / 2
                 if area >= SMALLEST and area * dearest > LEAST_GAIN:
                     found.append((area, label, contour))
@@ -217,8 +239,12 @@ class ContourEncoder:
 
         def make(tracks: Sequence[int], repeats: tuple[Record, ...]) -> bytes:
             steps = group(tracks)
-            has_key = any(isinstance(record, Key) for step in (*steps, repeats) for record in step)
-            return bytes(Payload(frames, Records(self._known if has_key else None, steps, repeats)))
+            placed = any(isinstance(record, Key) for step in (*steps, repeats) for record in step)
+            placed = placed or self._units % self._settings.refresh == 0
+            return bytes(Payload(frames, Records(self._known if placed else None, steps, repeats)))
+
+        def size(tracks: Sequence[int], repeats: tuple[Record, ...], count: int) -> int:
+            return len(make(tracks[:count], repeats))
 
         payloads: list[bytes] = []
         groups: list[Group] = []
@@ -226,7 +252,7 @@ class ContourEncoder:
         while ranked or again or not payloads:
             room = min(budget.max_payload, int(left) - budget.packet_overhead)
             again = again if len(make((), again)) <= room else ()
-            count = _most(lambda n: len(make(ranked[:n], again)), len(ranked), room)
+            count = _most(partial(size, ranked, again), len(ranked), room)
             if payloads and not count and not again:
                 break
             payloads.append(make(ranked[:count], again))

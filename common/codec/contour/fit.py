@@ -1,6 +1,8 @@
-"""Polygons at the least bits for what they gain. The gain of a polygon is the sum of a gain map over its inside, which
-is a sum over its sides (Green): with prefix sums along the rows, each side adds those of the rows that it crosses. So the best
-polygon is a shortest path over candidate vertices, and the best shift of every vertex another (Viterbi).
+"""Polygons at the least bits for what they gain.
+
+The gain of a polygon is the sum of a gain map over its inside, which is a sum over its sides (Green): with prefix sums
+along the rows, each side adds those of the rows that it crosses. So the best polygon is a shortest path over candidate
+vertices, and the best shift of every vertex another (Viterbi).
 
 Floats decide here what is sent, never how it is parsed.
 """
@@ -19,7 +21,9 @@ from common.codec.contour.syntax import MAX_SIDE
 Floats = NDArray[np.float32]
 
 SAMPLES = 24  # rows of a side that are looked at
-_BITS = (1.3 + 1.25 * np.log2(1 + np.arange(2 * MAX_SIDE))).astype(np.float32)  # by lines of the grid along an axis
+_BITS = (1.3 + 1.25 * np.log2(1 + np.arange(2 * MAX_SIDE))).astype(
+    np.float32
+)  # by lines of the grid along an axis
 NEIGHBOURS = np.array([(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)], np.int32)
 
 
@@ -40,11 +44,11 @@ class Gains:
         return cls(gains, sums, left, top)
 
     def sides(self, start: Ints, end: Ints, samples: int = SAMPLES) -> Floats:
-        """What each side adds, `start` and `end` (..., 2) broadcast together; sides that go down gain their row's sum."""
+        """What each side adds, `start` and `end` (..., 2) broadcast together; those that go down end their rows."""
         height, wide = self.sums.shape
         start, end = start.astype(np.float32), end.astype(np.float32)
         dx, dy = end[..., 0] - start[..., 0], end[..., 1] - start[..., 1]
-        at = ((np.arange(samples, dtype=np.float32) + 0.5) / samples)
+        at = (np.arange(samples, dtype=np.float32) + 0.5) / samples
         rows = (start[..., 1, None] - self.top) + dy[..., None] * at
         columns = (start[..., 0, None] - self.left + 0.5 + (dy > 0)[..., None]) + dx[..., None] * at
         row = np.clip(rows.astype(np.int32), 0, height - 1)
@@ -106,7 +110,7 @@ def candidates(contour: Ints, grid: int, limits: tuple[int, int], most: int) -> 
         tolerance *= 1.4
         points = cv2.approxPolyDP(contour, tolerance, True)[:, 0]
     snapped = (points + grid // 2) // grid * grid
-    snapped = np.clip(snapped, 0, np.array(limits, np.int32))
+    snapped = np.clip(snapped, 0, np.array(limits)).astype(np.int32)
     if area2(snapped) < 0:
         snapped = snapped[::-1]
     keep = (snapped != np.concatenate((snapped[-1:], snapped[:-1]))).any(axis=1)

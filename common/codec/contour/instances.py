@@ -26,7 +26,7 @@ def check(labels: NDArray[np.uint8], shape: tuple[int, int] | None = None) -> No
     """Raises CodecError unless `labels` is a map (H, W) of uint8, of the given shape where one is given."""
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise CodecError(f"map: must be (H, W) of uint8 (got {labels.shape} of {labels.dtype})")
-    if not (1 <= min(labels.shape) and max(labels.shape) <= MAX_SIDE and labels.size <= MAX_PIXELS):
+    if not (min(labels.shape) >= 1 and max(labels.shape) <= MAX_SIDE and labels.size <= MAX_PIXELS):
         raise CodecError(f"map: must have 1..{MAX_PIXELS} pixels (got {labels.shape[1]}x{labels.shape[0]})")
     if shape is not None and labels.shape != shape:
         raise CodecError(f"map: must be {shape[1]}x{shape[0]} (got {labels.shape[1]}x{labels.shape[0]})")
@@ -43,14 +43,18 @@ def clockwise(points: Ints) -> Ints:
 def contours(mask: Labels) -> list[Ints]:
     """Outer contours of the connected components of a mask, islands in the holes of others included."""
     found, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    if hierarchy is None:
+    if not found:
         return []
     return [
-        points[:, 0, :].astype(np.int32) for points, links in zip(found, hierarchy[0], strict=True) if links[3] < 0
+        points[:, 0, :].astype(np.int32)
+        for points, links in zip(found, hierarchy[0], strict=True)
+        if links[3] < 0
     ]
 
 
-def instances(labels: Labels, void: int | None = None, ids: NDArray[np.uint16] | None = None) -> list[Instance]:
+def instances(
+    labels: Labels, void: int | None = None, ids: NDArray[np.uint16] | None = None
+) -> list[Instance]:
     """Instances of a map, large first; void is none. Where `ids` (H, W) tells instances of one class apart, touching
     ones stay apart."""
     out: list[Instance] = []

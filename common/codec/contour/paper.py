@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -20,7 +20,7 @@ Q, P, XI = 256, 4, 6.0  # what the paper settles on
 
 @dataclass(frozen=True, slots=True)
 class PaperSettings:
-    """Parameters of the paper: symbols, frames from one I-frame to the next, tolerance in pixels, classes, void label."""
+    """The paper's parameters: symbols, frames from I-frame to I-frame, tolerance (pixels); classes, void label."""
 
     symbols: int = Q
     period: int = P
@@ -54,19 +54,25 @@ def encode(maps: Sequence[Labels], settings: PaperSettings, max_payload: int = 6
         for one, points, moves in zip(found, simplified, motions, strict=True)
     ]
     geometry = Geometry(first.shape[1], first.shape[0], max(1, (settings.classes - 1).bit_length()), 0)
-    return _pack(records, lambda part: bytes(Payload(len(maps), Contours(geometry, step, tuple(part)))), max_payload)
+    return _pack(
+        records, lambda part: bytes(Payload(len(maps), Contours(geometry, step, tuple(part)))), max_payload
+    )
 
 
-def _pack(records, make, most):  # type: ignore[no-untyped-def]
-    out, start, count = [], 0, len(records)
-    while start < len(records) or not out:
-        data = make(records[start : start + count])
+def _pack(records: Sequence[Contour], make: Callable[[Sequence[Contour]], bytes], most: int) -> list[bytes]:
+    """Payloads of as many records each as `most` bytes hold; one that is larger alone is left out."""
+    out: list[bytes] = []
+    left = list(records)
+    while left:
+        count = len(left)
+        data = make(left)
         while len(data) > most and count > 1:
             count = max(1, min(count - 1, count * most // len(data)))
-            data = make(records[start : start + count])
-        out.append(data)
-        start += max(count, 1)
-    return out
+            data = make(left[:count])
+        if len(data) <= most:
+            out.append(data)
+        left = left[count:]
+    return out or [make(())]
 
 
 def _simplify(one: Instance, tolerance: float) -> Ints:
@@ -108,7 +114,9 @@ def motion(found: Sequence[Instance], maps: Sequence[Labels], void: int | None) 
     return [tuple(one) for one in moves]
 
 
-def _nearest(label: int, at: tuple[float, float], area: int, free: Sequence[tuple[Instance, tuple[float, float]]]) -> int | None:
+def _nearest(
+    label: int, at: tuple[float, float], area: int, free: Sequence[tuple[Instance, tuple[float, float]]]
+) -> int | None:
     """Of one class, half to twice as large, and no further than its own size."""
     best, least = None, max(8.0, 0.5 * area**0.5)
     for index, (one, place) in enumerate(free):
@@ -126,11 +134,6 @@ def _centroid(one: Instance) -> tuple[float, float]:
         mean = one.contour.mean(axis=0)
         return float(mean[0]), float(mean[1])
     return moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
-
-
-def decode(bodies: Sequence[Contours], frames: int) -> list[tuple[list[tuple[int, Ints]], Geometry]]:
-    """Polygons of each frame, in painter's order."""
-    raise NotImplementedError
 
 
 def polygon(one: Contour, step: int) -> Ints:

@@ -56,7 +56,7 @@ class Payload:
         if not data:
             raise CodecError("contours: the payload is empty")
         first = data[0]
-        if first & 0x10 or first & _PAPER and first & _REPEATS:
+        if first & 0x10 or (first & _PAPER and first & _REPEATS):
             raise CodecError(f"contours: reserved bits are set (got {first:#x})")
         frames, paper, placed = (first & MAX_FRAMES - 1) + 1, bool(first & _PAPER), bool(first & _GEOMETRY)
         if paper and not placed:

@@ -33,7 +33,7 @@ def fill_void(labels: Labels, void: NDArray[np.bool_]) -> Labels:
     _, nearest = cv2.distanceTransformWithLabels(mask, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     of = np.zeros(int(nearest.max()) + 1, np.uint8)
     of[nearest[~void]] = labels[~void]
-    return of[nearest]
+    return np.asarray(of[nearest], np.uint8)
 
 
 def order(areas: Sequence[int]) -> list[int]:

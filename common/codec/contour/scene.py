@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from common.codec.contour.raster import Ints, area2
-from common.codec.contour.syntax import GENERATIONS, GRIDS, End, Geometry, Key, Move, Point, Record
+from common.codec.contour.syntax import GENERATIONS, GRIDS, End, Geometry, Key, Point, Record
 
 FORGOTTEN = 24  # units of which packets were lost, without a word of a track: its end was among them
 FAR = 1 << 13  # no vertex is ever further from the map
@@ -26,13 +26,17 @@ class Track:
     points: Ints
     before: Ints  # as many as `points`
     doubt: int = 0  # units since its last record of which packets were lost
-    earlier: Ints | None = None  # what the first half of the unit shows instead, as it was a unit ago; empty: nothing
+    earlier: Ints | None = (
+        None  # what the first half of the unit shows instead, as it was a unit ago; empty: nothing
+    )
     bend: Point = (0, 0)  # how far the unit's middle frame is off the straight way
 
     def coast(self) -> Track:
         """A unit for which no record came although one may have been sent: half of the last unit's motion goes on."""
         by = np.rint((self.points - self.before).mean(axis=0) / 2).astype(np.int32)
-        return replace(self, points=self.points + by, before=self.points, doubt=self.doubt + 1, earlier=None, bend=(0, 0))
+        return replace(
+            self, points=self.points + by, before=self.points, doubt=self.doubt + 1, earlier=None, bend=(0, 0)
+        )
 
     def hold(self) -> Track:
         """A unit for which no record was sent."""
@@ -68,11 +72,13 @@ def begin(key: Key, geometry: Geometry, old: Track | None = None) -> Track:
     before = points - np.array(key.motion, np.int32)
     earlier = NOTHING if key.late else old.points if old is not None and old.label == key.label else None
     area = abs(area2(points))
-    return Track(key.label, GRIDS[key.grid], key.generation, points, area, points, before, 0, earlier, key.bend)
+    return Track(
+        key.label, GRIDS[key.grid], key.generation, points, area, points, before, 0, earlier, key.bend
+    )
 
 
 def moved(track: Track, motion: Point, zoom: int, shifts: Iterable[tuple[int, int, int]] = ()) -> Ints:
-    """The key's polygon translated by `motion` pixels, zoomed by `zoom` / 64 about its middle, some vertices shifted."""
+    """The key's polygon moved by `motion` pixels, zoomed by `zoom` / 64 about its middle, some vertices shifted."""
     key = track.key
     out = key + np.array(motion, np.int32)
     if zoom:
@@ -108,7 +114,9 @@ class Scene:
                 self.ended.append(self.tracks.pop(record.track).hold())
             else:
                 points = moved(old, record.motion, record.zoom, record.shifts)
-                self.tracks[record.track] = replace(old, points=points, before=old.points, doubt=0, earlier=None, bend=record.bend)
+                self.tracks[record.track] = replace(
+                    old, points=points, before=old.points, doubt=0, earlier=None, bend=record.bend
+                )
             told.add(record.track)
         for number, track in list(self.tracks.items()):
             if number in told:

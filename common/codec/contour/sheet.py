@@ -21,7 +21,8 @@ class Prices:
         self.classes = errors.shape[1]
         self.errors = errors
         self._tables = [
-            np.ascontiguousarray((errors - errors[:, label, None]).reshape(-1)) for label in range(self.classes)
+            np.ascontiguousarray((errors - errors[:, label, None]).reshape(-1))
+            for label in range(self.classes)
         ]
 
     def of(self, label: int) -> NDArray[np.float32]:
@@ -45,7 +46,10 @@ class Sheet:
     def box(self, points: Ints, margin: int) -> Box:
         """The bounding box of points (N, 2) and a margin, within the map; at least one pixel."""
         height, width = self.truth.shape
-        left, top = (min(max(int(low) - margin, 0), most - 1) for low, most in zip(points.min(axis=0), (width, height), strict=True))
+        left, top = (
+            min(max(int(low) - margin, 0), most - 1)
+            for low, most in zip(points.min(axis=0), (width, height), strict=True)
+        )
         right, bottom = (points.max(axis=0) + margin + 1).tolist()
         return left, top, max(min(right, width), left + 1), max(min(bottom, height), top + 1)
 

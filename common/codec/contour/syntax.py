@@ -6,13 +6,14 @@
                 with repeats, keys and ends of the unit before; then the records of this one; both by ascending track
 
 A record is a *key* (the whole polygon), a *move* (translation, zoom and shifted vertices since that key) or an *end*.
-Geometry rides with every payload that has a key: without one nothing can be drawn anyway. In the paper's own format
+Geometry rides with every payload that has a key, and with a unit at every refresh. In the paper's own format
 (seed of the plain mode, section IV-A) every payload has geometry, and its records are contours with motion a frame.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from common.codec.base import CodecError
 from common.codec.contour.coder import Coder, number, signed, symbol, total
@@ -61,7 +62,9 @@ _COUNT, _STEPS, _TRACK = (_AT[name] for name in ("count", "steps", "track"))
 _KIND, _GENERATION = (_AT[name] for name in ("kind", "generation"))
 _CLASS, _GRID, _VERTICES = (_AT[name] for name in ("class", "grid", "vertices"))
 _DX, _DY, _XSIGN, _YSIGN = (_AT[name] for name in ("dx", "dy", "x sign", "y sign"))
-_LATE, _VX, _VY, _BX, _BY, _TX, _TY, _ZOOM = (_AT[name] for name in ("late", "vx", "vy", "bx", "by", "tx", "ty", "zoom"))
+_LATE, _VX, _VY, _BX, _BY, _TX, _TY, _ZOOM = (
+    _AT[name] for name in ("late", "vx", "vy", "bx", "by", "tx", "ty", "zoom")
+)
 _SHIFTS, _GAP, _SX, _SY = (_AT[name] for name in ("shifts", "gap", "shift x", "shift y"))
 _RANGE, _PX, _PY, _MX, _MY = (_AT[name] for name in ("range", "px", "py", "mx", "my"))
 
@@ -131,7 +134,7 @@ Record = Key | Move | End
 
 @dataclass(frozen=True, slots=True)
 class Contour:
-    """An instance as the paper sends it: first point, quantised increments, and motion (pixels) of each further frame."""
+    """An instance as the paper sends it: first point, quantised increments, motion (pixels) of each further frame."""
 
     label: int
     first: Point
@@ -219,9 +222,7 @@ def _key(
 def _polygon(coder: Coder, given: tuple[Point, ...], cells: Point) -> tuple[Point, ...]:
     count = 1 + number(coder, _VERTICES, _SIZE, len(given) - 1)
     _check("vertices", count, 1, MAX_VERTICES)
-    x, y = (
-        coder.raw(most.bit_length(), given[0][axis] if given else 0) for axis, most in enumerate(cells)
-    )
+    x, y = (coder.raw(most.bit_length(), given[0][axis] if given else 0) for axis, most in enumerate(cells))
     points = [(x, y)]
     before = (0, 0)
     for index in range(count):
@@ -287,17 +288,15 @@ def contours(coder: Coder, body: Contours, geometry: Geometry, frames: int) -> C
 def _contour(coder: Coder, given: Contour | None, geometry: Geometry, frames: int) -> Contour:
     label = symbol(coder, _CLASS, geometry.class_bits, given.label if given else 0)
     cells = geometry.cells(1)
-    x, y = (coder.raw(most.bit_length(), given.first[axis] if given else 0) for axis, most in enumerate(cells))
+    x, y = (
+        coder.raw(most.bit_length(), given.first[axis] if given else 0) for axis, most in enumerate(cells)
+    )
     if x > cells[0] or y > cells[1]:
         raise CodecError(f"vertex: must be within the map (got {x}, {y} of {cells[0]}, {cells[1]})")
     count = number(coder, _VERTICES, _SIZE, len(given.increments) if given else 0)
     _check("vertices", count, 0, MAX_VERTICES - 1)
-    increments = tuple(
-        _pair(coder, _PX, _PY, given.increments[i] if given else (0, 0)) for i in range(count)
-    )
-    motions = tuple(
-        _pair(coder, _MX, _MY, given.motions[i] if given else (0, 0)) for i in range(frames - 1)
-    )
+    increments = tuple(_pair(coder, _PX, _PY, given.increments[i] if given else (0, 0)) for i in range(count))
+    motions = tuple(_pair(coder, _MX, _MY, given.motions[i] if given else (0, 0)) for i in range(frames - 1))
     return Contour(label, (x, y), increments, motions)
 
 
@@ -322,4 +321,4 @@ def _check(name: str, value: int, low: int, high: int) -> None:
 def parts(frames: int, steps: int) -> list[tuple[int, int]]:
     """First frame and the one after the last of each step of a unit."""
     bounds = [frames * step // steps for step in range(steps + 1)]
-    return list(zip(bounds, bounds[1:], strict=False))
+    return list(pairwise(bounds))

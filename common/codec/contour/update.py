@@ -45,7 +45,9 @@ class Choice:
     score: float
 
 
-def update(number: int, track: Track, course: Course, sheet: Sheet, geometry: Geometry, worth: float, due: bool) -> Choice:
+def update(
+    number: int, track: Track, course: Course, sheet: Sheet, geometry: Geometry, worth: float, due: bool
+) -> Choice:
     """The best for one track on what lies below it; `due` for a key, it gets that or ends."""
     low, high = track.points.min(axis=0), track.points.max(axis=0)
     if min(high) < 0 or low[0] >= geometry.width or low[1] >= geometry.height:
@@ -60,8 +62,10 @@ def update(number: int, track: Track, course: Course, sheet: Sheet, geometry: Ge
         best = end
     shifts = len(best.record.shifts) if isinstance(best.record, Move) else 0
     if due or 2 * shifts > len(track.key):
-        key = _rekey(number, track, gains, sheet, geometry, move.points if best.points is None else best.points, worth)
-        if key is not None and (key.score > best.score or due and not isinstance(best.record, End)):
+        key = _rekey(
+            number, track, gains, sheet, geometry, move.points if best.points is None else best.points, worth
+        )
+        if key is not None and (key.score > best.score or (due and not isinstance(best.record, End))):
             best = max(key, end, key=lambda choice: choice.score)
     return best
 
@@ -74,14 +78,14 @@ def _move(number: int, track: Track, course: Course, gains: Gains, worth: float)
     if len(base) < 3:
         return plain
     residual = np.clip(np.rint((track.points - base) / track.grid), -6, 6).astype(np.int32)
-    states = np.concatenate((np.zeros((len(base), 1, 2), np.int32), residual[:, None] + fit.NEIGHBOURS), axis=1)
+    states = np.concatenate(
+        (np.zeros((len(base), 1, 2), np.int32), residual[:, None] + fit.NEIGHBOURS), axis=1
+    )
     bits = 4 + 1.6 * np.log2(1 + np.abs(states)).sum(axis=2, dtype=np.float32)
     bits[(states == 0).all(axis=2)] = 0.7
     chosen = fit.refine(base, states * track.grid, bits, gains, worth)
     every = np.arange(len(base))
-    shifts = tuple(
-        (vertex, x, y) for vertex, (x, y) in enumerate(states[every, chosen].tolist()) if x or y
-    )
+    shifts = tuple((vertex, x, y) for vertex, (x, y) in enumerate(states[every, chosen].tolist()) if x or y)
     points = moved(track, motion, zoom, shifts)
     score = gains.painted(points) * worth - spent - float(bits[every, chosen].sum())
     if score <= plain.score:
@@ -91,7 +95,9 @@ def _move(number: int, track: Track, course: Course, gains: Gains, worth: float)
 
 def _search(key: Ints, course: Course, gains: Gains, worth: float) -> tuple[Point, int]:
     """Translation and zoom of a key that gain most, from coarse to fine about where its course leads."""
-    about = np.array((course.motion[0] + course.speed[0], course.motion[1] + course.speed[1], course.zoom), np.int32)
+    about = np.array(
+        (course.motion[0] + course.speed[0], course.motion[1] + course.speed[1], course.zoom), np.int32
+    )
     middle = (key.min(axis=0) + key.max(axis=0)) // 2
     for stage in _STAGES:
         tried = about + stage
@@ -104,7 +110,13 @@ def _search(key: Ints, course: Course, gains: Gains, worth: float) -> tuple[Poin
 
 
 def _rekey(
-    number: int, track: Track, gains: Gains, sheet: Sheet, geometry: Geometry, points: Ints | None, worth: float
+    number: int,
+    track: Track,
+    gains: Gains,
+    sheet: Sheet,
+    geometry: Geometry,
+    points: Ints | None,
+    worth: float,
 ) -> Choice | None:
     """A new polygon: of what truth shows about the old one, or of the old one's vertices."""
     points = track.points if points is None else points
@@ -113,7 +125,7 @@ def _rekey(
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSE)
     near = np.zeros_like(mask)
     cv2.fillPoly(near, [points - np.array((left, top), np.int32)], 1)
-    found = contours(mask & cv2.dilate(near, _NEAR))
+    found = contours(np.asarray(cv2.bitwise_and(mask, cv2.dilate(near, _NEAR)), np.uint8))
     ways = [points]
     if found:
         ways.append(max(found, key=lambda one: abs(area2(one))) + np.array((left, top), np.int32))
@@ -145,7 +157,7 @@ def fresh(
 
 
 def with_motion(key: Key, points: Ints, first: Sheet, frames: int, is_new: bool) -> Key:
-    """The key with its motion over the unit, from where it fits the first frame best; new ones may come late instead."""
+    """The key with its motion over the step, from where it fits the first frame best; new ones may come late."""
     if frames < 2:
         return key
     left, top, right, bottom = first.box(points, 24)
@@ -170,7 +182,14 @@ def with_motion(key: Key, points: Ints, first: Sheet, frames: int, is_new: bool)
 _SQUARE = np.array([(x, y) for x in range(-2, 3) for y in range(-2, 3)], np.int32)
 
 
-def bend(record: Record | None, track: Track | None, middle: Sheet, geometry: Geometry, at: tuple[int, int], worth: float) -> Record | None:
+def bend(
+    record: Record | None,
+    track: Track | None,
+    middle: Sheet,
+    geometry: Geometry,
+    at: tuple[int, int],
+    worth: float,
+) -> Record | None:
     """The record with the bend of the way that fits frame `at` (of so many) best; paints that frame."""
     frame, frames = at
     number = record.track if record else 0
@@ -180,7 +199,7 @@ def bend(record: Record | None, track: Track | None, middle: Sheet, geometry: Ge
     if not shown:
         return record
     label, points = shown[0]
-    if isinstance(record, Move) or isinstance(record, Key) and not record.late:
+    if isinstance(record, Move) or (isinstance(record, Key) and not record.late):
         gains = middle.gains(label, points, 8)
         by = np.zeros(2, np.int32)
         for step in (3, 1):

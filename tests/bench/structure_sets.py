@@ -1,0 +1,78 @@
+"""Label maps that the structure bench runs on: CamVid, DAVIS masks, and any folder of index PNGs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.uint8]
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+CAMVID_CLASSES = 11  # and void, which is label 11
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Consecutive maps (H, W) of one scene."""
+
+    name: str
+    maps: list[Labels]
+
+
+@dataclass(frozen=True)
+class MapSet:
+    """Sequences with one set of classes; frames a second are what the rates in kbit/s are told for."""
+
+    name: str
+    sequences: list[Sequence]
+    classes: int
+    void: int | None
+    fps: float
+
+    @property
+    def frames(self) -> int:
+        """Of all sequences."""
+        return sum(len(one.maps) for one in self.sequences)
+
+    @property
+    def pixels(self) -> int:
+        """Of all frames."""
+        return sum(len(one.maps) * one.maps[0].size for one in self.sequences)
+
+
+def camvid(data: Path = DATA, most: int | None = None) -> MapSet:
+    """Labels of CamVid val: 101 consecutive frames, every second of a video at 30 frames/s."""
+    maps = _read(data / "camvid" / "valannot", most)
+    return MapSet("camvid", [Sequence("0016E5", maps)], CAMVID_CLASSES, CAMVID_CLASSES, 15.0)
+
+
+def davis(data: Path = DATA, most: int | None = None) -> MapSet:
+    """Every second DAVIS sequence, those that nothing was tuned on; one object over a background."""
+    folders = sorted(path for path in (data / "davis-masks").iterdir() if path.is_dir())[1::2]
+    sequences = [Sequence(path.name, [(one > 0).astype(np.uint8) for one in _read(path, most)]) for path in folders]
+    return MapSet("davis", sequences, 2, None, 24.0)
+
+
+def folder(path: Path, most: int | None = None, fps: float = 10.0) -> MapSet:
+    """Index PNGs of a folder as one sequence, or of each of its folders as one; 255 is void."""
+    folders = sorted(one for one in path.iterdir() if one.is_dir()) or [path]
+    sequences = [Sequence(one.name, maps) for one in folders if (maps := _read(one, most))]
+    if not sequences:
+        raise SystemExit(f"{path}: no PNGs; give a folder of label maps, or of folders of them")
+    labels = np.unique(np.concatenate([np.unique(maps) for one in sequences for maps in one.maps]))
+    void = 255 if 255 in labels else None
+    return MapSet(path.name, sequences, int(labels[labels < 255].max()) + 1, void, fps)
+
+
+def _read(path: Path, most: int | None) -> list[Labels]:
+    out = []
+    for file in sorted(path.glob("*.png"))[:most]:
+        found = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        if found is None or found.ndim != 2 or found.dtype != np.uint8:
+            raise SystemExit(f"{file}: must be an 8-bit PNG of one channel")
+        out.append(np.asarray(found, np.uint8))
+    return out

@@ -1,0 +1,133 @@
+"""Payloads round-trip, and any bytes are taken or refused with a CodecError."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.codec.base import CodecError
+from common.codec.contour.payload import Payload
+from common.codec.contour.syntax import (
+    GRIDS,
+    MAX_ZOOM,
+    Contour,
+    Contours,
+    End,
+    Geometry,
+    Key,
+    Move,
+    Record,
+    Records,
+    parts,
+)
+
+GEOMETRY = Geometry(160, 120, 3, 1)
+SHIFTS = st.integers(-200, 200)
+PAIRS = st.tuples(SHIFTS, SHIFTS)
+
+
+@st.composite
+def keys(draw: st.DrawFn, track: int) -> Key:
+    grid = draw(st.integers(0, 3))
+    columns, rows = GEOMETRY.cells(GRIDS[grid])
+    points = draw(
+        st.lists(
+            st.tuples(st.integers(0, columns), st.integers(0, rows)), min_size=1, max_size=9, unique=True
+        )
+    )
+    late = draw(st.booleans())
+    motion, bend = ((0, 0), (0, 0)) if late else (draw(PAIRS), draw(PAIRS))
+    return Key(
+        track, draw(st.integers(0, 3)), draw(st.integers(0, 7)), grid, tuple(points), motion, bend, late
+    )
+
+
+@st.composite
+def moves(draw: st.DrawFn, track: int) -> Move:
+    vertices = sorted(draw(st.sets(st.integers(0, 60), max_size=4)))
+    shifts = tuple((vertex, *draw(PAIRS)) for vertex in vertices)
+    zoom = draw(st.integers(-MAX_ZOOM, MAX_ZOOM))
+    return Move(track, draw(st.integers(0, 3)), draw(PAIRS), zoom, draw(PAIRS), shifts)
+
+
+@st.composite
+def groups(draw: st.DrawFn, geometry: bool) -> tuple[Record, ...]:
+    out: list[Record] = []
+    for track in sorted(draw(st.sets(st.integers(0, 200), max_size=5))):
+        ends = st.builds(End, st.just(track), st.integers(0, 3))
+        kinds: list[st.SearchStrategy[Record]] = [moves(track), ends, *([keys(track)] if geometry else [])]
+        out.append(draw(st.one_of(kinds)))
+    return tuple(out)
+
+
+@st.composite
+def payloads(draw: st.DrawFn) -> Payload:
+    geometry, frames = draw(st.booleans()), draw(st.integers(1, 16))
+    steps = tuple(draw(groups(geometry)) for _ in range(draw(st.integers(1, min(frames, 4)))))
+    repeats = draw(groups(geometry))
+    return Payload(frames, Records(GEOMETRY if geometry else None, steps, repeats))
+
+
+@st.composite
+def papers(draw: st.DrawFn) -> Payload:
+    frames = draw(st.integers(1, 16))
+    contours = [
+        Contour(
+            draw(st.integers(0, 7)),
+            (draw(st.integers(0, 159)), draw(st.integers(0, 119))),
+            tuple(draw(st.lists(PAIRS, max_size=6))),
+            tuple(draw(PAIRS) for _ in range(frames - 1)),
+        )
+        for _ in range(draw(st.integers(0, 4)))
+    ]
+    return Payload(frames, Contours(GEOMETRY, draw(st.integers(1, 1000)), tuple(contours)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(payloads(), papers()))
+def test_round_trip(payload: Payload) -> None:
+    assert Payload.parse(bytes(payload)) == payload
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=120))
+def test_any_bytes(data: bytes) -> None:
+    try:
+        payload = Payload.parse(data)
+    except CodecError:
+        return
+    assert Payload.parse(bytes(payload)) == payload
+
+
+@settings(max_examples=60, deadline=None)
+@given(payloads(), st.integers(0, 10_000), st.integers(1, 255))
+def test_any_changed_byte(payload: Payload, place: int, flip: int) -> None:
+    data = bytearray(bytes(payload))
+    data[place % len(data)] ^= flip
+    try:
+        Payload.parse(bytes(data))
+    except CodecError:
+        return
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "empty"),
+        (b"\x10", "reserved bits"),
+        (b"\xe3\0\0\0", "reserved bits"),
+        (b"\x83", "geometry: missing"),
+        (b"\x43\0", "too short for the geometry"),
+        (b"\x43\xff\xff\xff", "size: at most"),
+    ],
+)
+def test_what_is_wrong_is_said(data: bytes, text: str) -> None:
+    with pytest.raises(CodecError, match=text):
+        Payload.parse(data)
+
+
+def test_steps_share_the_frames_evenly() -> None:
+    assert parts(4, 1) == [(0, 4)]
+    assert parts(5, 2) == [(0, 2), (2, 5)]
+    assert parts(3, 3) == [(0, 1), (1, 2), (2, 3)]
