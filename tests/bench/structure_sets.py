@@ -53,7 +53,9 @@ def camvid(data: Path = DATA, most: int | None = None) -> MapSet:
 def davis(data: Path = DATA, most: int | None = None) -> MapSet:
     """Every second DAVIS sequence, those that nothing was tuned on; one object over a background."""
     folders = sorted(path for path in (data / "davis-masks").iterdir() if path.is_dir())[1::2]
-    sequences = [Sequence(path.name, [(one > 0).astype(np.uint8) for one in _read(path, most)]) for path in folders]
+    sequences = [
+        Sequence(path.name, [(one > 0).astype(np.uint8) for one in _read(path, most)]) for path in folders
+    ]
     return MapSet("davis", sequences, 2, None, 24.0)
 
 
@@ -69,8 +71,11 @@ def folder(path: Path, most: int | None = None, fps: float = 10.0) -> MapSet:
 
 
 def _read(path: Path, most: int | None) -> list[Labels]:
+    files = sorted(path.glob("*.png"))[:most]
+    if not files and not any(path.glob("*/")):
+        raise SystemExit(f"{path}: no PNGs; say where the data are with --data")
     out = []
-    for file in sorted(path.glob("*.png"))[:most]:
+    for file in files:
         found = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         if found is None or found.ndim != 2 or found.dtype != np.uint8:
             raise SystemExit(f"{file}: must be an 8-bit PNG of one channel")
