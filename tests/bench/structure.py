@@ -100,13 +100,11 @@ class Run:
         frames, pixels = self._set.frames, self._set.pixels
         wire = 8 * (self.bytes + OVERHEAD * self.packets) / pixels if self.packets else None
         rate = 8e-3 * self.bytes / frames * self._set.fps
-        times = [1000 * spent / frames if spent else None for spent in (self.encode, self.decode)]
-        worst = 1000 * self.worst or None
-        return Row(
-            *(self._set.name, method, parameters, 8 * self.bytes / pixels, wire, rate, self.miou),
-            *times,
-            worst,
-        )
+        encode, decode = (1000 * spent / frames if spent else None for spent in (self.encode, self.decode))
+        bpp = 8 * self.bytes / pixels
+        found = Row(self._set.name, method, parameters, bpp, wire, rate, self.miou, encode, decode)
+        found.largest_ms = 1000 * self.worst or None
+        return found
 
 
 def units(maps: MapSet, period: int) -> Iterator[tuple[bool, list[Labels]]]:

@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -42,7 +43,7 @@ def palette(classes: int) -> NDArray[np.int64]:
 
 def lossless(name: str, maps: Sequence[Labels]) -> int | None:
     """Bytes of all maps, each on its own; None where the format is not installed."""
-    options: dict[str, object] = {
+    options: dict[str, Any] = {
         "png": {"optimize": True},
         "webp": {"lossless": True, "method": 6, "quality": 100},
     }.get(name, {"lossless": True, "effort": 7})
@@ -68,7 +69,7 @@ def lossy(
     encoder, decoder, layout, options = CODECS[name]
     colours = palette(classes)
     height, width = maps[0].shape
-    context = av.VideoCodecContext.create(encoder, "w")
+    context = cast(Any, av.VideoCodecContext.create(encoder, "w"))
     context.width, context.height, context.pix_fmt = width, height, layout
     context.framerate, context.time_base = Fraction(round(fps)), Fraction(1, round(fps))
     context.options = {**options, "crf": str(quality)}
@@ -80,7 +81,7 @@ def lossy(
         frame.pts = number
         packets += context.encode(frame)
     packets += context.encode(None)
-    reader = av.VideoCodecContext.create(decoder, "r")
+    reader = cast(Any, av.VideoCodecContext.create(decoder, "r"))
     shown = [
         frame for packet in packets for frame in reader.decode(av.Packet(bytes(packet)))
     ] + reader.decode(None)
@@ -110,4 +111,4 @@ def _nearest(planes: NDArray[np.uint8], colours: NDArray[np.int64], layout: str)
         chroma = halves.repeat(2, axis=1).repeat(2, axis=2)
         picture = np.concatenate((flat[:size].reshape(1, height, -1), chroma))
     distance = np.abs(picture[None].astype(np.int32) - colours[:, :, None, None]).sum(axis=1)
-    return distance.argmin(axis=0).astype(np.uint8)
+    return np.asarray(distance.argmin(axis=0), np.uint8)

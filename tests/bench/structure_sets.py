@@ -46,15 +46,15 @@ class MapSet:
 
 def camvid(data: Path = DATA, most: int | None = None) -> MapSet:
     """Labels of CamVid val: 101 consecutive frames, every second of a video at 30 frames/s."""
-    maps = _read(data / "camvid" / "valannot", most)
+    maps = read(data / "camvid" / "valannot", most)
     return MapSet("camvid", [Sequence("0016E5", maps)], CAMVID_CLASSES, CAMVID_CLASSES, 15.0)
 
 
-def davis(data: Path = DATA, most: int | None = None) -> MapSet:
-    """Every second DAVIS sequence, those that nothing was tuned on; one object over a background."""
-    folders = sorted(path for path in (data / "davis-masks").iterdir() if path.is_dir())[1::2]
+def davis(data: Path = DATA, most: int | None = None, first: int = 1) -> MapSet:
+    """Every second DAVIS sequence: from 1 on those that nothing was tuned on; one object over a background."""
+    folders = sorted(path for path in (data / "davis-masks").iterdir() if path.is_dir())[first::2]
     sequences = [
-        Sequence(path.name, [(one > 0).astype(np.uint8) for one in _read(path, most)]) for path in folders
+        Sequence(path.name, [(one > 0).astype(np.uint8) for one in read(path, most)]) for path in folders
     ]
     return MapSet("davis", sequences, 2, None, 24.0)
 
@@ -62,7 +62,7 @@ def davis(data: Path = DATA, most: int | None = None) -> MapSet:
 def folder(path: Path, most: int | None = None, fps: float = 10.0) -> MapSet:
     """Index PNGs of a folder as one sequence, or of each of its folders as one; 255 is void."""
     folders = sorted(one for one in path.iterdir() if one.is_dir()) or [path]
-    sequences = [Sequence(one.name, maps) for one in folders if (maps := _read(one, most))]
+    sequences = [Sequence(one.name, maps) for one in folders if (maps := read(one, most))]
     if not sequences:
         raise SystemExit(f"{path}: no PNGs; give a folder of label maps, or of folders of them")
     labels = np.unique(np.concatenate([np.unique(maps) for one in sequences for maps in one.maps]))
@@ -70,7 +70,13 @@ def folder(path: Path, most: int | None = None, fps: float = 10.0) -> MapSet:
     return MapSet(path.name, sequences, int(labels[labels < 255].max()) + 1, void, fps)
 
 
-def _read(path: Path, most: int | None) -> list[Labels]:
+def sequences_of(maps: dict[str, list[Labels]]) -> list[Sequence]:
+    """Sequences by name."""
+    return [Sequence(name, frames) for name, frames in maps.items()]
+
+
+def read(path: Path, most: int | None) -> list[Labels]:
+    """The maps in a folder, in the order of their names, at most so many."""
     files = sorted(path.glob("*.png"))[:most]
     if not files and not any(path.glob("*/")):
         raise SystemExit(f"{path}: no PNGs; say where the data are with --data")

@@ -77,7 +77,7 @@ class ContourEncoder:
         self._measure = Measure(settings.classes)
         self._worth = FIRST_WORTH
         self._courses: dict[int, Course] = {}
-        self._steps = 1
+        self._steps = min(2, settings.period)
         self._units = 0
         self._repeats: list[Record] = []
         self._sent: dict[int, list[list[Record]]] = {}
@@ -160,7 +160,7 @@ class ContourEncoder:
             track = self._scene.tracks[number]
             due = (self._units - number) % self._settings.refresh == 0
             course = self._courses.get(number, Course())
-            choice = update(number, track, course, last, geometry, self._worth, due)
+            choice = update(number, track, course, last, geometry, self._worth, frames, due)
             if choice.points is not None:
                 last.paint(track.label, choice.points)
             record = choice.record
@@ -243,19 +243,17 @@ class ContourEncoder:
             placed = placed or self._units % self._settings.refresh == 0
             return bytes(Payload(frames, Records(self._known if placed else None, steps, repeats)))
 
-        def size(tracks: Sequence[int], repeats: tuple[Record, ...], count: int) -> int:
-            return len(make(tracks[:count], repeats))
-
         payloads: list[bytes] = []
         groups: list[Group] = []
         left = budget.wire_bytes
         while ranked or again or not payloads:
             room = min(budget.max_payload, int(left) - budget.packet_overhead)
-            again = again if len(make((), again)) <= room else ()
-            count = _most(partial(size, ranked, again), len(ranked), room)
+            if again and len(make((), again)) > room:
+                again = ()
+            count, data = _most(partial(make, repeats=again), ranked, room)
             if payloads and not count and not again:
                 break
-            payloads.append(make(ranked[:count], again))
+            payloads.append(data)
             groups.append(group(ranked[:count]))
             left -= len(payloads[-1]) + budget.packet_overhead
             ranked, again = ranked[count:], ()
@@ -310,12 +308,13 @@ def _numbered(key: Key, number: int) -> Key:
     return Key(number, key.generation, key.label, key.grid, key.points)
 
 
-def _most(size: Callable[[int], int], count: int, room: int) -> int:
-    """The most of `count` records whose payload has at most `room` bytes."""
-    low, high = 0, count
-    if size(count) <= room:
-        return count
+def _most(make: Callable[[Sequence[int]], bytes], ranked: Sequence[int], room: int) -> tuple[int, bytes]:
+    """How many of the first tracks a payload of `room` bytes holds, and that payload."""
+    data = make(ranked)
+    if len(data) <= room:
+        return len(ranked), data
+    low, high = 0, len(ranked) - 1
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if size(middle) <= room else (low, middle - 1)
-    return low
+        low, high = (middle, high) if len(make(ranked[:middle])) <= room else (low, middle - 1)
+    return low, make(ranked[:low])

@@ -65,7 +65,7 @@ class Gains:
         """Gain of one polygon (N, 2) as it will be painted, whatever way its sides cross."""
         mask = np.zeros(self.values.shape, np.uint8)
         cv2.fillPoly(mask, [points - np.array((self.left, self.top), np.int32)], 1)
-        return float(self.values[mask > 0].sum())
+        return cv2.mean(self.values, mask)[0] * cv2.countNonZero(mask)
 
 
 def side_bits(start: Ints, end: Ints, grid: int) -> Floats:
@@ -111,7 +111,7 @@ def candidates(contour: Ints, grid: int, limits: tuple[int, int], most: int) -> 
         points = cv2.approxPolyDP(contour, tolerance, True)[:, 0]
     snapped = (points + grid // 2) // grid * grid
     snapped = np.clip(snapped, 0, np.array(limits)).astype(np.int32)
-    if area2(snapped) < 0:
+    if area2(np.asarray(snapped, np.int32)) < 0:
         snapped = snapped[::-1]
     keep = (snapped != np.concatenate((snapped[-1:], snapped[:-1]))).any(axis=1)
     return np.asarray(snapped[keep], np.int32)

@@ -15,16 +15,24 @@ from common.codec.contour.scene import Scene, Track, begin, moved, next_generati
 from common.codec.contour.sheet import Sheet
 from common.codec.contour.syntax import GRIDS, MAX_ZOOM, End, Geometry, Key, Move, Point, Record
 
-MARGIN = 20  # pixels about a polygon in which it may move
+MARGIN, WIDE_MARGIN = 16, 20  # pixels about a polygon in which it may move: over one frame, over several
 END_BITS, MOVE_BITS, KEY_BITS, BEND_BITS = 8.0, 5.0, 14.0, 6.0  # before what their numbers cost
 MOST_CANDIDATES = 40  # vertices that a shortest path chooses from
 CLOSING = 9  # pixels: gaps that a polygon may span, where what lies in them is painted later
 _CLOSE = np.ones((CLOSING, CLOSING), np.uint8)
 _NEAR = np.ones((9, 9), np.uint8)
-_STAGES = tuple(
-    np.array([(x * s, y * s, z * k) for z in (-1, 0, 1) for x in reach for y in reach], np.int32)
-    for s, k, reach in ((5, 3, range(-2, 3)), (2, 1, range(-2, 3)), (1, 1, range(-1, 2)))
-)
+_SQUARE = np.array([(x, y) for x in range(-2, 3) for y in range(-2, 3)], np.int32)
+
+
+def _stage(step: int, zoom: int, reach: int) -> Ints:
+    around = range(-reach, reach + 1)
+    return np.array(
+        [(x * step, y * step, z * zoom) for z in (-1, 0, 1) for x in around for y in around], np.int32
+    )
+
+
+_SHORT = (_stage(4, 2, 2), _stage(2, 1, 1), _stage(1, 1, 1))  # of the search for motion over one frame
+_LONG = (_stage(5, 3, 2), _stage(2, 1, 2), _stage(1, 1, 1))  # and over several
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +54,23 @@ class Choice:
 
 
 def update(
-    number: int, track: Track, course: Course, sheet: Sheet, geometry: Geometry, worth: float, due: bool
+    number: int,
+    track: Track,
+    course: Course,
+    sheet: Sheet,
+    geometry: Geometry,
+    worth: float,
+    frames: int,
+    due: bool,
 ) -> Choice:
-    """The best for one track on what lies below it; `due` for a key, it gets that or ends."""
+    """The best for one track on what lies below it, after so many frames; `due` for a key, it gets that or ends."""
     low, high = track.points.min(axis=0), track.points.max(axis=0)
     if min(high) < 0 or low[0] >= geometry.width or low[1] >= geometry.height:
         return Choice(End(number, track.generation), None, 0.0)
-    gains = sheet.gains(track.label, track.points, MARGIN)
-    best = Choice(None, track.points, gains.painted(track.points) * worth)
-    move = _move(number, track, course, gains, worth)
+    gains = sheet.gains(track.label, track.points, MARGIN if frames == 1 else WIDE_MARGIN)
+    best = move = Choice(None, track.points, gains.painted(track.points) * worth)
+    if float(np.maximum(gains.values, 0).sum()) * worth - best.score > MOVE_BITS:
+        move = _move(number, track, course, gains, worth, frames)
     if move.score > best.score + 1:
         best = move
     end = Choice(End(number, track.generation), None, -END_BITS)
@@ -70,8 +86,8 @@ def update(
     return best
 
 
-def _move(number: int, track: Track, course: Course, gains: Gains, worth: float) -> Choice:
-    motion, zoom = _search(track.key, course, gains, worth)
+def _move(number: int, track: Track, course: Course, gains: Gains, worth: float, frames: int) -> Choice:
+    motion, zoom = _search(track.key, course, gains, worth, frames)
     base = moved(track, motion, zoom)
     spent = MOVE_BITS + 2 * float(np.log2(1 + np.abs((*motion, zoom))).sum())
     plain = Choice(Move(number, track.generation, motion, zoom), base, gains.painted(base) * worth - spent)
@@ -93,13 +109,13 @@ def _move(number: int, track: Track, course: Course, gains: Gains, worth: float)
     return Choice(Move(number, track.generation, motion, zoom, (0, 0), shifts), points, score)
 
 
-def _search(key: Ints, course: Course, gains: Gains, worth: float) -> tuple[Point, int]:
+def _search(key: Ints, course: Course, gains: Gains, worth: float, frames: int) -> tuple[Point, int]:
     """Translation and zoom of a key that gain most, from coarse to fine about where its course leads."""
     about = np.array(
         (course.motion[0] + course.speed[0], course.motion[1] + course.speed[1], course.zoom), np.int32
     )
     middle = (key.min(axis=0) + key.max(axis=0)) // 2
-    for stage in _STAGES:
+    for stage in _SHORT if frames == 1 else _LONG:
         tried = about + stage
         np.clip(tried[:, 2], -MAX_ZOOM, MAX_ZOOM, out=tried[:, 2])
         polygons = key + tried[:, None, :2] + (((key - middle) * tried[:, 2, None, None] + 32) >> 6)
@@ -177,9 +193,6 @@ def with_motion(key: Key, points: Ints, first: Sheet, frames: int, is_new: bool)
         return key
     x, y = (-(by * frames) / (frames - 1)).round().astype(int).tolist()
     return replace(key, motion=(x, y))
-
-
-_SQUARE = np.array([(x, y) for x in range(-2, 3) for y in range(-2, 3)], np.int32)
 
 
 def bend(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +31,7 @@ class Measure:
     def errors(self, truth: Labels) -> Floats:
         """What an error costs, by true class (void last) and decoded class: a part of the mean IoU of this unit."""
         counts = self._counts
-        own = np.bincount(truth.reshape(-1), minlength=self.classes + 1)[: self.classes].astype(float)
+        own = histogram(truth, self.classes + 1)[: self.classes].astype(float)
         frames = max(counts.sum() / max(truth.size, 1), 1e-9)
         known = counts.sum() > 0
         hit = np.diag(counts) / frames if known else own
@@ -47,9 +48,18 @@ class Measure:
 
 def counts(truth: Labels, decoded: Labels, classes: int) -> NDArray[np.int64]:
     """Pixels by true and decoded class; void (`classes`) is left out."""
-    index = truth.astype(np.int32) * classes + decoded
-    found = np.bincount(index.reshape(-1), minlength=classes * (classes + 1))
+    most = classes * (classes + 1)
+    if most <= 256:
+        found = histogram(truth * np.uint8(classes) + decoded, most)
+    else:
+        index = truth.astype(np.int32) * classes + decoded
+        found = np.bincount(index.reshape(-1), minlength=most)
     return found[: classes * classes].reshape(classes, classes)
+
+
+def histogram(labels: Labels, most: int) -> NDArray[np.int64]:
+    """How often each number below `most` occurs; many times as fast as numpy's for bytes."""
+    return cv2.calcHist([labels], [0], None, [most], [0, most])[:, 0].astype(np.int64)
 
 
 def mean_iou(found: NDArray[np.float64] | NDArray[np.int64]) -> float:
