@@ -43,10 +43,11 @@ def palette(classes: int) -> NDArray[np.int64]:
 
 def lossless(name: str, maps: Sequence[Labels]) -> int | None:
     """Bytes of all maps, each on its own; None where the format is not installed."""
-    options: dict[str, Any] = {
-        "png": {"optimize": True},
-        "webp": {"lossless": True, "method": 6, "quality": 100},
-    }.get(name, {"lossless": True, "effort": 7})
+    options: dict[str, Any] = {"lossless": True, "effort": 7}
+    if name == "png":
+        options = {"optimize": True}
+    elif name == "webp":
+        options = {"lossless": True, "method": 6, "quality": 100}
     if name == "jxl":
         try:
             importlib.import_module("pillow_jxl")

@@ -61,7 +61,7 @@ def davis(data: Path = DATA, most: int | None = None, first: int = 1) -> MapSet:
 
 def folder(path: Path, most: int | None = None, fps: float = 10.0) -> MapSet:
     """Index PNGs of a folder as one sequence, or of each of its folders as one; 255 is void."""
-    folders = sorted(one for one in path.iterdir() if one.is_dir()) or [path]
+    folders = sorted(one for one in path.glob("*/")) or [path]
     sequences = [Sequence(one.name, maps) for one in folders if (maps := read(one, most))]
     if not sequences:
         raise SystemExit(f"{path}: no PNGs; give a folder of label maps, or of folders of them")
