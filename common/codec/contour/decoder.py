@@ -34,7 +34,7 @@ class ContourDecoder:
     def __init__(self) -> None:
         self._scene = Scene()
         self._bodies: list[Contours] = []
-        self._frames = 1
+        self._frames = self._steps = 1
 
     def decode(self, payloads: Sequence[bytes | None] | None) -> DecodedMaps | None:
         """Maps of the next unit from its payloads in order, None for each that was lost; None: nothing arrived.
@@ -67,7 +67,9 @@ class ContourDecoder:
             self._scene = Scene(geometry)
         scene = self._scene
         scene.repeat(record for body in bodies for record in body.repeats)
-        steps = len(bodies[0].steps) if bodies else 1
+        if bodies:
+            self._steps = len(bodies[0].steps)
+        steps = self._steps
         shape = (geometry.height, geometry.width)
         maps = []
         for step, (start, end) in enumerate(parts(self._frames, steps)):

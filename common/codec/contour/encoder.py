@@ -17,6 +17,7 @@ from common.codec.contour.raster import Ints, Labels, area2, paint
 from common.codec.contour.scene import Scene
 from common.codec.contour.sheet import Prices, Sheet
 from common.codec.contour.syntax import (
+    GENERATIONS,
     MAX_FRAMES,
     MAX_TRACKS,
     Geometry,
@@ -77,6 +78,9 @@ class ContourEncoder:
         self._measure = Measure(settings.classes)
         self._worth = FIRST_WORTH
         self._courses: dict[int, Course] = {}
+        self._generations: dict[
+            int, int
+        ] = {}  # of the last key of each number, whether its track has ended or not
         self._steps = min(2, settings.period)
         self._units = 0
         self._repeats: list[Record] = []
@@ -194,12 +198,17 @@ class ContourEncoder:
                 or not isinstance(choice.record, Key)
             ):
                 continue
-            key = with_motion(_numbered(choice.record, number), choice.points, first, at[1], True)
+            key = with_motion(self._named(choice.record, number), choice.points, first, at[1], True)
             last.paint(label, choice.points)
             record = bend(key, None, middle, self._known, at, self._worth) if at[1] > 1 else key
             if record is not None:
                 out.append((choice.score, record))
         return out
+
+    def _named(self, key: Key, number: int) -> Key:
+        """The key as that of a track, never of the generation that a decoder may still know by its number."""
+        generation = (self._generations.get(number, -1) + 1) % GENERATIONS
+        return Key(number, generation, key.label, key.grid, key.points)
 
     def _missing(self, last: Sheet) -> list[tuple[int, Ints]]:
         found = []
@@ -277,6 +286,7 @@ class ContourEncoder:
         self._scene.apply(records)
         for record in records:
             if isinstance(record, Key):
+                self._generations[record.track] = record.generation
                 self._courses[record.track] = Course(speed=record.motion)
             elif isinstance(record, Move):
                 old = self._courses.get(record.track, Course())
@@ -302,10 +312,6 @@ class ContourEncoder:
             self._steps, self._worth = min(2 * self._steps, self._settings.period), self._worth / 2
         elif self._worth < LONGER and self._steps > 1:
             self._steps, self._worth = self._steps // 2, self._worth * 2
-
-
-def _numbered(key: Key, number: int) -> Key:
-    return Key(number, key.generation, key.label, key.grid, key.points)
 
 
 def _most(make: Callable[[Sequence[int]], bytes], ranked: Sequence[int], room: int) -> tuple[int, bytes]:

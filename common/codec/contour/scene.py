@@ -11,6 +11,7 @@ from common.codec.contour.raster import Ints, area2
 from common.codec.contour.syntax import GENERATIONS, GRIDS, End, Geometry, Key, Point, Record
 
 FORGOTTEN = 24  # units of which packets were lost, without a word of a track: its end was among them
+COAST = 0.75  # of a step's motion that goes on in the next while nothing is known of it
 FAR = 1 << 13  # no vertex is ever further from the map
 
 
@@ -32,8 +33,8 @@ class Track:
     bend: Point = (0, 0)  # how far the unit's middle frame is off the straight way
 
     def coast(self) -> Track:
-        """A unit for which no record came although one may have been sent: half of the last unit's motion goes on."""
-        by = np.rint((self.points - self.before).mean(axis=0) / 2).astype(np.int32)
+        """A unit for which no record came although one may have been sent: most of the last motion goes on."""
+        by = np.rint((self.points - self.before).mean(axis=0) * COAST).astype(np.int32)
         return replace(
             self, points=self.points + by, before=self.points, doubt=self.doubt + 1, earlier=None, bend=(0, 0)
         )
