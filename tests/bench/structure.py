@@ -32,6 +32,7 @@ SYMBOLS = (32, 64, 128, 256)
 PERIODS = (1, 2, 4, 8)
 FLOORS = (0.75, 0.8, 0.85, 0.9)
 LOSSES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+LOSS_PERIODS = (4, 2)  # maps in a packet's unit: fewer cost more headers, and less when one is lost
 SPARE = 1.5  # rate under loss over that without
 BURST = 4  # units of rate that an unusual one may spend
 RESULTS = Path(__file__).parent / "results" / "structure"
@@ -154,7 +155,7 @@ def loss_row(maps: MapSet, loss: float, wire_bytes: float, floor: float, seed: i
         saved = min(saved - sum(len(one) + OVERHEAD for one in payloads) + wire_bytes, BURST * wire_bytes)
         arrived = [one if rng.random() >= loss else None for one in payloads]
         run.shown(decoder, arrived if any(arrived) else None, truth)
-    return run.row("adaptive under loss", loss=loss, floor=floor, seed=seed)
+    return run.row("adaptive under loss", loss=loss, floor=floor, P=period, seed=seed)
 
 
 def peer_rows(maps: MapSet) -> Iterator[Row]:
@@ -187,9 +188,16 @@ def rows(maps: MapSet, seeds: int) -> Iterator[Row]:
     kept = [adaptive_row(maps, floor) for floor in FLOORS]
     yield from kept
     yield from peer_rows(maps)
-    base = kept[FLOORS.index(0.85)]
-    unit = SPARE * (base.wire_bpp or 0) * maps.pixels / 8 / sum(1 for _ in units(maps, 4))
-    yield from (loss_row(maps, loss, unit, 0.85, seed) for loss in LOSSES for seed in range(seeds))
+    yield from loss_rows(maps, kept[FLOORS.index(0.85)], seeds)
+
+
+def loss_rows(maps: MapSet, base: Row, seeds: int) -> Iterator[Row]:
+    """Ours under loss at more than the wire rate of a row of ours."""
+    for period in LOSS_PERIODS:
+        unit = SPARE * (base.wire_bpp or 0) * maps.pixels / maps.frames / 8 * period
+        yield from (
+            loss_row(maps, loss, unit, 0.85, seed, period) for loss in LOSSES for seed in range(seeds)
+        )
 
 
 def table(found: list[Row]) -> str:

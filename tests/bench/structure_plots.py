@@ -76,9 +76,12 @@ def _line(axes: Axes, rows: Sequence[Row], label: str, colour: str, marker: str)
 
 def _loss(axes: Axes, rows: Sequence[Row]) -> None:
     found = [row for row in rows if row.method == "adaptive under loss"]
-    losses = sorted({row.parameters["loss"] for row in found})
-    groups = [[row.miou for row in found if row.parameters["loss"] == loss] for loss in losses]
-    axes.plot(losses, [float(np.mean(group)) for group in groups], "s-", color=INK, markersize=4)
+    for period, colour in zip(sorted({row.parameters["P"] for row in found}), (INK, BLUE), strict=False):
+        here = [row for row in found if row.parameters["P"] == period]
+        losses = sorted({row.parameters["loss"] for row in here})
+        means = [np.mean([row.miou for row in here if row.parameters["loss"] == loss]) for loss in losses]
+        axes.plot(losses, means, "s-", color=colour, markersize=4, label=f"{period:g} maps a packet")
+    axes.legend(fontsize=7)
     axes.set(
         xlabel="packet loss",
         ylabel="mIoU",
