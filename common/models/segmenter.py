@@ -28,7 +28,9 @@ class SegmenterConfig:
     group: int = 16  # channels of a group of the 3x3 convolutions
 
 
-def unit(channels: int, out: int, kernel: int = 1, stride: int = 1, groups: int = 1, dilation: int = 1) -> nn.Sequential:
+def unit(
+    channels: int, out: int, kernel: int = 1, stride: int = 1, groups: int = 1, dilation: int = 1
+) -> nn.Sequential:
     """Convolution and normalisation."""
     pad = dilation * (kernel // 2)
     return nn.Sequential(
@@ -92,7 +94,9 @@ class Segmenter(nn.Module):
         mid = self.mid(fine)
         low = self.low(mid)
         y = F.relu(self.up_low(low))
-        y = F.relu(self.up_mid(mid)) + F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
+        y = F.relu(self.up_mid(mid)) + F.interpolate(
+            y, scale_factor=2.0, mode="bilinear", align_corners=False
+        )
         y = F.relu(self.join_mid(y))
         y = F.interpolate(y, scale_factor=2.0, mode="bilinear", align_corners=False)
         y = F.relu(self.join_fine(torch.cat((F.relu(self.up_fine(fine)), y), 1)))

@@ -12,6 +12,7 @@ import logging
 import math
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
@@ -76,14 +77,18 @@ class Pairs:
         picture, label = self.pictures[which], self.labels[which]
         scale = math.exp(rng.uniform(*np.log(config.scales)))
         size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        label = cv2.resize(label, size, interpolation=cv2.INTER_NEAREST)
+        smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        picture = np.asarray(cv2.resize(picture, size, interpolation=smooth), np.uint8)
+        label = np.asarray(cv2.resize(label, size, interpolation=cv2.INTER_NEAREST), np.uint8)
         high, wide = config.crop
         pad = max(0, high - size[1]), max(0, wide - size[0])
         picture = np.pad(picture, ((0, pad[0]), (0, pad[1]), (0, 0)), mode="reflect")
         label = np.pad(label, ((0, pad[0]), (0, pad[1])), constant_values=config.ignore)
         top, left = (int(rng.integers(n - m + 1)) for n, m in zip(label.shape, config.crop, strict=True))
-        picture, label = picture[top : top + high, left : left + wide], label[top : top + high, left : left + wide]
+        picture, label = (
+            picture[top : top + high, left : left + wide],
+            label[top : top + high, left : left + wide],
+        )
         if rng.random() < 0.5:
             picture, label = picture[:, ::-1], label[:, ::-1]
         return _light(picture, rng), np.ascontiguousarray(label)
@@ -105,11 +110,13 @@ def _read(path: Path) -> Image:
 def _light(picture: Image, rng: np.random.Generator) -> Image:
     """Brightness, contrast, colour; now and then coarse coding, which the segmenter meets in earnest."""
     gain = rng.uniform(0.7, 1.4) * rng.uniform(0.92, 1.08, 3)
-    out = np.clip((picture.astype(np.float32) - 110) * gain + 110 + rng.uniform(-25, 25), 0, 255).astype(np.uint8)
+    out = np.clip((picture.astype(np.float32) - 110) * gain + 110 + rng.uniform(-25, 25), 0, 255).astype(
+        np.uint8
+    )
     if rng.random() < 0.3:
         _, coded = cv2.imencode(".jpg", out[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(8, 50))])
-        out = cv2.imdecode(coded, cv2.IMREAD_COLOR)[:, :, ::-1]
-    return np.asarray(out)
+        out = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)[:, :, ::-1]
+    return out
 
 
 def weights(labels: list[Image], config: SegmentConfig) -> Tensor:
@@ -151,7 +158,7 @@ class Run:
     def resume(self, path: Path) -> None:
         """Load a checkpoint if there is one."""
         if path.exists():
-            state = torch.load(path, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
             self.step, self.kept = state["step"], state["kept"]
             self.model.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
@@ -181,26 +188,24 @@ class Run:
         return float(loss.detach())
 
 
-def miou(model: Segmenter, pairs: Pairs, config: SegmentConfig) -> tuple[float, list[float]]:
+Scores = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""(1, 3, H, W), 0 to 1 -> (1, N, H / 4, W / 4)."""
+
+
+def miou(scores: Scores, pairs: Pairs, classes: int) -> tuple[float, list[float]]:
     """Mean intersection over union of the classes, over all pixels of all pictures, and that of each class."""
-    classes = config.model.classes
     confusion = np.zeros((classes, classes), np.int64)
-    model.eval()
-    with torch.inference_mode():
-        for picture, label in zip(pairs.pictures, pairs.labels, strict=True):
-            high, wide = (16 * (side // 16) for side in label.shape)
-            top = (label.shape[0] - high) // 2
-            part = picture[top : top + high, :wide].transpose(2, 0, 1)[None].astype(np.float32) / 255
-            scores = F.interpolate(model(torch.from_numpy(part)), scale_factor=4.0, mode="bilinear")
-            found, true = scores[0].argmax(0).numpy(), label[top : top + high, :wide]
-            known = true < classes
-            confusion += np.bincount(
-                classes * true[known].astype(np.int64) + found[known], minlength=classes**2
-            ).reshape(classes, classes)
-    model.train()
+    for picture, label in zip(pairs.pictures, pairs.labels, strict=True):
+        high, wide = (16 * (side // 16) for side in label.shape)
+        top = (label.shape[0] - high) // 2
+        part = (picture[top : top + high, :wide].transpose(2, 0, 1)[None] / 255).astype(np.float32)
+        large = F.interpolate(torch.from_numpy(scores(part)), scale_factor=4.0, mode="bilinear")
+        found, true = large[0].argmax(0).numpy(), label[top : top + high, :wide]
+        known = true < classes
+        pair = classes * true[known].astype(np.int64) + found[known]
+        confusion += np.bincount(pair, minlength=classes**2).reshape(classes, classes)
     both = np.diag(confusion)
-    union = confusion.sum(0) + confusion.sum(1) - both
-    each = both / np.maximum(union, 1)
+    each = both / np.maximum(confusion.sum(0) + confusion.sum(1) - both, 1)
     return float(each.mean()), [float(value) for value in each]
 
 
@@ -210,7 +215,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see common/training/configs")
-    parser.add_argument("--data", type=Path, required=True, help="folder with train, trainannot, val, valannot")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with train, trainannot, val, valannot"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the log")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--checkpoint-minutes", type=float, default=4.0, help="minutes between checkpoints")
@@ -239,7 +246,11 @@ def train(run: Run, pairs: Pairs, out: Path, save_every: float, stop: Event) -> 
         now = time.monotonic()
         if run.step % 50 == 0:
             left = (now - begun) / (run.step - first) * (config.steps - run.step)
-            row = {"step": run.step, "loss": round(float(np.mean(losses)), 4), "minutes_left": round(left / 60, 1)}
+            row = {
+                "step": run.step,
+                "loss": round(float(np.mean(losses)), 4),
+                "minutes_left": round(left / 60, 1),
+            }
             log.info(json.dumps(row))
             with (out / "log.jsonl").open("a") as lines:
                 lines.write(json.dumps(row) + "\n")
