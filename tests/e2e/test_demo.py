@@ -69,7 +69,9 @@ def test_a_run_leaves_videos_and_a_summary(tmp_path: Path) -> None:
     assert 50 <= summary["frames_shown"] <= 66
     assert 52 <= summary["frames_sent"] <= 62
     assert summary["frozen_seconds"] == 0
-    assert 35 < summary["wire_kbps"] < 69  # the rate may dip for a second, to test whether the loss is its own
+    assert (
+        35 < summary["wire_kbps"] < 69
+    )  # the rate may dip for a second, to test whether the loss is its own
     assert 0.05 < summary["loss_observed"] < 0.6  # some thirty packets
     assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p95"] < 2000
     assert summary["psnr_db"] > 10
