@@ -1,0 +1,1 @@
+"""Maps of classes: what they are, and what their labels mean."""
