@@ -77,5 +77,5 @@ def _corners(luma: Luma) -> NDArray[np.float32]:
             tile = luma[top : top + high, left : left + wide]
             corners = cv2.goodFeaturesToTrack(tile, CORNERS, 0.02, 5)
             if corners is not None:
-                found.append(np.asarray(corners + np.float32((left, top)), np.float32))
+                found.append(np.asarray(corners + np.array((left, top), np.float32), np.float32))
     return np.concatenate(found)
