@@ -10,8 +10,10 @@ import pytest
 from common.maps.base import VOID
 from common.service import EX_NOINPUT
 from common.values import Size
+from sender.capture.playback import Playback
 from sender.maps.files import MapFileError, SequenceMaps, VideoMaps, is_images, list_images
 from sender.maps.legend import coding
+from tests.sender.capture.clips import number, write_clip
 from tests.sender.maps.maps import FPS, SIZE, frame, numbered, write_palette, write_png, write_video
 
 PLAIN = coding(None)
@@ -62,6 +64,24 @@ def test_a_video_goes_with_time_and_begins_again(tmp_path: Path, rate: int) -> N
     source = VideoMaps(str(path), PLAIN, SIZE, FPS)
     assert [_says(source, index) for index in range(30)] == [index * rate // 10 % 10 for index in range(30)]
     assert _says(source, 2) == 2 * rate // 10  # a source that began anew
+    source.close()
+
+
+@pytest.mark.parametrize(("clip_rate", "session"), [(25, 10.0), (10, 25.0), (25, 25.0)])
+def test_a_video_of_a_clip_stays_with_it_over_the_loop(
+    tmp_path: Path, clip_rate: int, session: float
+) -> None:
+    """What a user has who ran a segmenter over the clip: as many maps, at the clip's rate."""
+    clip = write_clip(tmp_path / "clip.mkv", 20, clip_rate, SIZE.width, SIZE.height)
+    maps = write_video(tmp_path / "maps.mkv", [numbered(n, 99) for n in range(20)], clip_rate)
+    playback = Playback(str(clip), SIZE, loop=True)
+    source = VideoMaps(str(maps), PLAIN, SIZE, session)
+    for index in range(int(3.3 * 20 / clip_rate * session)):
+        picture = playback.at(index / session)
+        found = source.map(frame(index, fps=session))
+        assert picture is not None and found is not None
+        assert number(picture) == found.labels.max()
+    playback.close()
     source.close()
 
 
