@@ -64,8 +64,12 @@ class MediaPipeMaps:
         self._last = stamp
         if not masks:
             raise ValueError("MediaPipe gave no masks")
+        if len(masks) > len(self.legend.classes):
+            raise ValueError(
+                f"MediaPipe gave {len(masks)} masks, and the model names {len(self.legend.classes)} classes"
+            )
         found = np.stack([mask.reshape(mask.shape[:2]) for mask in masks])
-        labels = (found[0] > PERSON) if len(found) == 1 else found[: len(self.legend.classes)].argmax(0)
+        labels = (found[0] > PERSON) if len(found) == 1 else found.argmax(0)
         return LabelMap(fit(labels.astype(np.uint8), self._size))
 
     def reset(self) -> None:

@@ -13,7 +13,7 @@ from common.values import Size
 from sender.capture.playback import Playback
 from sender.maps.files import MapFileError, SequenceMaps, VideoMaps, is_images, list_images
 from sender.maps.legend import coding
-from tests.sender.capture.clips import number, write_clip
+from tests.sender.capture import clips
 from tests.sender.maps.maps import FPS, SIZE, frame, numbered, write_palette, write_png, write_video
 
 PLAIN = coding(None)
@@ -72,7 +72,7 @@ def test_a_video_of_a_clip_stays_with_it_over_the_loop(
     tmp_path: Path, clip_rate: int, session: float
 ) -> None:
     """What a user has who ran a segmenter over the clip: as many maps, at the clip's rate."""
-    clip = write_clip(tmp_path / "clip.mkv", 20, clip_rate, SIZE.width, SIZE.height)
+    clip = clips.write_clip(tmp_path / "clip.mkv", 20, clip_rate, SIZE.width, SIZE.height)
     maps = write_video(tmp_path / "maps.mkv", [numbered(n, 99) for n in range(20)], clip_rate)
     playback = Playback(str(clip), SIZE, loop=True)
     source = VideoMaps(str(maps), PLAIN, SIZE, session)
@@ -80,7 +80,7 @@ def test_a_video_of_a_clip_stays_with_it_over_the_loop(
         picture = playback.at(index / session)
         found = source.map(frame(index, fps=session))
         assert picture is not None and found is not None
-        assert number(picture) == found.labels.max()
+        assert clips.number(picture) == found.labels.max()
     playback.close()
     source.close()
 
