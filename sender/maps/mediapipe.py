@@ -55,13 +55,13 @@ class MediaPipeMaps:
         """See MapSource. Raises ValueError where MediaPipe fails on the picture."""
         rgb = cv2.cvtColor(np.ascontiguousarray(frame.picture), cv2.COLOR_YUV2RGB_I420)
         stamp = max(self._last + 1, round(frame.captured_at * 1000))  # it takes none twice, and none earlier
+        self._last = stamp
         try:
             image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=rgb)
             result = self._segmenter.segment_for_video(image, stamp)
             masks = [np.asarray(mask.numpy_view()) for mask in result.confidence_masks]
         except Exception as error:  # see above
             raise ValueError(f"MediaPipe: {error}") from None
-        self._last = stamp
         if not masks:
             raise ValueError("MediaPipe gave no masks")
         if len(masks) > len(self.legend.classes):

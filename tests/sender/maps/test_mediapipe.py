@@ -112,6 +112,7 @@ def test_errors_name_the_fix(model: str, tmp_path: Path, monkeypatch: pytest.Mon
         assert caught.value.exit_code == EX_NOINPUT
     with pytest.raises(ValueError, match="gave no masks"):
         _make(model).map(frame(0))
+    package.stamps.clear()
     package.masks = _one_hot(np.zeros((4, 4)), 5)
     with pytest.raises(ValueError, match="5 masks, and the model names 2 classes"):
         _make(model).map(frame(0))
