@@ -6,11 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from common.config import ConfigError
 from common.maps.base import VOID
 from common.service import EX_NOINPUT
 from common.values import Size
+from sender.capture import create_source
+from sender.capture.base import CaptureOptions
 from sender.capture.playback import Playback
+from sender.maps.create import create_map_source
 from sender.maps.files import MapFileError, SequenceMaps, VideoMaps, is_images, list_images
 from sender.maps.legend import coding
 from tests.sender.capture import clips
@@ -142,3 +148,31 @@ def test_kinds(tmp_path: Path) -> None:
         is_images("a/%06d.png") and is_images("a/*.png") and is_images(str(tmp_path)) and is_images("a.PNG")
     )
     assert not is_images("a.mkv") and not is_images("nowhere")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6), st.integers(0, 400))
+def test_any_bytes_are_a_map_or_one_error(
+    tmp_path: Path, changes: list[tuple[int, int]], length: int
+) -> None:
+    path = write_png(tmp_path / "a.png", numbered(3))
+    data = bytearray(path.read_bytes())
+    for place, value in changes:
+        data[place % len(data)] = value
+    path.write_bytes(data[: max(length, 1)] if length < len(data) // 2 else data)
+    try:
+        found = SequenceMaps(str(path), PLAIN, SIZE, FPS, None).map(frame(0))
+    except MapFileError:
+        return
+    assert found is not None and found.labels.shape == (SIZE.height, SIZE.width)
+    assert ((found.labels < len(PLAIN.legend.classes)) | (found.labels == VOID)).all()
+
+
+@pytest.mark.parametrize(
+    "spec", ["", "%d%d.png", "[", "a\0b", "%06d", "maps/**", "/", "~", "x" * 5000, "*" * 5000]
+)
+def test_any_text_is_one_error(spec: str) -> None:
+    source = create_source("clip.mp4", CaptureOptions(SIZE, FPS))
+    with pytest.raises((MapFileError, ConfigError)) as caught:
+        create_map_source(spec, source, SIZE, FPS)
+    assert "\n" not in str(caught.value)
