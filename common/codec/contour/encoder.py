@@ -28,16 +28,18 @@ from common.codec.contour.syntax import (
     parts,
 )
 from common.codec.contour.update import CLOSING, Course, bend, fresh, update, with_motion
-from common.codec.contour.worth import Measure, counts
+from common.codec.contour.worth import Measure, counts, mean_iou
 
 SMALLEST = 6.0  # pixels of a contour's area; less is left out
+NEAR = 6  # pixels about a polygon within which errors are its own
+LEAST_WRONG = 60.0  # bits that the errors about a track must be worth before it is looked at
 LEAST_GAIN = 40.0  # bits: about what the smallest polygon costs
 MOST_BORN = 64  # instances that one unit may bring: bounds the time that it takes
 REMEMBERED = 16  # units whose packets a report may name
 KEEP_WORTH = (300.0, 1e6)  # bits that a mean IoU of 1 over a unit may cost, least and most
-FIRST_WORTH = 10000.0
-SHORTER, LONGER = 12000.0, 2500.0  # worth beyond which a unit has more steps, or fewer
-GAIN = 20.0  # how fast that follows the mean IoU
+FIRST_WORTH = 20000.0
+SHORTER, LONGER = 60000.0, 12000.0  # worth beyond which a unit has more steps, or fewer
+GAIN = 6.0  # how fast that follows the mean IoU
 Group = tuple[tuple[Record, ...], ...]  # records of one payload, by step
 _CLOSE = np.ones((CLOSING, CLOSING), np.uint8)
 
@@ -158,10 +160,17 @@ class ContourEncoder:
         frames = len(maps)
         at = ((frames - 1) // 2, frames)
         last, middle = (Sheet.of(maps[index], geometry.ground, prices) for index in (-1, at[0]))
-        first = Sheet(maps[0], last.canvas, prices)
+        first = Sheet(maps[0], last.canvas, prices, last.pairs)
         out: list[tuple[float, Record]] = []
-        for number in self._scene.painted():
+        painted = self._scene.painted()
+        busy = self._busy(last, painted)
+        for number in painted:
             track = self._scene.tracks[number]
+            if number not in busy:
+                last.paint(track.label, track.points)
+                if frames > 1:
+                    middle.paint(track.label, track.points)
+                continue
             due = (self._units - number) % self._settings.refresh == 0
             course = self._courses.get(number, Course())
             choice = update(number, track, course, last, geometry, self._worth, frames, due)
@@ -175,6 +184,20 @@ class ContourEncoder:
             if record is not None:
                 out.append((choice.score, record))
         return out + self._births(last, middle, first, at)
+
+    def _busy(self, last: Sheet, painted: Sequence[int]) -> set[int]:
+        """The tracks that are worth a closer look: those due for a key, and those about which the held map is
+        wrong."""
+        tracks = [self._scene.tracks[number] for number in painted]
+        wrong = last.wrong(self._known.ground, [(track.label, track.points) for track in tracks])
+        found = set()
+        for number, track in zip(painted, tracks, strict=True):
+            left, top, right, bottom = (side // 2 for side in last.box(track.points, NEAR))
+            right, bottom = min(right + 1, wrong.shape[1] - 1), min(bottom + 1, wrong.shape[0] - 1)
+            about = wrong[bottom, right] - wrong[top, right] - wrong[bottom, left] + wrong[top, left]
+            if about * self._worth > LEAST_WRONG or (self._units - number) % self._settings.refresh == 0:
+                found.add(number)
+        return found
 
     def _births(
         self, last: Sheet, middle: Sheet, first: Sheet, at: tuple[int, int]
@@ -307,6 +330,8 @@ class ContourEncoder:
                 total += counts(maps[start + frame], shown, classes)
         self._measure.add(total)
         short = self._settings.floor - self._measure.miou
+        if short > 0 and mean_iou(total) > self._settings.floor:
+            short = 0.0  # the last units make up for those before: more would be too much
         self._worth = float(np.clip(self._worth * np.exp(np.clip(GAIN * short, -0.4, 0.7)), *KEEP_WORTH))
         if self._worth > SHORTER and self._steps < len(maps):
             self._steps, self._worth = min(2 * self._steps, self._settings.period), self._worth / 2
