@@ -14,6 +14,7 @@ from common.codec.contour.raster import Ints, Labels, paint
 
 WIDE = 1 << 16  # pixels of a box beyond which every second, then every fourth is looked at
 Sums = NDArray[np.float64]
+Ids = NDArray[np.uint16]
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
@@ -35,7 +36,7 @@ class Prices:
     def pairs(self, truth: Labels) -> NDArray[np.uint8] | NDArray[np.uint16]:
         """Truth as `index` wants it: the first index of a table, times how long its rows are."""
         kind = np.uint8 if self.narrow else np.uint16
-        return np.asarray(truth.astype(kind) * kind(self.classes))
+        return np.multiply(truth, self.classes, dtype=kind)
 
     def of(self, label: int, pairs: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.float32]:
         """What painting a class gains, by the sum of `pairs` and what is painted so far."""
@@ -59,11 +60,12 @@ class Sheet:
     canvas: Labels
     prices: Prices
     pairs: NDArray[np.uint8] | NDArray[np.uint16]
+    ids: Ids | None = None  # of the instances of `truth`, 0 of none
 
     @classmethod
-    def of(cls, truth: Labels, ground: int, prices: Prices) -> Sheet:
+    def of(cls, truth: Labels, ground: int, prices: Prices, ids: Ids | None = None) -> Sheet:
         """Nothing painted yet."""
-        return cls(truth, np.full(truth.shape, ground, np.uint8), prices, prices.pairs(truth))
+        return cls(truth, np.full(truth.shape, ground, np.uint8), prices, prices.pairs(truth), ids)
 
     def box(self, points: Ints, margin: int) -> Box:
         """The bounding box of points (N, 2) and a margin, within the map; at least one pixel."""
@@ -77,13 +79,16 @@ class Sheet:
             max(min(y + high + margin, height), top + 1),
         )
 
-    def gains(self, label: int, points: Ints, margin: int) -> Gains:
-        """What painting `label` gains about a polygon."""
+    def gains(self, label: int, points: Ints, margin: int, instance: int = 0) -> Gains:
+        """What painting `label` gains about a polygon; nothing where another instance of that class than `instance`
+        is, if that is told."""
         left, top, right, bottom = self.box(points, margin)
         area = (right - left) * (bottom - top)
         scale = 1 if area <= WIDE else 2 if area <= 4 * WIDE else 4
         box = (slice(top, bottom, scale), slice(left, right, scale))
         values = self.prices.of(label, self.pairs[box] + self.canvas[box])
+        if instance and self.ids is not None:
+            values[(self.truth[box] == label) & (self.ids[box] != instance)] = 0
         return Gains.of(values, left, top, scale)
 
     def paint(self, label: int, points: Ints) -> None:
@@ -93,6 +98,6 @@ class Sheet:
     def wrong(self, ground: int, shown: Sequence[tuple[int, Ints]]) -> Sums:
         """What a map of these polygons gets wrong: sums over all that lies above and to the left of every second
         pixel."""
-        held = paint(self.truth.shape, ground, shown)  # type: ignore[arg-type]
+        held = paint(self.truth.shape, ground, shown)
         costs = self.prices.wrong(self.pairs[::2, ::2] + held[::2, ::2])
         return np.asarray(cv2.integral(costs, sdepth=cv2.CV_64F) * 4, np.float64)
