@@ -36,11 +36,8 @@ LEAST_WRONG = 60.0  # bits that the errors about a track must be worth before it
 MEASURED = 2  # of so many frames one is compared with what is shown, for the mean IoU
 REMEMBERED = 16  # units whose packets a report may name
 KEEP_WORTH = (300.0, 1e6)  # bits that a mean IoU of 1 over a unit may cost, least and most
-FIRST_WORTH = 20000.0
-SHORTER, LONGER = (
-    240000.0,
-    48000.0,
-)  # worth times frames of a step beyond which a unit has more steps, or fewer
+FIRST_WORTH = 40000.0  # over the root of the period
+SHORTER, LONGER = 200000.0, 40000.0  # worth times the period beyond which a unit has more steps, or fewer
 GAIN = 6.0  # how fast that follows the mean IoU
 Group = tuple[tuple[Record, ...], ...]  # records of one payload, by step
 
@@ -79,7 +76,7 @@ class ContourEncoder:
         self._scene = Scene()
         self._size = (height, width)
         self._measure = Measure(settings.classes)
-        self._worth = FIRST_WORTH
+        self._worth = FIRST_WORTH / settings.period**0.5
         self._courses: dict[int, Course] = {}
         self._generations: dict[
             int, int
@@ -337,10 +334,10 @@ class ContourEncoder:
         if short > 0 and mean_iou(total) > self._settings.floor:
             short = 0.0  # the last units make up for those before: more would be too much
         self._worth = float(np.clip(self._worth * np.exp(np.clip(GAIN * short, -0.4, 0.7)), *KEEP_WORTH))
-        length = len(maps) / self._steps
-        if self._worth * length > SHORTER and self._steps < len(maps):
+        scaled = self._worth * self._settings.period
+        if scaled > SHORTER and self._steps < len(maps):
             self._steps, self._worth = min(2 * self._steps, self._settings.period), self._worth / 2
-        elif self._worth * length < LONGER and self._steps > 1:
+        elif scaled < LONGER and self._steps > 1:
             self._steps, self._worth = self._steps // 2, self._worth * 2
 
 

@@ -63,7 +63,7 @@ def test_another_number_is_another_instance(number: int) -> None:
 def test_instances_may_come_and_stay_away() -> None:
     encoder, decoder = ContourEncoder(SETTINGS, 160, 120), ContourDecoder()
     for unit in range(6):
-        given = [blocks(2 * unit), blocks(2 * unit).labels, blocks(2 * unit)]
+        given: list[LabelMap | Labels] = [blocks(2 * unit), blocks(2 * unit).labels, blocks(2 * unit)]
         decoded = decoder.decode(encoder.encode(given[unit % 2 :], unit, PLENTY).payloads)
     assert decoded is not None
     assert mean_iou(counts(blocks(10).labels, decoded.maps[-1], 2)) > 0.85
