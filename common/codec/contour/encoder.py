@@ -28,7 +28,7 @@ from common.codec.contour.syntax import (
     parts,
 )
 from common.codec.contour.update import Course, bend, fresh, update, with_motion
-from common.codec.contour.worth import Measure, counts, mean_iou
+from common.codec.contour.worth import Measure, counts
 from common.maps.base import LabelMap
 
 NEAR = 6  # pixels about a polygon within which errors are its own
@@ -36,9 +36,9 @@ LEAST_WRONG = 60.0  # bits that the errors about a track must be worth before it
 MEASURED = 2  # of so many frames one is compared with what is shown, for the mean IoU
 REMEMBERED = 16  # units whose packets a report may name
 KEEP_WORTH = (300.0, 1e6)  # bits that a mean IoU of 1 over a unit may cost, least and most
-FIRST_WORTH = 40000.0  # over the root of the period
-SHORTER, LONGER = 200000.0, 40000.0  # worth times the period beyond which a unit has more steps, or fewer
-GAIN = 6.0  # how fast that follows the mean IoU
+FIRST_WORTH = 10000.0
+SHORTER, LONGER = 12000.0, 2500.0  # worth beyond which a unit has more steps, or fewer
+GAIN = 20.0  # how fast that follows the mean IoU
 Group = tuple[tuple[Record, ...], ...]  # records of one payload, by step
 
 
@@ -76,7 +76,7 @@ class ContourEncoder:
         self._scene = Scene()
         self._size = (height, width)
         self._measure = Measure(settings.classes)
-        self._worth = FIRST_WORTH / settings.period**0.5
+        self._worth = FIRST_WORTH
         self._courses: dict[int, Course] = {}
         self._generations: dict[
             int, int
@@ -331,13 +331,10 @@ class ContourEncoder:
                 total += counts(maps[start + frame], shown, classes)
         self._measure.add(total)
         short = self._settings.floor - self._measure.miou
-        if short > 0 and mean_iou(total) > self._settings.floor:
-            short = 0.0  # the last units make up for those before: more would be too much
         self._worth = float(np.clip(self._worth * np.exp(np.clip(GAIN * short, -0.4, 0.7)), *KEEP_WORTH))
-        scaled = self._worth * self._settings.period
-        if scaled > SHORTER and self._steps < len(maps):
+        if self._worth > SHORTER and self._steps < len(maps):
             self._steps, self._worth = min(2 * self._steps, self._settings.period), self._worth / 2
-        elif scaled < LONGER and self._steps > 1:
+        elif self._worth < LONGER and self._steps > 1:
             self._steps, self._worth = self._steps // 2, self._worth * 2
 
 
