@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any, cast
 
 import av
 import numpy as np
+import pillow_jxl  # noqa: F401  (makes Pillow write JPEG XL)
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -41,18 +41,13 @@ def palette(classes: int) -> NDArray[np.int64]:
     return np.array([*chosen, *extra], np.int64)
 
 
-def lossless(name: str, maps: Sequence[Labels]) -> int | None:
-    """Bytes of all maps, each on its own; None where the format is not installed."""
+def lossless(name: str, maps: Sequence[Labels]) -> int:
+    """Bytes of all maps, each on its own."""
     options: dict[str, Any] = {"lossless": True, "effort": 7}
     if name == "png":
         options = {"optimize": True}
     elif name == "webp":
         options = {"lossless": True, "method": 6, "quality": 100}
-    if name == "jxl":
-        try:
-            importlib.import_module("pillow_jxl")
-        except ImportError:
-            return None
     size = 0
     for labels in maps:
         out = io.BytesIO()
