@@ -14,6 +14,7 @@ TOLERANCES = (4, 6, 10, 16, 24)
 SYMBOLS = (32, 64, 128, 256)
 PERIODS = (1, 2, 4, 8)  # 1: polygons without P-frames
 FLOORS = (0.75, 0.8, 0.85, 0.9)
+LOOKED_AT = 5
 
 
 def paper_row(maps: MapSet, symbols: int, period: int, tolerance: float) -> Row:
@@ -35,11 +36,12 @@ def sweeps(maps: MapSet) -> Iterator[tuple[int, int, float]]:
 
 
 def lossless_row(maps: MapSet, name: str) -> Row:
-    """PNG, WebP or JPEG XL, each map on its own."""
+    """PNG, WebP or JPEG XL, each map on its own; of every LOOKED_AT-th map."""
     run = Run(maps)
     for sequence in maps.sequences:
-        run.bytes += peers.lossless(name, sequence.maps)
-        run.compare(sequence.maps, sequence.maps)
+        chosen = sequence.maps[::LOOKED_AT]
+        run.bytes += peers.lossless(name, chosen) * len(sequence.maps) // len(chosen)
+        run.compare(chosen, chosen)
     return run.row(f"{name} lossless")
 
 

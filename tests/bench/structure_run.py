@@ -151,7 +151,8 @@ class Encodings:
         return self._made[mode]
 
     def _encode(self, mode: Mode) -> Coded:
-        run, coded = Run(self.maps), []
+        run = Run(self.maps)
+        coded: list[list[list[bytes]]] = []
         for sequence in self.maps.sequences:
             encoder, decoder = mode.encoder(self.maps, sequence), ContourDecoder()
             coded.append([])
