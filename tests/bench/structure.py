@@ -12,7 +12,7 @@ the wire rate that mean IoU .85 costs unprotected (common.codec.contour.protect_
     reports   as told, and lost keys go again a round trip of 100 ms after the loss is known
 
 Writes structure.json, structure.md and a plot of each set into DIR (tests/bench/results/structure); what is there of
-sets that were not run stays.
+sets and methods that were not run stays.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from tests.bench.structure_sets import DATA, MapSet, camvid, davis, folder, tabl
 
 RESULTS = Path(__file__).parent / "results" / "structure"
 QUICK_FRAMES = 8
+PARTS = ("figure6", "peers", "packets", "loss")
+SAVE_EVERY_S = 30.0
 
 Step = Callable[[], Row]
 
@@ -45,31 +47,44 @@ def adaptive_row(maps: MapSet, floor: float, period: int = 4) -> Row:
     return Encodings(maps).get(Mode(floor, period)).row
 
 
-def steps(maps: MapSet, seeds: int, quick: bool = False) -> Iterator[Step]:
+def steps(maps: MapSet, seeds: int, quick: bool = False, parts: Sequence[str] = PARTS) -> Iterator[Step]:
     """All of one set, a row a step: figure 6, the peers, packets, and loss."""
     made = Encodings(maps)
     floors = figure6.FLOORS[1:3] if quick else figure6.FLOORS
-    yield from (lambda floor=floor: made.get(Mode(floor)).row for floor in floors)
-    for sweep in list(figure6.sweeps(maps))[:: 11 if quick else 1]:
-        yield partial(figure6.paper_row, maps, *sweep)
-    yield from (partial(figure6.lossless_row, maps, name) for name in ("png", "webp", "jxl"))
-    for name, qualities in peers.QUALITIES.items():
-        yield from (partial(figure6.video_row, maps, name, one) for one in qualities[-1 if quick else 0 :])
-    periods, rates = (wire.PERIODS[1:2], wire.RATES[:1]) if quick else (wire.PERIODS, wire.RATES)
-    yield from (partial(wire.packet_row, made, period) for period in periods)
-    yield from (partial(wire.rate_row, made, rate, period) for rate in rates for period in periods)
-    for trial in loss.trials(seeds, quick):
-        yield partial(loss.loss_row, made, trial)
+    yield from (partial(_floor, made, floor) for floor in floors)
+    if "figure6" in parts:
+        for sweep in list(figure6.sweeps(maps))[:: 11 if quick else 1]:
+            yield partial(figure6.paper_row, maps, *sweep)
+    if "peers" in parts:
+        yield from (partial(figure6.lossless_row, maps, name) for name in ("png", "webp", "jxl"))
+        for name, qualities in peers.QUALITIES.items():
+            yield from (
+                partial(figure6.video_row, maps, name, one) for one in qualities[-1 if quick else 0 :]
+            )
+    if "packets" in parts:
+        periods, rates = (wire.PERIODS[1:2], wire.RATES[:1]) if quick else (wire.PERIODS, wire.RATES)
+        yield from (partial(wire.packet_row, made, period) for period in periods)
+        yield from (partial(wire.rate_row, made, rate, period) for rate in rates for period in periods)
+    if "loss" in parts:
+        for trial in loss.trials(seeds, quick):
+            yield partial(loss.loss_row, made, trial)
 
 
-def run(sets: Sequence[MapSet], seeds: int, quick: bool) -> list[Row]:
-    """Rows of all sets, with a line for each."""
-    begun, found = time.monotonic(), []
-    every = [(maps.name, step) for maps in sets for step in steps(maps, seeds, quick)]
-    for number, (_, step) in enumerate(every, 1):
+def _floor(made: Encodings, floor: float) -> Row:
+    return made.get(Mode(floor)).row
+
+
+def run(every: Sequence[Step], save: Callable[[list[Row]], object]) -> list[Row]:
+    """Makes all rows, with a line for each; saves what there is now and then."""
+    begun = saved = time.monotonic()
+    found: list[Row] = []
+    for number, step in enumerate(every, 1):
         row = step()
         found.append(row)
         spent = time.monotonic() - begun
+        if begun + spent > saved + SAVE_EVERY_S:
+            save(found)
+            saved = begun + spent
         left = spent * (len(every) - number) / number
         shown = " ".join(f"{name}={value:g}" for name, value in row.parameters.items())
         print(
@@ -117,13 +132,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--maps", action="append", default=[], type=Path, help="a further set: a folder of index PNGs"
     )
     parser.add_argument("--sets", default="camvid,davis,tabletop", help="by comma; empty for none")
+    parser.add_argument("--parts", default=",".join(PARTS), help="of the bench, by comma (default: all)")
     parser.add_argument("--frames", type=int, help="at most so many of each sequence")
     parser.add_argument("--seeds", type=int, default=2, help="of each loss (default: 2)")
     parser.add_argument("--quick", action="store_true", help="a few rows of a few maps: does it run?")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     begun = time.monotonic()
-    found = run(chosen(options), 1 if options.quick else options.seeds, options.quick)
+    parts = options.parts.split(",")
+    if wrong := set(parts) - set(PARTS):
+        raise SystemExit(f"--parts: must be of {', '.join(PARTS)} (got {', '.join(sorted(wrong))})")
+    seeds = 1 if options.quick else options.seeds
+    every = [step for maps in chosen(options) for step in steps(maps, seeds, options.quick, parts)]
+    found = run(every, partial(write, out=options.out))
     for path in draw(write(found, options.out), options.out):
         print(path)
     print(f"{time.monotonic() - begun:.0f} s")

@@ -22,7 +22,7 @@ CODECS = {
         "libx265",
         "hevc",
         "yuv444p",
-        {"preset": "medium", "x265-params": "log-level=none:info=0:pools=1"},
+        {"preset": "medium", "x265-params": "log-level=none:info=0:pools=none:frame-threads=1"},
     ),
     "AV1 4:2:0": ("libsvtav1", "libdav1d", "yuv420p", {"preset": "6", "svtav1-params": "lp=1"}),
 }

@@ -209,10 +209,10 @@ def read(path: Path) -> list[Row]:
 
 
 def write(found: Sequence[Row], out: Path) -> list[Row]:
-    """structure.json and structure.md of these rows and of what was there of other sets; returns all."""
+    """structure.json and structure.md of these rows and of what was there of other sets and methods; returns all."""
     out.mkdir(parents=True, exist_ok=True)
-    sets = {row.set for row in found}
-    rows = [row for row in read(out / "structure.json") if row.set not in sets] + list(found)
+    new = {(row.set, row.method) for row in found}
+    rows = [row for row in read(out / "structure.json") if (row.set, row.method) not in new] + list(found)
     rows.sort(key=lambda row: row.set)
     (out / "structure.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     (out / "structure.md").write_text(written(rows))
