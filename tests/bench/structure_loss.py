@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from common.codec.contour.decoder import ContourDecoder
-from common.codec.contour.encoder import ContourEncoder
 from common.codec.contour.protect_rule import cost_of, protection
 from proto.packet import Segment
 from proto.protected import Protector
@@ -31,7 +30,8 @@ from tests.bench.structure_run import (
     Run,
     units,
 )
-from tests.bench.structure_sets import Labels, MapSet
+from tests.bench.structure_sets import MapSet
+from tests.bench.structure_sets import Sequence as Frames
 
 LINK_S = 0.05  # one way; reports come back as long after
 STREAM = 5
@@ -123,7 +123,7 @@ def lossy(
         link = weather("gilbert" if kind == "gilbert" else "iid", loss, seed_of(seed, loss, sequence.name))
         passage, truths = Passage(code, unit_s, link), list(units(sequence, mode.period))
         if reports:
-            sent = _told(mode, maps.fps, mode.encoder(maps, sequence), truths, passage)
+            sent = _told(mode, maps, sequence, passage)
         else:
             for unit, payloads in enumerate(sent):
                 passage.push(unit, payloads)
@@ -140,14 +140,13 @@ def lossy(
     return run
 
 
-def _told(
-    mode: Mode, fps: float, encoder: ContourEncoder, truths: list[list[Labels]], passage: Passage
-) -> list[list[bytes]]:
+def _told(mode: Mode, maps: MapSet, sequence: Frames, passage: Passage) -> list[list[bytes]]:
     """Encodes while reports come in: of a unit that is whole when it is, of any other once its window is over."""
+    encoder, period = mode.encoder(maps, sequence), mode.period
     sent: list[list[bytes]] = []
     waiting: list[int] = []
-    for unit, truth in enumerate(truths):
-        now = (unit + 1) * mode.period / fps
+    for unit, start in enumerate(range(0, len(sequence.maps), period)):
+        now = (unit + 1) * period / maps.fps
         for other in list(waiting):
             there = [passage.arrived.get((other, index)) for index in range(len(sent[other]))]
             known = max((at for at in there if at is not None), default=0.0)
@@ -156,7 +155,7 @@ def _told(
             if known + LINK_S <= now:
                 encoder.report(other, [at is not None for at in there])
                 waiting.remove(other)
-        sent.append(encoder.encode(truth, unit, PLENTY).payloads)
+        sent.append(encoder.encode(sequence.given(start, start + period), unit, PLENTY).payloads)
         waiting.append(unit)
         passage.push(unit, sent[-1])
     return sent

@@ -157,8 +157,9 @@ class Encodings:
             encoder, decoder = mode.encoder(self.maps, sequence), ContourDecoder()
             coded.append([])
             for number, truth in enumerate(units(sequence, mode.period)):
+                given = sequence.given(number * mode.period, (number + 1) * mode.period)
                 payloads = run.timed(
-                    lambda e=encoder, t=truth, n=number: e.encode(t, n, PLENTY).payloads  # type: ignore[misc]
+                    lambda e=encoder, g=given, n=number: e.encode(g, n, PLENTY).payloads  # type: ignore[misc]
                 )
                 coded[-1].append(payloads)
                 run.shown(decoder, list(payloads), truth)

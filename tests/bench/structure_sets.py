@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common.maps.base import LabelMap
 from common.tabletop.classes import CLASSES
 from common.tabletop.files import TabletopVideo, shipped
 
@@ -22,10 +23,16 @@ DAVIS_MAPS = 48
 
 @dataclass(frozen=True)
 class Sequence:
-    """Consecutive maps (H, W) of one scene."""
+    """Consecutive maps (H, W) of one scene, and the instances in them where the source tells."""
 
     name: str
     maps: list[Labels]
+    instances: list[NDArray[np.uint16]] | None = None
+
+    def given(self, start: int, end: int) -> list[LabelMap]:
+        """Some of its maps, as a source of maps gives them."""
+        ids = self.instances[start:end] if self.instances else [None] * len(self.maps[start:end])
+        return [LabelMap(labels, one) for labels, one in zip(self.maps[start:end], ids, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,11 @@ def davis(data: Path = DATA, most: int | None = None, first: int = 1) -> MapSet:
 def tabletop(most: int | None = None, clips: list[TabletopVideo] | None = None) -> MapSet:
     """Class maps of the clips that come with the project (or others like them): 512x512, the table a class."""
     sequences = [
-        Sequence(clip.folder.name, list(islice(clip.classes(), most)))
+        Sequence(
+            clip.folder.name,
+            list(islice(clip.classes(), most)),
+            [one.astype(np.uint16) for one in islice(clip.instances(), most)],
+        )
         for clip in (shipped() if clips is None else clips)
     ]
     return MapSet("tabletop", sequences, len(CLASSES), None, 10.0)
