@@ -103,8 +103,8 @@ class DiffusionConfig:
     def downscale(self) -> int:
         """Samples of the picture on a side of one of the latent."""
         if self.vae_kind == "tiny":
-            return 2 ** (len(self.vae.get("num_encoder_blocks", (1, 3, 3, 3))) - 1)
-        return 2 ** (len(self.vae.get("block_out_channels", (64,))) - 1)
+            return int(2 ** (len(self.vae.get("num_encoder_blocks", (1, 3, 3, 3))) - 1))
+        return int(2 ** (len(self.vae.get("block_out_channels", (64,))) - 1))
 
     @property
     def levels(self) -> int:
@@ -136,7 +136,7 @@ class DiffusionConfig:
         """Read config.json; raise ConfigError for anything but a complete, known configuration."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"config.json is not JSON: {error}") from None
         if not isinstance(values, dict):
             raise ConfigError("config.json must hold one object")
@@ -144,7 +144,8 @@ class DiffusionConfig:
         if unknown := sorted(set(values) - known):
             raise ConfigError(f"config.json: unknown {', '.join(unknown)}; written by a newer version?")
         try:
-            return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+            settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            return cls(**settings)
         except ConfigError:
             raise
         except (TypeError, ValueError, AttributeError) as error:

@@ -63,7 +63,8 @@ class DiffusionModel(nn.Module):
         """Latent (B, c, h, w) of a picture (B, 3, H, W); the mean where the autoencoder gives a distribution."""
         coded = self.vae.encode(picture)
         latent: Tensor = coded.latent_dist.mode() if hasattr(coded, "latent_dist") else coded.latents
-        return latent * self.vae.config.scaling_factor
+        latent = latent * self.vae.config.scaling_factor
+        return latent
 
     def decode(self, latent: Tensor) -> Tensor:
         """Picture (B, 3, H, W) of a latent; not clamped."""
@@ -97,7 +98,7 @@ class DiffusionModel(nn.Module):
     ) -> Tensor:
         """Output for frames x (N, c, h, w) at t (N,). Weights: lambda times trust, (N, 1, h, w).
 
-        embedded: of the control map, None leaves Semantic Control out; queries: None leaves the Restoration Adapter out.
+        embedded: of the control map, None: no Semantic Control; queries: Q~, None: no Restoration Adapter.
         """
         context = self.context.expand(len(x), -1, -1)
         residuals: list[Tensor] = []
@@ -166,7 +167,7 @@ class DiffusionModel(nn.Module):
             flat, t, embedded, weight(lambda_c, config.lambda_control, control_trust),
             queries, weight(lambda_r, config.lambda_restoration, texture_trust), motion,
         )  # fmt: skip
-        return out.unflatten(0, x.shape[:2]) if clip else out
+        return out.reshape(x.shape)
 
     def embed(self, control: Tensor, trust: Tensor | None = None) -> Tensor:
         """Embedding (N, C, h, w) of maps (N, K, H, W); what is not trusted (N, 1, h, w) is blanked first."""
@@ -221,7 +222,15 @@ def build(config: DiffusionConfig, seed: int = 0) -> DiffusionModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         kind = AutoencoderTiny if config.vae_kind == "tiny" else AutoencoderKL
-        unet = UNet2DConditionModel(**config.unet)
+        try:
+            vae, unet, temporal = (
+                kind(**config.vae),
+                UNet2DConditionModel(**config.unet),
+                TemporalAdapter(config.motion),
+            )
+        except (TypeError, ValueError, KeyError, IndexError, ZeroDivisionError) as error:
+            raise ConfigError(f"diffusers cannot build this configuration: {error}") from None
+        check_backbone(unet)
         control = ControlNetModel.from_unet(
             unet,
             conditioning_embedding_out_channels=config.control_widths,
@@ -230,5 +239,4 @@ def build(config: DiffusionConfig, seed: int = 0) -> DiffusionModel:
         restoration = RestorationAdapter(unet)
         restoration.init_from(unet)
         context = torch.randn(1, config.context_tokens, unet.config.cross_attention_dim) * 0.02
-        temporal = TemporalAdapter(config.motion)
-        return DiffusionModel(config, kind(**config.vae), unet, control, restoration, temporal, context)
+        return DiffusionModel(config, vae, unet, control, restoration, temporal, context)

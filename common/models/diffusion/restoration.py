@@ -1,7 +1,7 @@
 """Restoration Adapter (eq. 7): features of the degraded frame as queries beside the backbone's self-attention.
 
-z <- attention(Q, K, V) W^O + lambda_R attention(Q~, K', V') W'^O, with Q~ = z~ W^Q of the frozen backbone's own pass over
-the degraded latent, K' = z W'^K, V' = z W'^V. It hangs on diffusers' attention processors: blocks stay unchanged.
+z <- attention(Q, K, V) W^O + lambda_R attention(Q~, K', V') W'^O, with Q~ = z~ W^Q of the frozen backbone's own pass
+over the degraded latent, K' = z W'^K, V' = z W'^V. It hangs on diffusers' attention processors: blocks stay unchanged.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ class Side(Protocol):
 
 def heads_of(x: Tensor, heads: int) -> Tensor:
     """(B, N, C) to (B, heads, N, C / heads)."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return x.reshape(*x.shape[:-1], heads, -1).transpose(1, 2)
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """Scaled dot-product attention of (B, N, C) by heads."""
-    split = (heads_of(x, heads) for x in (query, key, value))
-    return F.scaled_dot_product_attention(*split).transpose(1, 2).flatten(2)
+    q, k, v = (heads_of(x, heads) for x in (query, key, value))
+    out: Tensor = F.scaled_dot_product_attention(q, k, v)
+    return out.transpose(1, 2).flatten(2)
 
 
 class SelfAttention:
@@ -114,15 +115,17 @@ class RestorationAdapter(nn.Module):
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
+        made = [
             RestorationLayer(layer.to_k.in_features, layer.to_k.out_features, layer.heads)
             for layer in self_attentions(unet)
-        )
+        ]
+        self.layers = nn.ModuleList(made)
+        self._layers = tuple(made)
 
     @torch.no_grad()
     def init_from(self, unet: UNet2DConditionModel) -> None:
         """Start W'K and W'V at the backbone's W^K and W^V; W'O stays as it is."""
-        for mine, theirs in zip(self.layers, self_attentions(unet), strict=True):
+        for mine, theirs in zip(self._layers, self_attentions(unet), strict=True):
             mine.to_k.weight.copy_(theirs.to_k.weight)
             mine.to_v.weight.copy_(theirs.to_v.weight)
 

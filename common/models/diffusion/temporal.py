@@ -2,7 +2,7 @@
 
 Four ways to attend share one set of weights:
 
-- full: every frame sees every frame (the teacher and the critic; AnimateDiff exactly, its joint normalisation included);
+- full: every frame sees every frame (the teacher and the critic; AnimateDiff exactly, joint normalisation included);
 - block: the mask of eq. 9 literally, over absolute positions;
 - window: a frame sees itself and the W before it, positions counted back from itself;
 - cached: the same for one new frame, keys and values of the W before it from ring buffers.
@@ -61,21 +61,20 @@ class Joint:
         """Attention between all frames at each place."""
         batch, frames, places, _ = y.shape
         y = (y + table[:frames, None]).transpose(1, 2).flatten(0, 1)  # (B*N, F, C)
-        parts = (heads_of(project(y), attn.heads) for project in (attn.to_q, attn.to_k, attn.to_v))
-        out = F.scaled_dot_product_attention(*parts, attn_mask=self.mask)
-        out = attn.to_out[0](out.transpose(1, 2).flatten(2))
-        result: Tensor = out.unflatten(0, (batch, places)).transpose(1, 2)
-        return result
+        q, k, v = (heads_of(project(y), attn.heads) for project in (attn.to_q, attn.to_k, attn.to_v))
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=self.mask)
+        result: Tensor = attn.to_out[0](out.transpose(1, 2).flatten(2))
+        return result.reshape(batch, places, frames, -1).transpose(1, 2)
 
 
 def _few_keys(query: Tensor, key: Tensor, value: Tensor, heads: int, valid: Tensor) -> Tensor:
     """Attention of one query a place to a handful of keys: (B, F, N, C), (B, F, S, N, C) twice, valid (B|1, F, S)."""
-    q = query.unflatten(-1, (heads, -1))
-    k, v = key.unflatten(-1, (heads, -1)), value.unflatten(-1, (heads, -1))
+    q, k, v = (part.reshape(*part.shape[:-1], heads, -1) for part in (query, key, value))
     scores = (q[:, :, None] * k).sum(-1).float() * q.shape[-1] ** -0.5  # (B, F, S, N, heads)
     scores = scores.masked_fill(~valid[..., None, None], -1e9)
     weights = scores.softmax(2).to(v.dtype)
-    return (weights[..., None] * v).sum(2).flatten(3)
+    out: Tensor = (weights[..., None] * v).sum(2)
+    return out.flatten(3)
 
 
 class Windowed:
@@ -156,11 +155,6 @@ class TemporalAdapter(nn.Module):
         for block in (*self.motion.down_blocks, *mid, *self.motion.up_blocks):
             yield from block.motion_modules
 
-    def shape_of(self, module: Any) -> tuple[int, int]:
-        """Channels of its keys and how many temporal attentions it has."""
-        blocks = module.transformer_blocks
-        return int(blocks[0].attn1.to_k.out_features), 2 * len(blocks)
-
 
 class TemporalPass:
     """The motion modules of one pass, in order; called after each layer of the backbone."""
@@ -179,17 +173,17 @@ class TemporalPass:
 
 def motion(module: Any, hidden: Tensor, attend: Attend, frames: int) -> Tensor:
     """What an AnimateDiff motion module adds to (B*F, C, h, w)."""
-    height, width = hidden.shape[2:]
-    x = hidden.unflatten(0, (-1, frames)).flatten(3)  # (B, F, C, N)
+    _, channels, height, width = hidden.shape
+    x = hidden.reshape(-1, frames, channels, height * width)  # (B, F, C, N)
     if attend.joint_norm:
         x = module.norm(x.transpose(1, 2)).permute(0, 2, 3, 1)
     else:
-        x = module.norm(x.flatten(0, 1)).unflatten(0, (-1, frames)).transpose(2, 3)
+        x = module.norm(x.flatten(0, 1)).reshape(x.shape).transpose(2, 3)
     x = module.proj_in(x)  # (B, F, N, C)
     for block in module.transformer_blocks:
         table = block.pos_embed.pe[0].to(x.dtype)
         x = x + attend(block.attn1, block.norm1(x), table)
         x = x + attend(block.attn2, block.norm2(x), table)
         x = x + block.ff(block.norm3(x))
-    out: Tensor = module.proj_out(x).flatten(0, 1).transpose(1, 2).unflatten(2, (height, width))
-    return out
+    out: Tensor = module.proj_out(x)
+    return out.transpose(2, 3).reshape(hidden.shape)
