@@ -7,6 +7,7 @@ limit that repositories take. Only safetensors are read: a pickle runs code of w
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -172,7 +173,8 @@ def _motion_for(unet: UNet2DConditionModel) -> dict[str, Any]:
 
 def _keywords(module: Any) -> dict[str, Any]:
     """Keywords with which diffusers makes this module again."""
-    return {key: value for key, value in module.config.items() if not key.startswith("_")}
+    known = inspect.signature(type(module).__init__).parameters
+    return {key: value for key, value in module.config.items() if key in known}
 
 
 def _schedule(path: Path) -> dict[str, Any]:
@@ -273,9 +275,7 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise LoadingError(
-            str(error) if isinstance(error, LoadingError) else f"{path} is not JSON: {error}"
-        ) from None
+        raise LoadingError(f"{path} is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise LoadingError(f"{path} must hold one object")
     return value

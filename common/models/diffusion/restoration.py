@@ -119,13 +119,13 @@ class RestorationAdapter(nn.Module):
             RestorationLayer(layer.to_k.in_features, layer.to_k.out_features, layer.heads)
             for layer in self_attentions(unet)
         ]
-        self.layers = nn.ModuleList(made)
-        self._layers = tuple(made)
+        self.layers = nn.ModuleList(made)  # names of the weights
+        self.typed = tuple(made)
 
     @torch.no_grad()
     def init_from(self, unet: UNet2DConditionModel) -> None:
         """Start W'K and W'V at the backbone's W^K and W^V; W'O stays as it is."""
-        for mine, theirs in zip(self._layers, self_attentions(unet), strict=True):
+        for mine, theirs in zip(self.typed, self_attentions(unet), strict=True):
             mine.to_k.weight.copy_(theirs.to_k.weight)
             mine.to_v.weight.copy_(theirs.to_v.weight)
 
@@ -149,5 +149,5 @@ class Restorer:
         self.adapter, self.queries, self.gains = adapter, queries, gains
 
     def __call__(self, layer: int, attention: Any, z: Tensor, query: Tensor) -> Tensor:
-        added: Tensor = self.adapter.layers[layer](self.queries[layer], z)
+        added: Tensor = self.adapter.typed[layer](self.queries[layer], z)
         return added * self.gains[z.shape[1]]

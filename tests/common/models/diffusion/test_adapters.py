@@ -46,7 +46,7 @@ def test_full_attention_is_animatediff(middle: bool) -> None:
     x, t = latents(2, 5), torch.tensor([10, 700])
     with torch.no_grad():
         theirs = UNetMotionModel.from_unet2d(model.unet, model.temporal.motion)
-        context = model.context.expand(2, -1, -1)
+        context = model.context.expand(2 * 5, -1, -1)
         want = theirs(x.transpose(1, 2), t, context).sample.transpose(1, 2)
         torch.testing.assert_close(model(x, t, temporal="full"), want, rtol=0, atol=1e-5)
         assert (want - model(x, t)).abs().max() > 1e-3
@@ -55,7 +55,7 @@ def test_full_attention_is_animatediff(middle: bool) -> None:
 def test_restoration_is_equation_7() -> None:
     """One layer by hand: queries of the degraded features, keys and values of the current ones."""
     model = toy_model()
-    layer, adapter = next(iter(self_attentions(model.unet))), model.restoration.layers[0]
+    layer, adapter = next(iter(self_attentions(model.unet))), model.restoration.typed[0]
     z, degraded = (torch.randn(2, 16, 8, generator=torch.Generator().manual_seed(k)) for k in (1, 2))
     with torch.no_grad():
         query = layer.to_q(degraded)

@@ -53,6 +53,7 @@ def test_contradictions_are_named(change: dict[str, object], message: str) -> No
         DiffusionConfig.from_json(json.dumps(values))
 
 
+@settings(max_examples=50)
 @given(
     st.recursive(st.none() | st.integers() | st.text(), lambda c: st.lists(c) | st.dictionaries(st.text(), c))
 )

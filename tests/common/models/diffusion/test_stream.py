@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from common.models.diffusion.clip import sample_clip
 from common.models.diffusion.config import ConfigError
-from common.models.diffusion.graphs import TorchGraphs, Use
+from common.models.diffusion.graphs import Decode, TorchGraphs, Use
 from common.models.diffusion.stream import Streamer, StreamInputs
 from tests.common.models.diffusion.toy import SIZE, clip, run, toy_model
 
@@ -81,11 +81,11 @@ def test_past_matters_as_far_as_the_window_reaches() -> None:
     torch.testing.assert_close(without, unaware)
 
 
-class Counter(TorchDispatchMode):
+class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts operations and the elements that they make."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.operations = self.elements = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
@@ -104,20 +104,26 @@ class Mostly(TorchGraphs):
         real = super().step(use)
         return real if self.frame % 500 == 0 else self.idle
 
+    def decode_some(self, latent: Tensor) -> Tensor:
+        return Decode(MODEL)(latent) if self.frame % 500 == 0 else latent[:, :3]
+
     def idle(self, x: Tensor, *inputs: Any) -> tuple[Tensor, list[Tensor]]:
         return x, [cache[:, 0].clone() for cache in inputs[-1]]
 
 
 def test_cost_and_state_are_constant_over_ten_thousand_frames() -> None:
     graphs = Mostly(MODEL)
+    graphs.decode = graphs.decode_some  # type: ignore[assignment]
     stream = Streamer(MODEL, SIZE, SIZE, steps=1, graphs=graphs)
     state = stream.init_state(1)
     size, pointers = state.bytes(), [cache.data_ptr() for cache in state.caches[0]]
     costs: dict[bool, set[tuple[int, int]]] = {True: set(), False: set()}
-    inputs = StreamInputs(control=clip(1)[1][:, 0])
     for graphs.frame in range(10_000):
+        if graphs.frame % 100 > 1:
+            picture, state = stream.step(StreamInputs(), state)
+            continue
         with Counter() as counter:
-            picture, state = stream.step(inputs, state)
+            picture, state = stream.step(StreamInputs(), state)
         costs[graphs.frame % 500 == 0].add((counter.operations, counter.elements))
     assert len(costs[True]) == len(costs[False]) == 1, costs
     assert state.bytes() == size
@@ -178,7 +184,7 @@ def test_weight_zero_is_leaving_the_adapter_out(part: str, weight: str) -> None:
     for k in range(4):
         inputs = StreamInputs(textures[:, k], maps[:, k])
         with_it, _ = stream.step(inputs, on)
-        quiet, _ = stream.step(StreamInputs(textures[:, k], maps[:, k], **lambdas), zero)  # type: ignore[arg-type]
+        quiet, _ = stream.step(StreamInputs(textures[:, k], maps[:, k], **lambdas), zero)
         without, _ = stream.step(inputs, out, use=Use(**{part: False}))
         torch.testing.assert_close(quiet[0], without[0], rtol=0, atol=1e-6)
         assert (quiet[1] - without[1]).abs().max() > 1e-3
