@@ -65,7 +65,7 @@ class OrtGraphs(TorchGraphs):
         queries = self.degraded(latent, time)
         caches = [torch.zeros(1, 3, 2, n, c) for n, c in cache_shapes(MODEL, SIZE, SIZE)]
         step = (
-            latent, latent, time, torch.ones(1, 3), torch.ones(1, 3), trust.expand(-1, 2, -1, -1),
+            latent, latent + 1, time, torch.ones(1, 3), torch.rand(1, 3), trust.repeat(1, 2, 1, 1),
             torch.tensor([1]), torch.tensor([[True, False, True]]), embedded, queries, caches,
         )  # fmt: skip
         names = ["x", "noise", "timestep", "coefficients", "lambdas", "trust", "slot", "valid", "embedded"]
