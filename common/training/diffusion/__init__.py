@@ -1,0 +1,1 @@
+"""Training of the generative decoder: its data, its stages, its export."""
