@@ -52,10 +52,7 @@ class AutoencoderTask:
 
     def batch(self, rng: np.random.Generator) -> Tensor:
         """(B, 3, S, S)."""
-        rows = [
-            varied(self.sampler.pictures(self.sampler.draw(rng, 1)), rng, self.config.zoom) for _ in range(self.count)
-        ]
-        return tensor(np.concatenate(rows))
+        return tensor(np.stack([varied(self.sampler.draw(rng), rng, self.config.zoom) for _ in range(self.count)]))
 
     def turns(self, batch: Tensor, noise: torch.Generator) -> Iterator[Turn]:
         """One: the pictures through both halves."""

@@ -19,7 +19,25 @@ class DataConfig(BaseModel):
     shares: dict[str, float] = Field(
         {"clip": 0.5, "street": 0.2, "tabletop": 0.3}, description="kind of source -> how often it is drawn"
     )
+    matte: float = Field(0.25, description="share of the clips whose map is shown as a matte would show it")
     caps: dict[str, float] = Field({"droid": 0.25}, description="prefix of a source's name -> its weight, else 1")
+
+
+class DegradeConfig(BaseModel):
+    """What is done to textures and maps before a receiver sees them."""
+
+    model_config = STRICT
+
+    coded: float = Field(0.6, description="share of the clips whose texture goes through our own codec")
+    kbps: tuple[float, float] = Field((1.5, 14.0), description="wire rate of the texture, drawn evenly by its logarithm")
+    lossy: float = Field(0.4, description="share of the clips that lose packets")
+    loss_max: float = Field(0.5, description="largest loss of packets")
+    blur: float = Field(1.5, description="largest deviation of the blur, in pixels of the full size")
+    grain: float = Field(6.0, description="largest deviation of the noise, of 255, in the small picture")
+    jpeg: tuple[int, int] = Field((10, 70), description="quality of the JPEG that stands for a codec")
+    contours: float = Field(0.7, description="share of the maps that go through the contour codec")
+    floor: tuple[float, float] = Field((0.75, 0.95), description="mean IoU that the contour codec keeps")
+    contour_packet: int = Field(300, description="largest payload of contours, bytes")
 
 
 class StageConfig(BaseModel):
@@ -61,6 +79,7 @@ class RecipeConfig(BaseModel):
 
     seed: int = 1
     data: DataConfig = DataConfig()
+    degrade: DegradeConfig = DegradeConfig()
     autoencoder: AutoencoderConfig
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.random import Generator
@@ -13,22 +11,11 @@ from common.maps.base import VOID
 from common.models.diffusion import vocabulary
 from common.training.diffusion.corpus import Source
 
-PANS = 10.0  # most pixels a frame that a window moves over a still picture
 LONG = 96  # a source counts as its pictures do, up to so many
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a sample is cut: pictures `rows` of a source, a square at (`top`[i], `left`[i]) each."""
-
-    source: int
-    rows: NDArray[np.int64]
-    top: NDArray[np.int64]
-    left: NDArray[np.int64]
-
-
 class Sampler:
-    """Draws places; everything comes from the generator that is handed in.
+    """Draws squares of `size` pixels; everything comes from the generator that is handed in.
 
     `shares`: of each kind, how often it is drawn; `caps`: name prefix -> weight of a source."""
 
@@ -51,40 +38,15 @@ class Sampler:
         cap = next((weight for prefix, weight in caps.items() if source.name.startswith(prefix)), 1.0)
         return min(source.frames.shape[0], LONG * (4 if source.facts.still else 1)) * cap
 
-    def draw(self, rng: Generator, length: int, step: int = 1) -> Place:
-        """`length` pictures in a row, the square on a grid of `step` pixels. Over stills, and where a source is too
-        short, the square moves instead."""
-        which = int(rng.choice(len(self.sources), p=self._weights))
-        source = self.sources[which]
-        count, height, width = source.frames.shape[:3]
-        room = np.array([height - self.size, width - self.size])
-        still = source.facts.still or count < length
-        if still:
-            rows = np.full(length, rng.integers(count))
-        else:
-            rows = rng.integers(count - length + 1) + np.arange(length)
-            if rng.random() < 0.3:
-                rows = rows[::-1]
-        speed = rng.uniform(-PANS, PANS, 2) if still or rng.random() < 0.1 else np.zeros(2)
-        origin = rng.integers(0, room + 1)
-        path = np.clip(origin + np.arange(length)[:, None] * speed, 0, room).astype(np.int64) // step * step
-        return Place(which, rows, path[:, 0], path[:, 1])
+    def which(self, rng: Generator) -> int:
+        """A source."""
+        return int(rng.choice(len(self.sources), p=self._weights))
 
-    def pictures(self, place: Place) -> NDArray[np.uint8]:
-        """(T, S, S, 3)."""
-        frames, size = self.sources[place.source].frames, self.size
-        return np.stack(
-            [frames[n, y : y + size, x : x + size] for n, y, x in zip(place.rows, place.top, place.left, strict=True)]
-        )
-
-    def labels(self, place: Place) -> NDArray[np.uint8]:
-        """(T, S, S) in the shared space, VOID where nothing is known."""
-        drawn, size = self.sources[place.source].labels, self.size
-        if drawn is None:
-            return np.full((len(place.rows), size, size), VOID, np.uint8)
-        return np.stack(
-            [drawn[n, y : y + size, x : x + size] for n, y, x in zip(place.rows, place.top, place.left, strict=True)]
-        )
+    def draw(self, rng: Generator) -> NDArray[np.uint8]:
+        """(S, S, 3): a square of one picture."""
+        frames = self.sources[self.which(rng)].frames
+        row, top, left = (int(rng.integers(n)) for n in (len(frames), *(s - self.size + 1 for s in frames.shape[1:3])))
+        return np.asarray(frames[row, top : top + self.size, left : left + self.size])
 
 
 def matte(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -99,16 +61,16 @@ def matte(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(table[labels])
 
 
-def varied(pictures: NDArray[np.uint8], rng: Generator, zoom: float) -> NDArray[np.uint8]:
-    """(T, S, S, 3) mirrored, lit otherwise, and scaled up from its middle by up to `zoom`, all frames alike."""
+def varied(picture: NDArray[np.uint8], rng: Generator, zoom: float) -> NDArray[np.uint8]:
+    """(S, S, 3) mirrored, lit otherwise, and scaled up from its middle by up to `zoom`."""
     if rng.random() < 0.5:
-        pictures = pictures[:, :, ::-1]
-    size = pictures.shape[1]
-    part = int(round(size / rng.uniform(1.0, zoom)))
+        picture = picture[:, ::-1]
+    size = picture.shape[0]
+    part = round(size / rng.uniform(1.0, zoom))
+    edge = (size - part) // 2
+    cut = np.ascontiguousarray(picture[edge : edge + part, edge : edge + part])
     if part < size:
-        edge = (size - part) // 2
-        cut = pictures[:, edge : edge + part, edge : edge + part]
-        pictures = np.stack([cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR) for picture in cut])
+        cut = np.asarray(cv2.resize(cut, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
-    lit = (pictures.astype(np.float32) - 118.0) * gain + 118.0 + rng.uniform(-12, 12)
+    lit = (cut.astype(np.float32) - 118.0) * gain + 118.0 + rng.uniform(-12, 12)
     return np.clip(lit, 0, 255).astype(np.uint8)

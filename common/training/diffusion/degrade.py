@@ -1,0 +1,132 @@
+"""What arrives of a clip: its texture, a quarter of its size, noisy, blurred and coarsely coded, and its map.
+
+The degradation model of the Restoration Adapter, seeded: 4x down, blur, noise and JPEG; or our own texture codec at a low
+rate, some of its packets lost. Maps go through the contour codec, some packets lost as well.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from common.codec.base import Budget, CodecError
+from common.codec.contour.decoder import ContourDecoder
+from common.codec.contour.encoder import ContourEncoder, ContourSettings
+from common.codec.texture.decoder import TextureDecoder
+from common.codec.texture.encoder import TextureEncoder
+from common.maps.base import VOID
+from common.models.diffusion import vocabulary
+from common.training.diffusion.config import DegradeConfig
+
+SCALE = 4
+BLOCK = 16
+OVERHEAD = 60  # bytes a packet costs on the wire beyond its payload
+LEVELS = 2.0  # trust of the codecs runs from RECEIVED, 0, to IMAGINED, 2
+Pixels = NDArray[np.uint8]
+Trust = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Degraded:
+    """Pictures (T, H, W, 3) at the full size again, or labels (T, H, W); trust (T, H/16, W/16), 1 received .. 0 nothing
+    known."""
+
+    values: Pixels
+    trust: Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a decoder is handed of a unit."""
+
+    unit: int
+    segments: tuple[bytes | None, ...]
+
+
+def texture(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -> Degraded:
+    """(T, H, W, 3) -> what is shown of it; sides are multiples of 16."""
+    if rng.random() < config.coded:
+        return coded(pictures, fps, rng, config)
+    shown = np.stack(analytic(pictures, rng, config))
+    return Degraded(shown, np.ones((len(pictures), *_blocks(pictures)), np.float32))
+
+
+def analytic(pictures: Pixels, rng: Generator, config: DegradeConfig) -> list[Pixels]:
+    """Blur, 4x down, noise, JPEG, and up again; one setting a clip."""
+    height, width = pictures.shape[1:3]
+    blur, grain = rng.uniform(0, config.blur), rng.uniform(0, config.grain)
+    down = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(3))]
+    up = (cv2.INTER_LANCZOS4, cv2.INTER_CUBIC)[int(rng.integers(2))]
+    quality = int(rng.integers(*config.jpeg)) if rng.random() < 0.7 else None
+    shown = []
+    for picture in pictures:
+        smooth = cv2.GaussianBlur(picture, (0, 0), blur) if blur > 0.2 else picture
+        small = np.asarray(cv2.resize(smooth, (width // SCALE, height // SCALE), interpolation=down), np.float32)
+        small = np.clip(small + rng.normal(0, grain, small.shape), 0, 255)
+        small = np.asarray(np.round(small), np.uint8)
+        if quality is not None:
+            packed = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+            small = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+        shown.append(np.asarray(cv2.resize(small, (width, height), interpolation=up), np.uint8))
+    return shown
+
+
+def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -> Degraded:
+    """Through the texture codec at a rate drawn for the size, with packets lost."""
+    count, height, width = pictures.shape[:3]
+    low, high = config.kbps
+    kbps = math.exp(rng.uniform(math.log(low), math.log(high)))
+    loss = rng.uniform(0, config.loss_max) if rng.random() < config.lossy else 0.0
+    encoder, decoder = TextureEncoder(width, height, fps), TextureDecoder("auto")
+    frames = encoder.frames_per_unit
+    budget = Budget(kbps * 125 * frames / fps, OVERHEAD, 1200)
+    planes = [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8) for picture in pictures]
+    planes += planes[-1:] * (-count % frames)
+    shown, trust = list[Pixels](), list[Trust]()
+    for unit in range(len(planes) // frames):
+        payloads = encoder.encode(planes[unit * frames : (unit + 1) * frames], unit, budget).payloads
+        decoded = None
+        if unit or loss < 1:
+            kept = tuple(None if unit and rng.random() < loss else payload for payload in payloads)
+            decoded = decoder.decode(Received(unit, kept))
+        assert decoded is not None
+        shown += [np.asarray(cv2.cvtColor(p, cv2.COLOR_YUV2RGB_I420), np.uint8) for p in decoded.pictures]
+        trust += [_trusted(decoded.trust)] * frames
+    return Degraded(np.stack(shown[:count]), np.stack(trust[:count]))
+
+
+def labels(maps: NDArray[np.uint8], fps: float, rng: Generator, config: DegradeConfig) -> Degraded:
+    """(T, H, W) through the contour codec with packets lost, now and then as they are. A map of nothing stays one."""
+    whole = Degraded(maps, np.ones((len(maps), *_blocks(maps)), np.float32))
+    if (maps == VOID).all() or rng.random() >= config.contours:
+        return whole
+    settings = ContourSettings(vocabulary.CLASSES, VOID, rng.uniform(*config.floor), repeat=True, fps=fps)
+    encoder, decoder = ContourEncoder(settings, maps.shape[2], maps.shape[1]), ContourDecoder()
+    loss = rng.uniform(0, config.loss_max) if rng.random() < config.lossy else 0.0
+    shown, trust = list[Pixels](), list[Trust]()
+    for unit, first in enumerate(range(0, len(maps), settings.period)):
+        part = list(maps[first : first + settings.period])
+        payloads = encoder.encode(part, unit, Budget(1e6, OVERHEAD, config.contour_packet)).payloads
+        kept = [None if unit and rng.random() < loss else payload for payload in payloads]
+        try:
+            decoded = decoder.decode(kept)
+        except CodecError:
+            return whole
+        if decoded is None:
+            return whole
+        shown += decoded.maps[: len(part)]
+        trust += [_trusted(decoded.trust)] * len(part)
+    return Degraded(np.stack(shown), np.stack(trust))
+
+
+def _trusted(levels: NDArray[np.uint8]) -> Trust:
+    return np.asarray(1 - levels / LEVELS, np.float32)
+
+
+def _blocks(pictures: Pixels) -> tuple[int, int]:
+    return -(-pictures.shape[1] // BLOCK), -(-pictures.shape[2] // BLOCK)
