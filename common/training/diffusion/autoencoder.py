@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny
+from diffusers.models.autoencoders.vae import AutoencoderTinyBlock
 from torch import Tensor, nn
 
 from common.training.diffusion.config import AutoencoderConfig, DataConfig
@@ -15,18 +16,29 @@ from common.training.diffusion.losses import dissimilarity, gradient_loss, psnr
 from common.training.diffusion.runner import Turn
 from common.training.diffusion.samples import Sampler, varied
 
+BRANCH = 0.2  # what a residual branch weighs at the start
 
-def create(config: AutoencoderConfig, scale: float = 1.0, shift: float = 0.0) -> AutoencoderTiny:
-    """A network of chance weights. latent = (encoder(picture) - shift) * scale."""
-    return AutoencoderTiny(
+
+def create(config: AutoencoderConfig, scale: float = 1.0) -> AutoencoderTiny:
+    """A network of chance weights, drawn so that training starts quickly (it has no normalisation); latents are the
+    encoder's output times `scale`."""
+    network = AutoencoderTiny(
         encoder_block_out_channels=(config.width,) * len(config.encoder_blocks),
         decoder_block_out_channels=(config.width,) * len(config.decoder_blocks),
         num_encoder_blocks=config.encoder_blocks,
         num_decoder_blocks=config.decoder_blocks,
         latent_channels=config.latent_channels,
         scaling_factor=scale,
-        shift_factor=shift,
     )
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for module in network.modules():
+        if isinstance(module, AutoencoderTinyBlock):
+            module.conv[-1].weight.data.mul_(BRANCH)
+    return network
 
 
 def tensor(pictures: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Tensor:
@@ -38,7 +50,12 @@ class AutoencoderTask:
     """Trains both halves together."""
 
     def __init__(
-        self, network: AutoencoderTiny, config: AutoencoderConfig, data: DataConfig, sources: list[Source], device: str
+        self,
+        network: AutoencoderTiny,
+        config: AutoencoderConfig,
+        data: DataConfig,
+        sources: list[Source],
+        device: str,
     ) -> None:
         self.network = network.to(device).to(memory_format=torch.channels_last)
         self.config, self.device = config, device
@@ -52,7 +69,9 @@ class AutoencoderTask:
 
     def batch(self, rng: np.random.Generator) -> Tensor:
         """(B, 3, S, S)."""
-        return tensor(np.stack([varied(self.sampler.draw(rng), rng, self.config.zoom) for _ in range(self.count)]))
+        return tensor(
+            np.stack([varied(self.sampler.draw(rng), rng, self.config.zoom) for _ in range(self.count)])
+        )
 
     def turns(self, batch: Tensor, noise: torch.Generator) -> Iterator[Turn]:
         """One: the pictures through both halves."""

@@ -76,14 +76,16 @@ def _moved(
         scale = 1.15 * (1 + growth) ** step
         shift = middle - scale * (middle + speed * step / scale)
         matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
-        pictures.append(cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT))
-        labels.append(cv2.warpAffine(drawn, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT))
+        pictures.append(
+            cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        )
+        labels.append(
+            cv2.warpAffine(drawn, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT)
+        )
     return np.stack(pictures).astype(np.uint8), np.stack(labels).astype(np.uint8)
 
 
-def draw(
-    sampler: Sampler, rng: Generator, frames: int, data: DataConfig, settings: DegradeConfig
-) -> Clip:
+def draw(sampler: Sampler, rng: Generator, frames: int, data: DataConfig, settings: DegradeConfig) -> Clip:
     """A clip and what is received of it: degraded whole, as a sender would, then cut."""
     pictures, labels, fps = window(sampler.sources[sampler.which(rng)], rng, frames)
     if rng.random() < 0.5:
@@ -159,8 +161,8 @@ class Latents:
 def make(
     folder: Path, count: int, frames: int, key: str, one: Callable[[int], Clip], encode: Encode, stop: Event
 ) -> bool:
-    """Fill `folder` with `count` clips, going on where it was left; `one` draws number n; `key`: what the latents depend
-    on, another one starts anew. Whether all are there."""
+    """Fill `folder` with `count` clips, going on where it was left; whether all are there. `one` draws number n;
+    `key`: what the latents depend on, another one starts anew."""
     folder.mkdir(parents=True, exist_ok=True)
     facts = {"key": key, "done": 0, "scale": 1.0, "count": count}
     if (folder / FACTS).exists():
@@ -180,7 +182,9 @@ def make(
                 mode = "r+" if first else "w+"
                 shape = (count, *value.shape)
                 path = str(folder / f"{field.name}.npy")
-                arrays[field.name] = open_memmap(path, mode, value.dtype, shape) if mode == "w+" else np.load(path, "r+")
+                arrays[field.name] = (
+                    open_memmap(path, mode, value.dtype, shape) if mode == "w+" else np.load(path, "r+")
+                )
             arrays[field.name][number] = value
         last = number + 1 == count or stop.is_set()
         if (number + 1) % SAVE_EVERY == 0 or last:

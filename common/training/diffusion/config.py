@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,7 +21,9 @@ class DataConfig(BaseModel):
         {"clip": 0.5, "street": 0.2, "tabletop": 0.3}, description="kind of source -> how often it is drawn"
     )
     matte: float = Field(0.25, description="share of the clips whose map is shown as a matte would show it")
-    caps: dict[str, float] = Field({"droid": 0.25}, description="prefix of a source's name -> its weight, else 1")
+    caps: dict[str, float] = Field(
+        {"droid": 0.25}, description="prefix of a source's name -> its weight, else 1"
+    )
 
 
 class DegradeConfig(BaseModel):
@@ -29,7 +32,9 @@ class DegradeConfig(BaseModel):
     model_config = STRICT
 
     coded: float = Field(0.6, description="share of the clips whose texture goes through our own codec")
-    kbps: tuple[float, float] = Field((1.5, 14.0), description="wire rate of the texture, drawn evenly by its logarithm")
+    kbps: tuple[float, float] = Field(
+        (1.5, 14.0), description="wire rate of the texture, drawn evenly by its logarithm"
+    )
     lossy: float = Field(0.4, description="share of the clips that lose packets")
     loss_max: float = Field(0.5, description="largest loss of packets")
     blur: float = Field(1.5, description="largest deviation of the blur, in pixels of the full size")
@@ -46,7 +51,9 @@ class StageConfig(BaseModel):
     model_config = STRICT
 
     steps: int = Field(description="optimiser steps, where no --minutes is given")
-    share: float = Field(1.0, description="part of --minutes that this stage gets, relative to the others", ge=0)
+    share: float = Field(
+        1.0, description="part of --minutes that this stage gets, relative to the others", ge=0
+    )
     batch: int = 8
     batch_cuda: int = Field(64, description="the batch on a GPU")
     learning_rate: float = 1e-3
@@ -72,6 +79,78 @@ class AutoencoderConfig(StageConfig):
     zoom: float = Field(1.5, description="largest magnification of a sample")
 
 
+class ClipsConfig(BaseModel):
+    """The clips whose latents the later stages are trained on."""
+
+    model_config = STRICT
+
+    clips: int = Field(1200, description="how many")
+    clips_cuda: int = Field(20000, description="how many where there is a GPU")
+    frames: int = Field(8, description="frames of a clip, K")
+    frames_cuda: int = Field(16, description="frames of a clip where there is a GPU")
+
+
+class ModelConfig(BaseModel):
+    """Sizes of the backbone; the adapters follow from them."""
+
+    model_config = STRICT
+
+    name: str = "compact"
+    widths: tuple[int, ...] = Field((96, 192, 288), description="channels at each resolution")
+    head: int = Field(48, description="channels of an attention head")
+    groups: int = Field(32, description="groups of the normalisation")
+    control_widths: tuple[int, ...] = (12, 24, 48, 96)
+    window: int = Field(3, description="W: past frames that a frame sees besides itself")
+    steps: int = Field(4, description="the most steps of a frame")
+    strength: float = Field(0.3, description="how far towards noise sampling starts", gt=0, le=1)
+    prediction: Literal["epsilon", "v_prediction", "sample"] = "v_prediction"
+    sizes: tuple[int, ...] = (256, 512)
+
+
+Part = Literal["unet", "context", "control", "restoration", "temporal"]
+
+
+class DenoiseConfig(StageConfig):
+    """A stage of the diffusion loss (eq. 3): backbone, control, restoration or teacher."""
+
+    trains: tuple[Part, ...] = Field(
+        description="the parts whose parameters move; all others stay as they are"
+    )
+    control: float = Field(0.0, description="share of the samples that see their map", ge=0, le=1)
+    texture: float = Field(0.0, description="share of the samples that see their texture", ge=0, le=1)
+    frames: int | None = Field(
+        1, description="frames of a sample; more than one: with the Temporal Adapter; null: all"
+    )
+    degraded: float = Field(
+        0.0,
+        description="share of the samples made by noising what lies between clean and degraded, up to `strength`",
+    )
+    weak: float = Field(0.3, description="least deviation of the noise that the loss is scaled by")
+
+
+class DistillConfig(StageConfig):
+    """What LCM and DMD share: the student sees a causal window, the teacher whole clips."""
+
+    conditioned: bool = Field(False, description="whether map and texture are seen, as they will be in use")
+    degraded: float = Field(0.0, description="share of the samples that start from the noised texture")
+
+
+class LcmConfig(DistillConfig):
+    """Eq. 5."""
+
+    videos: int = Field(0, description="clips that are sampled from the teacher to train on; 0: real ones")
+    video_steps: int = Field(25, description="steps of such a sampling")
+
+
+class DmdConfig(DistillConfig):
+    """Eq. 6: the teacher gives the real score, the critic the fake one."""
+
+    nearest: float = Field(0.02, description="t_min, of all timesteps")
+    farthest: float = Field(0.98, description="t_max, of all timesteps")
+    critic_steps: int = Field(1, description="updates of the critic for one of the student", ge=1)
+    anchor: float = Field(0.0, description="weight of the distance from the true latents; the paper has none")
+
+
 class RecipeConfig(BaseModel):
     """Everything that makes a run repeatable."""
 
@@ -80,7 +159,15 @@ class RecipeConfig(BaseModel):
     seed: int = 1
     data: DataConfig = DataConfig()
     degrade: DegradeConfig = DegradeConfig()
+    clips: ClipsConfig = ClipsConfig()
+    model: ModelConfig = ModelConfig()
     autoencoder: AutoencoderConfig
+    backbone: DenoiseConfig
+    control: DenoiseConfig
+    restoration: DenoiseConfig
+    teacher: DenoiseConfig
+    lcm: LcmConfig
+    dmd: DmdConfig
 
 
 def load(path: Path) -> RecipeConfig:

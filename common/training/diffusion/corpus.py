@@ -1,8 +1,7 @@
 """What the stages train on: pictures of all sources at one scale, with their maps, as memory-mapped arrays.
 
-A folder holds, for each source NAME, `NAME.frames.npy` (N, H, W, 3) RGB, `NAME.labels.npy` (N, H, W) in the label space of
-common.models.diffusion.vocabulary where there are maps, any number of `NAME.texture-K.npy` (N, H/4, W/4, 3), what the
-texture codec made of them, and `NAME.json`, the facts. Sides are multiples of 16.
+A folder holds, for each source NAME, `NAME.frames.npy` (N, H, W, 3) RGB, `NAME.labels.npy` (N, H, W) in the label
+space of common.models.diffusion.vocabulary where there are maps, and `NAME.json`, the facts. Sides are multiples of 16.
 """
 
 from __future__ import annotations
@@ -51,7 +50,6 @@ class Source:
     facts: Facts
     frames: Pictures
     labels: Labels | None
-    textures: tuple[Pictures, ...]
 
 
 def write(
@@ -71,11 +69,6 @@ def _store(path: Path, values: NDArray[np.uint8]) -> None:
     partial.replace(path)
 
 
-def add_texture(folder: Path, name: str, number: int, pictures: Pictures) -> None:
-    """Store what a codec made of a source's pictures, a quarter of their size."""
-    _store(folder / f"{name}.texture-{number}.npy", pictures)
-
-
 def read(folder: Path) -> list[Source]:
     """All sources, in order of their names. Raises FileNotFoundError where there are none."""
     sources = []
@@ -83,14 +76,12 @@ def read(folder: Path) -> list[Source]:
         name = path.stem
         facts = Facts(**json.loads(path.read_text()))
         labels = folder / f"{name}.labels.npy"
-        textures = sorted(folder.glob(f"{name}.texture-?.npy"))
         sources.append(
             Source(
                 name,
                 facts,
                 np.load(folder / f"{name}.frames.npy", mmap_mode="r"),
                 np.load(labels, mmap_mode="r") if labels.exists() else None,
-                tuple(np.load(texture, mmap_mode="r") for texture in textures),
             )
         )
     if not sources:

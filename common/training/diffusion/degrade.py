@@ -1,7 +1,7 @@
 """What arrives of a clip: its texture, a quarter of its size, noisy, blurred and coarsely coded, and its map.
 
-The degradation model of the Restoration Adapter, seeded: 4x down, blur, noise and JPEG; or our own texture codec at a low
-rate, some of its packets lost. Maps go through the contour codec, some packets lost as well.
+The degradation model of the Restoration Adapter, seeded: 4x down, blur, noise and JPEG; or our own texture codec at a
+low rate, some of its packets lost. Maps go through the contour codec, some packets lost as well.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ def analytic(pictures: Pixels, rng: Generator, config: DegradeConfig) -> list[Pi
     shown = []
     for picture in pictures:
         smooth = cv2.GaussianBlur(picture, (0, 0), blur) if blur > 0.2 else picture
-        small = np.asarray(cv2.resize(smooth, (width // SCALE, height // SCALE), interpolation=down), np.float32)
+        small = np.asarray(
+            cv2.resize(smooth, (width // SCALE, height // SCALE), interpolation=down), np.float32
+        )
         small = np.clip(small + rng.normal(0, grain, small.shape), 0, 255)
         small = np.asarray(np.round(small), np.uint8)
         if quality is not None:
@@ -90,11 +92,10 @@ def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -
     shown, trust = list[Pixels](), list[Trust]()
     for unit in range(len(planes) // frames):
         payloads = encoder.encode(planes[unit * frames : (unit + 1) * frames], unit, budget).payloads
-        decoded = None
-        if unit or loss < 1:
-            kept = tuple(None if unit and rng.random() < loss else payload for payload in payloads)
-            decoded = decoder.decode(Received(unit, kept))
-        assert decoded is not None
+        kept = tuple(
+            None if unit and rng.random() < loss else payload for payload in payloads
+        )  # the first arrives
+        decoded = decoder.decode(Received(unit, kept))
         shown += [np.asarray(cv2.cvtColor(p, cv2.COLOR_YUV2RGB_I420), np.uint8) for p in decoded.pictures]
         trust += [_trusted(decoded.trust)] * frames
     return Degraded(np.stack(shown[:count]), np.stack(trust[:count]))

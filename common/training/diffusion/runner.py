@@ -1,7 +1,7 @@
 """The loop that all stages share: turns of optimisation, a running average, checkpoints, progress.
 
-A step draws its sample and its noise from nothing but the seed, the stage and the number of the step, so that a run that
-was stopped and goes on gives what an unbroken one gives.
+A step draws its sample and its noise from nothing but the seed, the stage and the number of the step, so that a run
+that was stopped and goes on gives what an unbroken one gives.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a stage ends: after its steps, or, where `seconds` is given, after that much time, checkpoints counted in."""
+    """When a stage ends: after its steps, or after `seconds` where they are given, checkpoints counted in."""
 
     steps: int
     seconds: float | None = None
@@ -66,7 +66,9 @@ class Limits:
 class Run:
     """Optimisers, average and place of one stage, as saved in a checkpoint."""
 
-    def __init__(self, task: Task, config: StageConfig, limits: Limits, key: tuple[int, int], device: str) -> None:
+    def __init__(
+        self, task: Task, config: StageConfig, limits: Limits, key: tuple[int, int], device: str
+    ) -> None:
         self.task, self.config, self.limits, self.key = task, config, limits, key
         self.device = torch.device(device)
         self.step, self.seconds, self.done = 0, 0.0, False
@@ -128,7 +130,9 @@ class Run:
             "seconds": self.seconds,
             "done": self.done,
             "kept": self.kept,
-            "groups": {name: {n: v.detach() for n, v in group.items()} for name, group in self.groups.items()},
+            "groups": {
+                name: {n: v.detach() for n, v in group.items()} for name, group in self.groups.items()
+            },
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
         }
         partial = folder / "checkpoint.partial"
@@ -165,6 +169,9 @@ def train(run: Run, folder: Path, stop: Event, save_every: float = 180.0, ahead:
     drawn by a thread before they are needed."""
     folder.mkdir(parents=True, exist_ok=True)
     run.resume(folder)
+    if run.done and run.progress >= 1.0:
+        log.info("was finished at step %d", run.step)
+        return True
     begun, saved, before = time.monotonic(), time.monotonic(), run.seconds
     pool, queue = ThreadPoolExecutor(1), list[Future[Any]]()
     window: list[dict[str, float]] = []
@@ -183,7 +190,9 @@ def train(run: Run, folder: Path, stop: Event, save_every: float = 180.0, ahead:
     pool.shutdown(cancel_futures=True)
     run.done = run.progress >= 1.0
     run.save(folder)
-    log.info("%s at step %d", "finished" if run.done else "stopped; the same command goes on from here,", run.step)
+    log.info(
+        "%s at step %d", "finished" if run.done else "stopped; the same command goes on from here,", run.step
+    )
     return run.done
 
 

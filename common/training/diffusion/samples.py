@@ -29,7 +29,9 @@ class Sampler:
             if own.sum():
                 weights += share * own / own.sum()
         if not weights.sum():
-            raise ValueError(f"no source of the corpus is of a kind in {sorted(shares)}, {size} pixels or more")
+            raise ValueError(
+                f"no source of the corpus is of a kind in {sorted(shares)}, {size} pixels or more"
+            )
         self._weights = weights / weights.sum()
 
     def _weight(self, source: Source, caps: dict[str, float]) -> float:
@@ -45,7 +47,9 @@ class Sampler:
     def draw(self, rng: Generator) -> NDArray[np.uint8]:
         """(S, S, 3): a square of one picture."""
         frames = self.sources[self.which(rng)].frames
-        row, top, left = (int(rng.integers(n)) for n in (len(frames), *(s - self.size + 1 for s in frames.shape[1:3])))
+        row, top, left = (
+            int(rng.integers(n)) for n in (len(frames), *(s - self.size + 1 for s in frames.shape[1:3]))
+        )
         return np.asarray(frames[row, top : top + self.size, left : left + self.size])
 
 

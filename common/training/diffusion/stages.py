@@ -1,0 +1,262 @@
+"""The stages in their order: what each starts from, trains and leaves in the run's folder.
+
+A run's folder holds one folder a stage with its checkpoint and log, and `clips` with the latents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from common.models.diffusion import vocabulary
+from common.models.diffusion.config import DiffusionConfig
+from common.models.diffusion.model import DiffusionModel, build
+from common.models.diffusion.temporal import TemporalAdapter
+from common.training.diffusion import autoencoder, clips, corpus
+from common.training.diffusion.clips import Batch, Latents
+from common.training.diffusion.config import RecipeConfig, StageConfig
+from common.training.diffusion.denoise import DenoiseTask
+from common.training.diffusion.distill import DmdTask, LcmTask, teach
+from common.training.diffusion.runner import CHECKPOINT, Limits, Run, Task, kept, train
+from common.training.diffusion.samples import Sampler
+
+log = logging.getLogger("diffusion")
+
+STAGES = ("autoencoder", "clips", "backbone", "control", "restoration", "teacher", "lcm", "dmd")
+WEIGHTS = tuple(stage for stage in STAGES if stage != "clips")
+"""Stages that leave weights, in the order in which they overwrite each other."""
+
+
+class StageError(RuntimeError):
+    """A stage that cannot run; the message says which comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run reads and writes, and on what it computes."""
+
+    recipe: RecipeConfig
+    out: Path
+    corpus: Path
+    device: str
+
+    @property
+    def cuda(self) -> bool:
+        """Whether the recipe's sizes for a GPU count."""
+        return self.device.startswith("cuda")
+
+    @property
+    def frames(self) -> int:
+        """Frames of a clip."""
+        return self.recipe.clips.frames_cuda if self.cuda else self.recipe.clips.frames
+
+
+def model_config(recipe: RecipeConfig, frames: int, scale: float = 1.0) -> DiffusionConfig:
+    """The decoder of a recipe, in diffusers' keywords."""
+    m, a = recipe.model, recipe.autoencoder
+    levels = len(m.widths)
+    unet = {
+        "in_channels": a.latent_channels,
+        "out_channels": a.latent_channels,
+        "block_out_channels": m.widths,
+        "layers_per_block": 1,
+        "down_block_types": ("CrossAttnDownBlock2D",) * levels,
+        "up_block_types": ("CrossAttnUpBlock2D",) * levels,
+        "norm_num_groups": m.groups,
+        "use_linear_projection": True,
+        "cross_attention_dim": m.widths[0],
+        "attention_head_dim": tuple(
+            max(1, width // m.head) for width in m.widths
+        ),  # diffusers' name for their number
+    }
+    motion = {
+        "block_out_channels": m.widths,
+        "motion_layers_per_block": 1,
+        "motion_norm_num_groups": m.groups,
+        "motion_num_attention_heads": tuple(max(1, width // m.head) for width in m.widths),
+        "use_motion_mid_block": False,
+    }
+    vae = {
+        "latent_channels": a.latent_channels,
+        "encoder_block_out_channels": (a.width,) * len(a.encoder_blocks),
+        "decoder_block_out_channels": (a.width,) * len(a.decoder_blocks),
+        "num_encoder_blocks": a.encoder_blocks,
+        "num_decoder_blocks": a.decoder_blocks,
+        "scaling_factor": scale,
+    }
+    return DiffusionConfig(
+        m.name,
+        unet,
+        vae,
+        motion,
+        control_channels=vocabulary.CLASSES,
+        control_widths=m.control_widths,
+        window=m.window,
+        clip_frames=frames,
+        steps=m.steps,
+        sizes=m.sizes,
+        prediction=m.prediction,
+        lambda_control=1.0,
+        lambda_restoration=1.0,
+        lambda_temporal=1.0,
+        notes={"strength": str(m.strength)},
+    )
+
+
+def assemble(place: Place, before: str | None = None) -> DiffusionModel:
+    """The decoder with what the stages (those before `before`) have left, the newest of each part."""
+    folder = place.out / "clips"
+    scale = Latents(folder).scale if (folder / clips.FACTS).exists() else 1.0
+    model = build(model_config(place.recipe, place.frames, scale), place.recipe.seed)
+    for stage in WEIGHTS[: WEIGHTS.index(before)] if before else WEIGHTS:
+        weights = kept(place.out / stage)
+        if weights is None:
+            continue
+        if stage == "autoencoder":
+            weights = {f"vae.{name}": value for name, value in weights.items()}
+        strange = model.load_state_dict(weights, strict=False).unexpected_keys
+        if strange:
+            raise StageError(f"{place.out / stage}: made with another recipe; begin anew ({strange[0]})")
+    return model
+
+
+def needs(place: Place, stage: str) -> None:
+    """Raise StageError where what a stage builds on is not there."""
+    first = {"clips": "autoencoder", "lcm": "teacher", "dmd": "lcm"}.get(stage)
+    if first and not (place.out / first / CHECKPOINT).exists():
+        raise StageError(f"{stage}: needs {first} first; run that stage, or `all`, into {place.out}")
+    if WEIGHTS[0] != stage != "clips" and not (place.out / "clips" / clips.FACTS).exists():
+        raise StageError(f"{stage}: needs clips first; run that stage, or `all`, into {place.out}")
+
+
+def run(place: Place, stage: str, seconds: float | None, stop: Event) -> bool:
+    """Run a stage from where it was left; `seconds`: instead of its steps. Whether it is at its end."""
+    needs(place, stage)
+    log.info("stage %s", stage)
+    if stage == "clips":
+        return make_clips(place, stop)
+    torch.manual_seed(place.recipe.seed)
+    config: StageConfig = getattr(place.recipe, stage)
+    limits = Limits(config.steps, seconds)
+    key = place.recipe.seed, STAGES.index(stage)
+    ahead = 3 if place.cuda else 0
+    return train(
+        Run(create(place, stage, stop), config, limits, key, place.device),
+        place.out / stage,
+        stop,
+        ahead=ahead,
+    )
+
+
+def create(place: Place, stage: str, stop: Event) -> Task:
+    """What a stage trains, with the weights of those before it."""
+    recipe, device, strength = place.recipe, place.device, place.recipe.model.strength
+    if stage == "autoencoder":
+        network = autoencoder.create(recipe.autoencoder)
+        sources = corpus.read(place.corpus)
+        return autoencoder.AutoencoderTask(network, recipe.autoencoder, recipe.data, sources, device)
+    latents, model = Latents(place.out / "clips"), assemble(place, stage)
+    if stage == "control" and "control" in recipe.control.trains:
+        model.clone_control()
+    if stage == "restoration":
+        model.restoration.init_from(model.unet)
+    if stage not in ("lcm", "dmd"):
+        return DenoiseTask(model, getattr(recipe, stage), latents, strength, device)
+    teacher = TemporalAdapter(model.config.motion)
+    before = assemble(place, "lcm").temporal
+    teacher.load_state_dict(before.state_dict())
+    if stage == "dmd":
+        return DmdTask(model, teacher, recipe.dmd, latents, strength, device)
+    task = LcmTask(model, teacher, recipe.lcm, latents, strength, device)
+    if recipe.lcm.videos:
+        task.latents = sampled(task, place, stop)
+    return task
+
+
+def encoder(place: Place) -> clips.Encode:
+    """Pictures to latents, with the averaged weights of the autoencoder."""
+    network = autoencoder.create(place.recipe.autoencoder)
+    weights = kept(place.out / "autoencoder")
+    assert weights is not None
+    network.load_state_dict(weights)
+    half = network.encoder.to(place.device).to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def encode(pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
+        with torch.autocast(place.device.split(":")[0], torch.bfloat16):
+            latents: Tensor = half(autoencoder.tensor(pictures).to(place.device))
+        return np.asarray(latents.float().cpu().numpy(), np.float16)
+
+    return encode
+
+
+def fingerprint(path: Path) -> str:
+    """Of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def make_clips(place: Place, stop: Event) -> bool:
+    """Draw, degrade and encode the clips of a recipe."""
+    recipe = place.recipe
+    sampler = Sampler(corpus.read(place.corpus), recipe.data.shares, recipe.data.caps, recipe.data.crop)
+
+    def one(number: int) -> clips.Clip:
+        rng = np.random.default_rng((recipe.seed, STAGES.index("clips"), number))
+        return clips.draw(sampler, rng, place.frames, recipe.data, recipe.degrade)
+
+    count = recipe.clips.clips_cuda if place.cuda else recipe.clips.clips
+    key = fingerprint(place.out / "autoencoder" / CHECKPOINT)
+    return clips.make(place.out / "clips", count, place.frames, key, one, encoder(place), stop)
+
+
+class Sampled(Latents):
+    """Clips whose clean latents are the teacher's."""
+
+    def __init__(self, like: Latents, clean: NDArray[np.float16]) -> None:
+        self.count, self.scale = len(clean), like.scale
+        self._arrays = {**like._arrays, "clean": clean}
+
+
+def sampled(task: LcmTask, place: Place, stop: Event) -> Latents:
+    """The teacher's videos, made once; those that are missing are made first."""
+    path = place.out / "lcm" / "videos.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    latents, config = task.latents, place.recipe.lcm
+    count = min(config.videos, latents.count)
+    if not path.exists():
+        made = []
+        for number in range(count):
+            if stop.is_set():
+                raise StageError("lcm: stopped while the teacher's videos were sampled; they begin anew")
+            noise = torch.Generator(place.device).manual_seed(place.recipe.seed * 1_000_003 + number)
+            batch: Batch = latents.clip(number)
+            video = teach(task, batch, config.video_steps, noise) / latents.scale
+            made.append(video.cpu().numpy().astype(np.float16))
+        partial = path.with_suffix(".partial.npy")
+        np.save(partial, np.concatenate(made))
+        partial.replace(path)
+    return Sampled(latents, np.load(path, mmap_mode="r"))
+
+
+def run_all(place: Place, minutes: float | None, stop: Event) -> bool:
+    """All stages in order, each with its share of `minutes` of optimisation (None: with its steps). Making the clips is
+    not counted."""
+    configs: dict[str, StageConfig] = {stage: getattr(place.recipe, stage) for stage in WEIGHTS}
+    total = sum(config.share for config in configs.values())
+    for stage in STAGES:
+        seconds = None
+        if minutes is not None and stage != "clips":
+            seconds = 60 * minutes * configs[stage].share / total
+            if not seconds:
+                continue
+        if not run(place, stage, seconds, stop):
+            return False
+    return True

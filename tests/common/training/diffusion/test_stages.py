@@ -1,0 +1,158 @@
+"""Each stage at toy size: it lowers its loss and moves the parameters that it may move, and no other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from common.training.diffusion import runner, stages
+from common.training.diffusion.stages import StageError
+from tests.common.training.diffusion import toy
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def weights(run: runner.Run) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for group in run.groups.values() for name, value in group.items()}
+
+
+def begun(
+    folder: Path, stage: str, steps: int = 4, **changes: dict[str, object]
+) -> tuple[runner.Run, stages.Place]:
+    """A run of a stage whose forerunners have left nothing but latents."""
+    settings = toy.recipe(**changes)
+    place = toy.place(folder, settings)
+    toy.fill_latents(place.out / "clips")
+    task = stages.create(place, stage, Event())
+    key = settings.seed, stages.STAGES.index(stage)
+    return runner.Run(task, getattr(settings, stage), runner.Limits(steps), key, "cpu"), place
+
+
+def test_all_stages_run_in_order_and_leave_a_decoder(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    place = toy.place(tmp_path, toy.recipe())
+    toy.fill(place.corpus)
+    assert stages.run_all(place, None, Event())
+    model = stages.assemble(place)
+    scale = json.loads((place.out / "clips" / "clips.json").read_text())["scale"]
+    assert model.vae.config.scaling_factor == pytest.approx(scale)
+    for stage, part in (("dmd", "temporal"), ("restoration", "restoration"), ("control", "control")):
+        kept = runner.kept(place.out / stage)
+        assert kept
+        assert {name.split(".")[0] for name in kept} == {part}
+        assert all(torch.equal(model.state_dict()[name], value) for name, value in kept.items())
+    before = {path: hashlib.sha256(path.read_bytes()).digest() for path in place.out.rglob("checkpoint.pt")}
+    assert stages.run_all(place, None, Event())  # all are finished: nothing is trained again
+    assert before == {path: hashlib.sha256(path.read_bytes()).digest() for path in before}
+
+
+@pytest.mark.parametrize("stage", ["backbone", "control", "restoration", "teacher", "lcm"])
+def test_a_stage_lowers_its_loss(stage: str, tmp_path: Path) -> None:
+    run, _ = begun(tmp_path, stage, 60, lcm={"videos": 0})
+    model = run.task.model  # type: ignore[attr-defined]
+    with torch.no_grad():  # control and adapters are neutral over a backbone that puts out nothing
+        model.unet.conv_out.weight.normal_(0, 0.05)
+    batch = run.draw(0)
+
+    def loss() -> float:
+        turn = next(iter(run.task.turns(batch, torch.Generator().manual_seed(3))))
+        return float(turn.loss.detach())
+
+    first = loss()
+    for _ in range(12):
+        run.advance(batch)
+    assert loss() < first
+
+
+@pytest.mark.parametrize(
+    ("stage", "moved"),
+    [
+        ("backbone", {"unet", "context"}),
+        ("control", {"control"}),
+        ("restoration", {"restoration"}),
+        ("teacher", {"temporal"}),
+        ("lcm", {"temporal"}),
+        ("dmd", {"temporal"}),
+    ],
+)
+def test_only_the_parts_of_a_stage_move(stage: str, moved: set[str], tmp_path: Path) -> None:
+    run, _ = begun(
+        tmp_path, stage, lcm={"videos": 0, "conditioned": True}, dmd={"conditioned": True, "degraded": 1.0}
+    )
+    task = run.task
+    model = task.model  # type: ignore[attr-defined]
+    teacher = {n: v.clone() for n, v in getattr(task, "teacher", torch.nn.Module()).state_dict().items()}
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    for _ in range(4):
+        run.advance(run.draw(run.step))
+    changed = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert {name.split(".")[0] for name in changed} == moved
+    assert all(value.grad is None for value in model.parameters())
+    for name, value in teacher.items():
+        assert torch.equal(task.teacher.state_dict()[name], value)  # type: ignore[attr-defined]
+
+
+def test_the_restoration_adapter_is_three_matrices_a_layer(tmp_path: Path) -> None:
+    run, _ = begun(tmp_path, "restoration")
+    kinds = {tuple(name.split(".")[3:]) for name in run.groups["loss"]}
+    assert kinds == {("to_k", "weight"), ("to_v", "weight"), ("to_out", "weight"), ("to_out", "bias")}
+
+
+def test_the_critic_follows_the_student_and_the_teacher_stays(tmp_path: Path) -> None:
+    run, _ = begun(tmp_path, "dmd", dmd={"critic_steps": 2})
+    assert set(run.groups) == {"student", "critic"}
+    turns = [turn.group for turn in run.task.turns(run.draw(0), torch.Generator().manual_seed(1))]
+    assert turns == ["student", "critic", "critic"]
+    before = weights(run)
+    figures = run.advance(run.draw(0))
+    assert np.isfinite(list(figures.values())).all()
+    after = weights(run)
+    assert any(not torch.equal(after[name], before[name]) for name in run.groups["critic"])
+
+
+@pytest.mark.parametrize("stage", ["restoration", "dmd"])
+def test_a_resumed_run_gives_what_an_unbroken_one_gives(stage: str, tmp_path: Path) -> None:
+    whole, _ = begun(tmp_path / "a", stage, 6)
+    assert runner.train(whole, tmp_path / "whole", Event())
+    part, _ = begun(tmp_path / "a", stage, 6)
+    for _ in range(3):
+        part.advance(part.draw(part.step))
+    (tmp_path / "part").mkdir()
+    part.save(tmp_path / "part")
+    again, _ = begun(tmp_path / "a", stage, 6)
+    assert runner.train(again, tmp_path / "part", Event(), ahead=2)
+    first, second = runner.kept(tmp_path / "whole"), runner.kept(tmp_path / "part")
+    assert first and second
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert all(torch.equal(value, weights(again)[name]) for name, value in weights(whole).items())
+
+
+def test_a_stop_saves_and_tells_that_there_is_more(tmp_path: Path) -> None:
+    run, _ = begun(tmp_path, "backbone", 50)
+    stop = Event()
+    stop.set()
+    assert not runner.train(run, tmp_path / "stopped", stop)
+    assert (tmp_path / "stopped" / runner.CHECKPOINT).exists()
+
+
+def test_time_ends_a_stage_where_minutes_are_given(tmp_path: Path) -> None:
+    run, _ = begun(tmp_path, "backbone")
+    run.limits = runner.Limits(10**9, 0.05)
+    assert runner.train(run, tmp_path / "timed", Event())
+    assert run.step >= 1
+    assert run.learning_rate() <= run.config.learning_rate
+
+
+@pytest.mark.parametrize(
+    ("stage", "first"), [("clips", "autoencoder"), ("backbone", "clips"), ("dmd", "lcm")]
+)
+def test_a_stage_says_what_it_needs(stage: str, first: str, tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=f"{stage}: needs {first} first"):
+        stages.run(toy.place(tmp_path, toy.recipe()), stage, None, Event())
