@@ -96,10 +96,10 @@ class ModelConfig(BaseModel):
     model_config = STRICT
 
     name: str = "compact"
-    widths: tuple[int, ...] = Field((96, 192, 288), description="channels at each resolution")
-    head: int = Field(48, description="channels of an attention head")
+    widths: tuple[int, ...] = Field((64, 128, 192), description="channels at each resolution")
+    head: int = Field(32, description="channels of an attention head")
     groups: int = Field(32, description="groups of the normalisation")
-    control_widths: tuple[int, ...] = (12, 24, 48, 96)
+    control_widths: tuple[int, ...] = (8, 16, 32, 64)
     window: int = Field(3, description="W: past frames that a frame sees besides itself")
     steps: int = Field(4, description="the most steps of a frame")
     strength: float = Field(0.3, description="how far towards noise sampling starts", gt=0, le=1)
