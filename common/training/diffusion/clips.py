@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import cv2
 import numpy as np
@@ -164,7 +165,7 @@ def make(
     """Fill `folder` with `count` clips, going on where it was left; whether all are there. `one` draws number n;
     `key`: what the latents depend on, another one starts anew."""
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {"key": key, "done": 0, "scale": 1.0, "count": count}
+    facts: dict[str, Any] = {"key": key, "done": 0, "scale": 1.0, "count": count}
     if (folder / FACTS).exists():
         old = json.loads((folder / FACTS).read_text())
         facts = old if (old["key"], old["count"]) == (key, count) else facts
@@ -199,10 +200,10 @@ def make(
 def _scale(clean: NDArray[np.generic], done: int) -> float:
     """What makes the latents' deviation 1."""
     rows = np.linspace(0, done - 1, min(done, 64)).astype(int)
-    return float(1 / max(1e-3, np.std(np.asarray(clean[rows], np.float32))))
+    return 1 / max(1e-3, float(np.std(np.asarray(clean[rows], np.float32))))
 
 
-def _save(folder: Path, facts: dict[str, object], arrays: dict[str, NDArray[np.generic]]) -> None:
+def _save(folder: Path, facts: dict[str, Any], arrays: dict[str, NDArray[np.generic]]) -> None:
     for array in arrays.values():
         if isinstance(array, np.memmap):
             array.flush()

@@ -16,13 +16,18 @@ class DataConfig(BaseModel):
 
     model_config = STRICT
 
-    crop: int = Field(128, description="pixels of a side of a sample, a multiple of 64", multiple_of=64)
-    shares: dict[str, float] = Field(
-        {"clip": 0.5, "street": 0.2, "tabletop": 0.3}, description="kind of source -> how often it is drawn"
+    crop: int = Field(
+        default=128, description="pixels of a side of a sample, a multiple of 64", multiple_of=64
     )
-    matte: float = Field(0.25, description="share of the clips whose map is shown as a matte would show it")
+    shares: dict[str, float] = Field(
+        default={"clip": 0.5, "street": 0.2, "tabletop": 0.3},
+        description="kind of source -> how often it is drawn",
+    )
+    matte: float = Field(
+        default=0.25, description="share of the clips whose map is shown as a matte would show it"
+    )
     caps: dict[str, float] = Field(
-        {"droid": 0.25}, description="prefix of a source's name -> its weight, else 1"
+        default={"droid": 0.25}, description="prefix of a source's name -> its weight, else 1"
     )
 
 
@@ -31,18 +36,24 @@ class DegradeConfig(BaseModel):
 
     model_config = STRICT
 
-    coded: float = Field(0.6, description="share of the clips whose texture goes through our own codec")
-    kbps: tuple[float, float] = Field(
-        (1.5, 14.0), description="wire rate of the texture, drawn evenly by its logarithm"
+    coded: float = Field(
+        default=0.6, description="share of the clips whose texture goes through our own codec"
     )
-    lossy: float = Field(0.4, description="share of the clips that lose packets")
-    loss_max: float = Field(0.5, description="largest loss of packets")
-    blur: float = Field(1.5, description="largest deviation of the blur, in pixels of the full size")
-    grain: float = Field(6.0, description="largest deviation of the noise, of 255, in the small picture")
-    jpeg: tuple[int, int] = Field((10, 70), description="quality of the JPEG that stands for a codec")
-    contours: float = Field(0.7, description="share of the maps that go through the contour codec")
-    floor: tuple[float, float] = Field((0.75, 0.95), description="mean IoU that the contour codec keeps")
-    contour_packet: int = Field(300, description="largest payload of contours, bytes")
+    kbps: tuple[float, float] = Field(
+        default=(1.5, 14.0), description="wire rate of the texture, drawn evenly by its logarithm"
+    )
+    lossy: float = Field(default=0.4, description="share of the clips that lose packets")
+    loss_max: float = Field(default=0.5, description="largest loss of packets")
+    blur: float = Field(default=1.5, description="largest deviation of the blur, in pixels of the full size")
+    grain: float = Field(
+        default=6.0, description="largest deviation of the noise, of 255, in the small picture"
+    )
+    jpeg: tuple[int, int] = Field(default=(10, 70), description="quality of the JPEG that stands for a codec")
+    contours: float = Field(default=0.7, description="share of the maps that go through the contour codec")
+    floor: tuple[float, float] = Field(
+        default=(0.75, 0.95), description="mean IoU that the contour codec keeps"
+    )
+    contour_packet: int = Field(default=300, description="largest payload of contours, bytes")
 
 
 class StageConfig(BaseModel):
@@ -52,17 +63,17 @@ class StageConfig(BaseModel):
 
     steps: int = Field(description="optimiser steps, where no --minutes is given")
     share: float = Field(
-        1.0, description="part of --minutes that this stage gets, relative to the others", ge=0
+        default=1.0, description="part of --minutes that this stage gets, relative to the others", ge=0
     )
     batch: int = 8
-    batch_cuda: int = Field(64, description="the batch on a GPU")
+    batch_cuda: int = Field(default=64, description="the batch on a GPU")
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-5
     warm_up_steps: int = 100
     weight_decay: float = 1e-2
     gradient_clip: float = 1.0
-    average: float = Field(0.998, description="share of the kept weights that stays at each step")
-    bf16: bool = Field(True, description="bfloat16 autocast where it helps")
+    average: float = Field(default=0.998, description="share of the kept weights that stays at each step")
+    bf16: bool = Field(default=True, description="bfloat16 autocast where it helps")
 
 
 class AutoencoderConfig(StageConfig):
@@ -70,13 +81,19 @@ class AutoencoderConfig(StageConfig):
 
     width: int = 64
     latent_channels: int = 16
-    encoder_blocks: tuple[int, ...] = Field((0, 1, 2, 3), description="residual blocks at 1, 1/2, 1/4, 1/8")
-    decoder_blocks: tuple[int, ...] = Field((3, 2, 1, 0), description="residual blocks at 1/8, 1/4, 1/2, 1")
-    gradient: float = Field(1.0, description="weight of the multi-scale gradient loss")
-    haarpsi: float = Field(0.1, description="weight of 1 - HaarPSI")
-    latent: float = Field(0.01, description="weight of what keeps the latents near mean 0, deviation 1")
-    noise: float = Field(0.1, description="deviation of the noise that the decoder must not mind")
-    zoom: float = Field(1.5, description="largest magnification of a sample")
+    encoder_blocks: tuple[int, ...] = Field(
+        default=(0, 1, 2, 3), description="residual blocks at 1, 1/2, 1/4, 1/8"
+    )
+    decoder_blocks: tuple[int, ...] = Field(
+        default=(3, 2, 1, 0), description="residual blocks at 1/8, 1/4, 1/2, 1"
+    )
+    gradient: float = Field(default=1.0, description="weight of the multi-scale gradient loss")
+    haarpsi: float = Field(default=0.1, description="weight of 1 - HaarPSI")
+    latent: float = Field(
+        default=0.01, description="weight of what keeps the latents near mean 0, deviation 1"
+    )
+    noise: float = Field(default=0.1, description="deviation of the noise that the decoder must not mind")
+    zoom: float = Field(default=1.5, description="largest magnification of a sample")
 
 
 class ClipsConfig(BaseModel):
@@ -84,10 +101,10 @@ class ClipsConfig(BaseModel):
 
     model_config = STRICT
 
-    clips: int = Field(1200, description="how many")
-    clips_cuda: int = Field(20000, description="how many where there is a GPU")
-    frames: int = Field(8, description="frames of a clip, K")
-    frames_cuda: int = Field(16, description="frames of a clip where there is a GPU")
+    clips: int = Field(default=1200, description="how many")
+    clips_cuda: int = Field(default=20000, description="how many where there is a GPU")
+    frames: int = Field(default=8, description="frames of a clip, K")
+    frames_cuda: int = Field(default=16, description="frames of a clip where there is a GPU")
 
 
 class ModelConfig(BaseModel):
@@ -96,13 +113,13 @@ class ModelConfig(BaseModel):
     model_config = STRICT
 
     name: str = "compact"
-    widths: tuple[int, ...] = Field((64, 128, 192), description="channels at each resolution")
-    head: int = Field(32, description="channels of an attention head")
-    groups: int = Field(32, description="groups of the normalisation")
+    widths: tuple[int, ...] = Field(default=(64, 128, 192), description="channels at each resolution")
+    head: int = Field(default=32, description="channels of an attention head")
+    groups: int = Field(default=32, description="groups of the normalisation")
     control_widths: tuple[int, ...] = (8, 16, 32, 64)
-    window: int = Field(3, description="W: past frames that a frame sees besides itself")
-    steps: int = Field(4, description="the most steps of a frame")
-    strength: float = Field(0.3, description="how far towards noise sampling starts", gt=0, le=1)
+    window: int = Field(default=3, description="W: past frames that a frame sees besides itself")
+    steps: int = Field(default=4, description="the most steps of a frame")
+    strength: float = Field(default=0.3, description="how far towards noise sampling starts", gt=0, le=1)
     prediction: Literal["epsilon", "v_prediction", "sample"] = "v_prediction"
     sizes: tuple[int, ...] = (256, 512)
 
@@ -116,39 +133,47 @@ class DenoiseConfig(StageConfig):
     trains: tuple[Part, ...] = Field(
         description="the parts whose parameters move; all others stay as they are"
     )
-    control: float = Field(0.0, description="share of the samples that see their map", ge=0, le=1)
-    texture: float = Field(0.0, description="share of the samples that see their texture", ge=0, le=1)
+    control: float = Field(default=0.0, description="share of the samples that see their map", ge=0, le=1)
+    texture: float = Field(default=0.0, description="share of the samples that see their texture", ge=0, le=1)
     frames: int | None = Field(
-        1, description="frames of a sample; more than one: with the Temporal Adapter; null: all"
+        default=1, description="frames of a sample; more than one: with the Temporal Adapter; null: all"
     )
     degraded: float = Field(
-        0.0,
+        default=0.0,
         description="share of the samples made by noising what lies between clean and degraded, up to `strength`",
     )
-    weak: float = Field(0.3, description="least deviation of the noise that the loss is scaled by")
+    weak: float = Field(default=0.3, description="least deviation of the noise that the loss is scaled by")
 
 
 class DistillConfig(StageConfig):
     """What LCM and DMD share: the student sees a causal window, the teacher whole clips."""
 
-    conditioned: bool = Field(False, description="whether map and texture are seen, as they will be in use")
-    degraded: float = Field(0.0, description="share of the samples that start from the noised texture")
+    conditioned: bool = Field(
+        default=False, description="whether map and texture are seen, as they will be in use"
+    )
+    degraded: float = Field(
+        default=0.0, description="share of the samples that start from the noised texture"
+    )
 
 
 class LcmConfig(DistillConfig):
     """Eq. 5."""
 
-    videos: int = Field(0, description="clips that are sampled from the teacher to train on; 0: real ones")
-    video_steps: int = Field(25, description="steps of such a sampling")
+    videos: int = Field(
+        default=0, description="clips that are sampled from the teacher to train on; 0: real ones"
+    )
+    video_steps: int = Field(default=25, description="steps of such a sampling")
 
 
 class DmdConfig(DistillConfig):
     """Eq. 6: the teacher gives the real score, the critic the fake one."""
 
-    nearest: float = Field(0.02, description="t_min, of all timesteps")
-    farthest: float = Field(0.98, description="t_max, of all timesteps")
-    critic_steps: int = Field(1, description="updates of the critic for one of the student", ge=1)
-    anchor: float = Field(0.0, description="weight of the distance from the true latents; the paper has none")
+    nearest: float = Field(default=0.02, description="t_min, of all timesteps")
+    farthest: float = Field(default=0.98, description="t_max, of all timesteps")
+    critic_steps: int = Field(default=1, description="updates of the critic for one of the student", ge=1)
+    anchor: float = Field(
+        default=0.0, description="weight of the distance from the true latents; the paper has none"
+    )
 
 
 class RecipeConfig(BaseModel):

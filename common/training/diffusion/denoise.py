@@ -83,16 +83,17 @@ def see(
 
     `temporal`: how the frames see each other, "full" unless said otherwise. Training knows only lambda = 1 or 0."""
     clip = x.shape[1] > 1
-    return model(
+    out: Tensor = model(
         x,
         t,
         control=inputs.control if control else None,
         degraded=inputs.degraded if texture else None,
-        temporal=(temporal or "full") if clip else None,  # type: ignore[arg-type]
-        adapter=adapter,  # type: ignore[arg-type]
+        temporal=(temporal or "full") if clip else None,
+        adapter=adapter,
         lambda_c=1.0,
         lambda_r=1.0,
         lambda_t=1.0,
         control_trust=inputs.control_trust,
         texture_trust=inputs.texture_trust,
     )
+    return out

@@ -55,10 +55,11 @@ def decoded(
     both = encode(np.concatenate((clip.clean, clip.degraded)))
     half = len(clip.clean)
     batch = clips.Batch(
-        *(
-            part[None]
-            for part in (both[:half], both[half:], clip.labels, clip.texture_trust, clip.control_trust)
-        )
+        both[None, :half],
+        both[None, half:],
+        clip.labels[None],
+        clip.texture_trust[None],
+        clip.control_trust[None],
     )
     inputs = prepare(batch, scale, device)
     plan = model.schedule.plan(steps, strength)

@@ -38,7 +38,7 @@ class Sampler:
         if min(source.frames.shape[1:3]) < self.size:
             return 0.0
         cap = next((weight for prefix, weight in caps.items() if source.name.startswith(prefix)), 1.0)
-        return min(source.frames.shape[0], LONG * (4 if source.facts.still else 1)) * cap
+        return float(cap * min(source.frames.shape[0], LONG * (4 if source.facts.still else 1)))
 
     def which(self, rng: Generator) -> int:
         """A source."""
