@@ -42,6 +42,7 @@ PURE = {"proto": {"numpy", "cryptography", "zfec"}}
 EXTRAS = {
     "common/training/": {"torch", "onnx", "onnxscript", "safetensors"},
     "common/training/tabletop/": {"pybullet", "embreex"},
+    "common/training/diffusion/": {"diffusers"},
     "common/models/": {"torch"},
     "common/models/diffusion/": {"diffusers", "safetensors"},
     "common/runtime/": {"torch", "safetensors", "openvino"},

@@ -16,7 +16,7 @@ from common.training.diffusion.stages import Place
 
 SIZE, FRAMES, CHANNELS = 64, 5, 4
 BLOCK = {"batch": 2, "learning_rate": 2e-3, "warm_up_steps": 1, "bf16": False}
-STAGE = {**BLOCK, "steps": 4}
+STAGE = {**BLOCK, "steps": 2}
 
 RECIPE: dict[str, Any] = {
     "data": {"crop": SIZE, "shares": {"clip": 0.5, "tabletop": 0.5}},
