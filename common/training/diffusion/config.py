@@ -37,10 +37,11 @@ class DegradeConfig(BaseModel):
     model_config = STRICT
 
     coded: float = Field(
-        default=0.6, description="share of the clips whose texture goes through our own codec"
+        default=0.75, description="share of the clips whose texture goes through our own codec"
     )
     kbps: tuple[float, float] = Field(
-        default=(1.5, 14.0), description="wire rate of the texture, drawn evenly by its logarithm"
+        default=(0.2, 6.0),
+        description="payload of the texture of 256x256 pictures, drawn evenly by its logarithm",
     )
     lossy: float = Field(default=0.4, description="share of the clips that lose packets")
     loss_max: float = Field(default=0.5, description="largest loss of packets")

@@ -19,6 +19,7 @@ from common.codec.contour.decoder import ContourDecoder
 from common.codec.contour.encoder import ContourEncoder, ContourSettings
 from common.codec.texture.decoder import TextureDecoder
 from common.codec.texture.encoder import TextureEncoder
+from common.codec.texture.header import HEADER_BYTES
 from common.maps.base import VOID
 from common.models.diffusion import vocabulary
 from common.training.diffusion.config import DegradeConfig
@@ -26,6 +27,9 @@ from common.training.diffusion.config import DegradeConfig
 SCALE = 4
 BLOCK = 16
 OVERHEAD = 60  # bytes a packet costs on the wire beyond its payload
+UNIT = 16  # pictures
+MOST_BEFORE = 4  # units
+WHOLE = 256 * 256  # samples of the picture that rates are told for: a crop has its share, without headers
 LEVELS = 2.0  # trust of the codecs runs from RECEIVED, 0, to IMAGINED, 2
 Pixels = NDArray[np.uint8]
 Trust = NDArray[np.float32]
@@ -79,26 +83,36 @@ def analytic(pictures: Pixels, rng: Generator, config: DegradeConfig) -> list[Pi
 
 
 def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -> Degraded:
-    """Through the texture codec at a rate drawn for the size, with packets lost."""
+    """Through the texture codec at a rate drawn for the size, with packets lost. Some units go before, in which the
+    pictures swing to and fro: what stands still grows finer from unit to unit."""
     count, height, width = pictures.shape[:3]
     low, high = config.kbps
     kbps = math.exp(rng.uniform(math.log(low), math.log(high)))
     loss = rng.uniform(0, config.loss_max) if rng.random() < config.lossy else 0.0
-    encoder, decoder = TextureEncoder(width, height, fps), TextureDecoder("auto")
-    frames = encoder.frames_per_unit
-    budget = Budget(kbps * 125 * frames / fps, OVERHEAD, 1200)
+    before, frames = int(rng.integers(MOST_BEFORE + 1)), UNIT
+    encoder, decoder = TextureEncoder(width, height, fps, frames), TextureDecoder()
+    budget = Budget(kbps * 125 * frames / fps * width * height / WHOLE + HEADER_BYTES, 0, 1200)
     planes = [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8) for picture in pictures]
-    planes += planes[-1:] * (-count % frames)
     shown, trust = list[Pixels](), list[Trust]()
-    for unit in range(len(planes) // frames):
-        payloads = encoder.encode(planes[unit * frames : (unit + 1) * frames], unit, budget).payloads
+    for unit in range(before + -(-count // frames)):
+        first = (unit - before) * frames
+        payloads = encoder.encode(
+            [planes[_swing(first + i, count)] for i in range(frames)], unit, budget
+        ).payloads
         kept = tuple(
             None if unit and rng.random() < loss else payload for payload in payloads
         )  # the first arrives
         decoded = decoder.decode(Received(unit, kept))
-        shown += [np.asarray(cv2.cvtColor(p, cv2.COLOR_YUV2RGB_I420), np.uint8) for p in decoded.pictures]
-        trust += [_trusted(decoded.trust)] * frames
+        if first >= 0:
+            shown += [np.asarray(cv2.cvtColor(p, cv2.COLOR_YUV2RGB_I420), np.uint8) for p in decoded.pictures]
+            trust += [_trusted(decoded.trust)] * frames
     return Degraded(np.stack(shown[:count]), np.stack(trust[:count]))
+
+
+def _swing(position: int, count: int) -> int:
+    """Index into `count` pictures that are played forwards from 0, and to and fro before and after."""
+    last = count - 1
+    return abs((position + last) % (2 * last) - last) if last else 0
 
 
 def labels(maps: NDArray[np.uint8], fps: float, rng: Generator, config: DegradeConfig) -> Degraded:

@@ -45,7 +45,7 @@ def test_lost_textures_are_not_trusted() -> None:
     settings = DegradeConfig(coded=1.0, lossy=1.0, loss_max=1.0, kbps=(3.0, 4.0))
     trusts = [degrade.texture(pictures(24), 10.0, np.random.default_rng(s), settings).trust for s in range(4)]
     assert any(trust.min() < 1 for trust in trusts)
-    assert all(trust[0].max() == 1 for trust in trusts)
+    assert any(trust.min() == 1 for trust in trusts)
 
 
 def test_maps_go_through_the_contour_codec() -> None:
