@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -12,12 +13,13 @@ from common.codec.contour.coder import Decoder
 from common.codec.header import QUALITIES
 from common.codec.texture import tables
 from common.codec.texture.header import HEADER_BYTES, TextureHeader
-from common.codec.texture.past import STEPS, Past
+from common.codec.texture.past import STEPS, Past, step_of
 from common.codec.texture.scaling import enlarge
 from common.codec.texture.syntax import Levels, walk
 from common.codec.texture.transform import BLOCKS, grid, to_pictures
 from common.video import Picture
 
+SMOOTH = 3.0  # quantiser steps of a mean, between two blocks, that are taken to be no edge
 RECOVERED_SECONDS = 2.0  # that a held picture counts as recovered; then it is imagined
 
 
@@ -29,6 +31,7 @@ class TextureDecoder:
         self._past = Past.nothing(0, 0)
         self._missed = 0
         self._quality = 0
+        self._strength = 0.0
         self._small: list[Picture] = []
 
     @property
@@ -54,7 +57,8 @@ class TextureDecoder:
             self._missed = 0
             frames = self._past.follow(unit, number)
             self._quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
-        self._small = to_pictures(frames, *header.coded_size)
+            self._strength = SMOOTH * step_of(number, 0) / math.sqrt(header.frames) / BLOCKS[0]
+        self._small = to_pictures(frames, *header.coded_size, self._strength)
         restored = time.perf_counter()
         pictures = [enlarge(picture, header.width, header.height) for picture in self._small]
         if unit is None:

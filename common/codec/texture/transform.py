@@ -88,8 +88,9 @@ def _blocks(stack: Values, side: int) -> Values:
     return np.asarray((turn @ cut @ turn.T).reshape(count, rows, columns, side * side)[..., scan(side).order])
 
 
-def to_pictures(frames: Sequence[Values], width: int, height: int) -> list[Picture]:
-    """Pictures from the spatial coefficients of each: for each plane (T, rows, columns, coefficients)."""
+def to_pictures(frames: Sequence[Values], width: int, height: int, strength: float) -> list[Picture]:
+    """Pictures from the spatial coefficients of each: for each plane (T, rows, columns, coefficients). Steps between
+    blocks below `strength` times a side of 16 are smoothed."""
     shown = []
     for values, side, share in zip(frames, BLOCKS, (1, 2, 2), strict=True):
         count, rows, columns, _ = values.shape
@@ -98,6 +99,20 @@ def to_pictures(frames: Sequence[Values], width: int, height: int) -> list[Pictu
         turn = basis(side)
         cut = turn.T @ ordered.reshape(count, rows, columns, side, side) @ turn
         plane = cut.transpose(0, 1, 3, 2, 4).reshape(count, rows * side, columns * side)
+        _smooth(plane, side, strength * BLOCKS[0] / side)
+        _smooth(plane.swapaxes(1, 2), side, strength * BLOCKS[0] / side)
         plane = plane[:, : height // share, : width // share]
         shown.append(np.clip(np.rint(plane + MIDDLE), 0, 255).astype(np.uint8))
     return [from_planes(*parts) for parts in zip(*shown, strict=True)]
+
+
+def _smooth(planes_: Values, side: int, strength: float) -> None:
+    """Spreads the steps between blocks, along the last axis, over half a block to either side; in place."""
+    ends = planes_[:, :, side::side], planes_[:, :, side - 1 : -1 : side]
+    step = ends[0] - ends[1]
+    step = np.where(np.abs(step) < strength, step, 0) / 2
+    reach = side // 2
+    for distance in range(reach):
+        part = step * np.float32(1 - (distance + 0.5) / reach)
+        planes_[:, :, side + distance :: side] -= part
+        planes_[:, :, side - 1 - distance : -1 - distance : side] += part
