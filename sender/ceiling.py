@@ -1,0 +1,40 @@
+"""Holds the wire rate over any ten seconds where a packet is much of it: at a few kbit/s. Pure."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+SECONDS = 10.0
+RESERVE = 150.0  # bytes: what is sent beside media between two looks
+MOST_ENTRIES = 8192
+
+
+class Ceiling:
+    """Counts what leaves. Any thread; `now` and `at` are monotonic seconds."""
+
+    def __init__(self, kbps: float) -> None:
+        """`kbps`: on the wire, over any SECONDS."""
+        self._kbps = kbps
+        self._lock = threading.Lock()
+        self._entries: deque[tuple[float, int]] = deque(maxlen=MOST_ENTRIES)
+        self._sum = 0
+
+    def set_rate(self, kbps: float) -> None:
+        """From now on."""
+        self._kbps = kbps
+
+    def add(self, wire_bytes: int, at: float) -> None:
+        """So much leaves at `at`, which may be to come."""
+        with self._lock:
+            if len(self._entries) == MOST_ENTRIES:
+                self._sum -= self._entries[0][1]
+            self._entries.append((at, wire_bytes))
+            self._sum += wire_bytes
+
+    def room(self, now: float) -> float:
+        """Bytes that may still be added now."""
+        with self._lock:
+            while self._entries and self._entries[0][0] <= now - SECONDS:
+                self._sum -= self._entries.popleft()[1]
+            return max(0.0, self._kbps * 125 * SECONDS - RESERVE - self._sum)
