@@ -15,8 +15,8 @@ from proto.report import Report
 from proto.session import Dropped, Established, Message, SenderSession
 from proto.streams import CONTROL, REPORT, TEXT
 from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, Mode, WireError
-from sender.choose import Heard
 from sender.ceiling import Ceiling
+from sender.choose import Heard
 from sender.congestion import CongestionControl, RateLimits, State
 from sender.contours.stream import ContourStream
 from sender.feedback import Feedback

@@ -47,7 +47,12 @@ class LegendPart:
         if len(message) < HEADER_BYTES:
             raise WireError(Reason.SHORT, f"legend: {len(message)} bytes, {HEADER_BYTES} needed")
         kind, legend, classes, first, length = message[:HEADER_BYTES]
-        if kind != KIND_LEGEND or legend >= MOST_LEGENDS or not 1 <= classes < VOID or length > MAX_NAME_BYTES:
+        if (
+            kind != KIND_LEGEND
+            or legend >= MOST_LEGENDS
+            or not 1 <= classes < VOID
+            or length > MAX_NAME_BYTES
+        ):
             raise WireError(Reason.MALFORMED, f"legend: {classes} classes, name of {length} bytes")
         name, rest = _text(message[HEADER_BYTES:], length)
         entries: list[Entry] = []
@@ -90,11 +95,10 @@ class LegendBook:
         known = number == self._legend
         count = max(least, self._classes if known else 1)
         entries = [
-            (self._entries.get(i) if known else None) or (made_up(i), str(i)) for i in range(min(count, VOID - 1))
+            (self._entries.get(i) if known else None) or (made_up(i), str(i))
+            for i in range(min(count, VOID - 1))
         ]
-        return Legend(
-            self._name if known else "", tuple(e[1] for e in entries), tuple(e[0] for e in entries)
-        )
+        return Legend(self._name if known else "", tuple(e[1] for e in entries), tuple(e[0] for e in entries))
 
 
 def number_of(legend: Legend) -> int:

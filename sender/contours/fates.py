@@ -62,7 +62,9 @@ class Fates:
                 units.setdefault(unit, {})[index] = whole or counter in window.arrived
             del self._windows[number]
             self._forget(number, window)
-        return [(unit, tuple(found.get(i, True) for i in range(max(found) + 1))) for unit, found in units.items()]
+        return [
+            (unit, tuple(found.get(i, True) for i in range(max(found) + 1))) for unit, found in units.items()
+        ]
 
     def renew(self) -> None:
         """Other keys: counters begin again, and nothing will be told of those before."""

@@ -24,7 +24,9 @@ def export_contours(exporter: Exporter, stage: ContourStage, stream: ContourStre
             "rate": figures.withheld,
         },
     )
-    counter("contours_payload_bytes_total", "Bytes of contours, without headers.", lambda: figures.payload_bytes)
+    counter(
+        "contours_payload_bytes_total", "Bytes of contours, without headers.", lambda: figures.payload_bytes
+    )
     counter(
         "contours_bytes_total",
         "Bytes of these on the wire, headers included, without parity.",

@@ -97,5 +97,3 @@ class Aim:
             step = self.STEPS[0]
         low, high = self.STEPS
         return min(self._highest, max(0.0, reached + min(high, max(low, step))))
-
-

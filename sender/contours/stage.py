@@ -19,7 +19,7 @@ from common.maps.told import number_of
 from common.values import Size
 from common.video import Frame
 from proto.wire import TICKS_PER_SECOND
-from sender.contours.share import Aim, ContourShare
+from sender.contours.share import Aim
 from sender.contours.stream import ContourStream
 from sender.encode import POLL_SECONDS
 

@@ -70,8 +70,9 @@ class ContourStream:
     def push(self, parts: Sequence[MapPart], timestamp: float, duration: float, now: float) -> None:
         """Take one map unit; poll after it."""
         self._duration = duration
-        for part in parts:
-            self.protected.push(bytes(part), timestamp, duration, now)
+        for left, part in zip(range(len(parts))[::-1], parts, strict=True):
+            # Parts of a map unit share a window: only the last one has the unit's duration.
+            self.protected.push(bytes(part), timestamp, 0.0 if left else duration, now)
 
     def poll(self, now: float) -> list[Segment]:
         """The segments to be sent now, in order; tell `sent` of each."""
@@ -135,5 +136,3 @@ class ContourStream:
         if self._tellings < FIRST_TELLINGS:
             return max(LEGEND_S, afforded / 4)
         return min(LONGEST_LEGEND_S, max(LEGEND_S, afforded))
-
-

@@ -1,0 +1,1 @@
+"""Where maps of classes come from."""
