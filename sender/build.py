@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from common.codec import plan
 from common.codec.base import UnitEncoder
@@ -39,6 +40,9 @@ from sender.record import FrameLog, Recorder
 STRUCTURE_KBPS = 2.0
 """The least that profile `structure` is adapted to."""
 
+FIRST_SHARE = 0.25
+"""Of the rate, for the first handshake of profile `structure`: half of it would be seconds without a picture."""
+
 MakeEncoder = Callable[[SenderConfig], UnitEncoder]
 
 
@@ -50,12 +54,17 @@ def make_session(config: SenderConfig) -> SenderSession:
             config.packet.max_bytes,
             mode=session_mode(config),
             name=config.session.name,
-            rules=SessionRules(rekey_seconds=60 * config.session.rekey_minutes),
+            rules=_rules(config),
         )
     except KeyFileError as error:
         raise ConfigError(f"key_file: {error}") from None
     session.streams = streams_in_use(config)
     return session
+
+
+def _rules(config: SenderConfig) -> SessionRules:
+    rules = SessionRules(rekey_seconds=60 * config.session.rekey_minutes)
+    return replace(rules, first_share=FIRST_SHARE) if config.codec.profile == STRUCTURE else rules
 
 
 def make_encoder(config: SenderConfig) -> UnitEncoder:
@@ -179,6 +188,7 @@ def rate_controller(
         return RateController(config.rate.kbps, duration, overhead, session.payload_limit)
     return HeldRate(
         *(config.rate.kbps, duration, overhead, session.payload_limit),
+        part=1.0 - config.maps.share,
         ceiling=ceiling,
         spread=config.pacing.spread,
     )

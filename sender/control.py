@@ -106,6 +106,7 @@ class Control:
             if self.contours is not None:
                 self.contours.believe(self.feedback.loss(now) if self._alive else None)
                 self.contours.settle(self._alive, now)
+                self._rate.charge(-self.contours.share.surplus(now))
             self._apply(now)
         self._polled = now
         due = self.session.poll(now, wall) + self._beside(now)
@@ -177,7 +178,6 @@ class Control:
             if stream is None or datagram is None:
                 continue
             wire = len(datagram) + IP_UDP_BYTES
-            self._rate.charge(wire)
             if is_parity(segment):
                 stream.share.parity(wire)
                 self._count(wire, now)
@@ -189,10 +189,9 @@ class Control:
 
     def _charge(self, wire: int, now: float) -> None:
         """So much is sent beside media: pictures and maps have less."""
-        self._rate.charge(wire)
+        maps = 0.0 if self.contours is None else self.contours.share.beside(wire)
+        self._rate.charge(round(wire - maps))
         self._count(wire, now)
-        if self.contours is not None:
-            self.contours.share.beside(wire)
 
     def _count(self, wire: int, now: float) -> None:
         if self.ceiling is not None:

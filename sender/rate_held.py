@@ -1,4 +1,4 @@
-"""Rate control of units where a packet is much of the rate: a unit that would pass the ceiling is left out. Pure."""
+"""Rate control of pictures that share a few kbit/s with maps, where a packet is much of the rate. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from common.codec.base import Budget
 from sender.ceiling import Ceiling
 from sender.rate import RateController
 
+CREDIT, DEBT = 0.6, 12.0  # units' worth that may be saved up, and owed
+
 
 class HeldRate(RateController):
-    """As RateController, but that over any ten seconds no more than the ceiling's rate is promised."""
+    """As RateController, but for a part of the rate, and so that over any ten seconds no more than the ceiling's rate
+    is promised: a unit that would pass it is left out. What the other part does not use is given by `charge` of less
+    than nothing."""
 
     def __init__(
         self,
@@ -21,13 +25,21 @@ class HeldRate(RateController):
         packet_overhead: int,
         max_payload: int,
         *,
+        part: float,
         ceiling: Ceiling,
         spread: float,
         clock: Clock = monotonic,
     ) -> None:
-        """`spread`: share of a unit's duration over which its packets leave; the rest as of RateController."""
+        """`part`: of the rate, for pictures; `spread`: share of a unit's duration over which its packets leave; the
+        rest as of RateController."""
         super().__init__(kbps, unit_duration, packet_overhead, max_payload)
-        self._ceiling, self._spread, self._clock = ceiling, spread, clock
+        self._part, self._ceiling, self._spread, self._clock = part, ceiling, spread, clock
+        self._credit, self._most_debt = CREDIT, DEBT
+
+    @property
+    def share(self) -> float:
+        """Wire bytes of one unit."""
+        return self._part * super().share
 
     def budget(self) -> Budget:
         """See RateController."""

@@ -7,6 +7,7 @@ it holds: at 1 kbit/s a map unit has to last longer than a second, or headers ar
 from __future__ import annotations
 
 import math
+import threading
 
 from common.codec.base import Budget
 from common.codec.contour.syntax import MAX_FRAMES
@@ -35,19 +36,32 @@ class ContourShare:
         self._share, self._fps, self._ceiling = share, fps, ceiling
         self._rate = share * kbps * 125
         self._level = 0.0
+        self._most = 0.0
         self._at: float | None = None
+        self._lock = threading.Lock()
 
     def set_target(self, kbps: float) -> None:
         """The session may send so much on the wire."""
         self._rate = self._share * kbps * 125
 
-    def beside(self, wire_bytes: int) -> None:
-        """Something else was sent, that both streams pay for."""
-        self._level -= self._share * wire_bytes
+    def beside(self, wire_bytes: int) -> float:
+        """Something else was sent, that both streams pay for; returns what contours do."""
+        with self._lock:
+            self._level -= self._share * wire_bytes
+        return self._share * wire_bytes
 
     def parity(self, wire_bytes: int) -> None:
         """Parity was sent: contours pay for it."""
-        self._level -= wire_bytes
+        with self._lock:
+            self._level -= wire_bytes
+
+    def surplus(self, now: float) -> int:
+        """Bytes that contours have not used, and pictures may; told once."""
+        with self._lock:
+            self._fill(now)
+            over = int(max(0.0, self._level - self._most)) if self._most else 0
+            self._level -= over
+        return over
 
     @property
     def maps(self) -> int:
@@ -58,20 +72,25 @@ class ContourShare:
 
     def budget(self, maps: int, payload_limit: int, now: float) -> Budget | None:
         """For a unit of so many maps; None where it cannot be afforded: its maps are left out."""
-        duration = maps / self._fps
-        passed = duration if self._at is None else now - self._at
-        self._at = now
-        most = SAVING * self._rate * max(duration, 1 / self._fps)
-        self._level = min(most, self._level + self._rate * passed)
-        wire = min(self._level, self._ceiling.room(now)) / (1.0 + self.overhead)
+        with self._lock:
+            self._fill(now)
+            self._most = SAVING * self._rate * maps / self._fps
+            level = min(self._level, self._most)
+        wire = min(level, self._ceiling.room(now)) / (1.0 + self.overhead)
         if wire < PART_COST + LEAST_DATA:
             return None
         return Budget(wire, PART_COST, payload_limit - PIECE_ROOM)
 
     def spent(self, wire_bytes: int, now: float) -> None:
         """A unit was made with that budget."""
-        self._level -= wire_bytes
+        with self._lock:
+            self._level -= wire_bytes
         self._ceiling.add(wire_bytes, now)
+
+    def _fill(self, now: float) -> None:
+        if self._at is not None:
+            self._level += self._rate * max(0.0, now - self._at)
+        self._at = now
 
 
 class Aim:
