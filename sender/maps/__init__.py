@@ -1,1 +1,0 @@
-"""Where maps of classes come from."""
