@@ -22,6 +22,7 @@ class SegmenterConfig:
     """Sizes of the network; saved in the weights' manifest."""
 
     classes: int = 11
+    inputs: int = 3  # planes of the picture
     stem: int = 24
     widths: tuple[int, int, int] = (32, 96, 192)  # at 1/4, 1/8, 1/16
     dilations: tuple[tuple[int, int], ...] = ((1, 1), (1, 2), (1, 4), (1, 4), (1, 8), (1, 8), (1, 14))
@@ -73,7 +74,7 @@ class Segmenter(nn.Module):
         super().__init__()
         c = config
         fine, mid, low = c.widths
-        self.stem = unit(3, c.stem, 3, 2)
+        self.stem = unit(c.inputs, c.stem, 3, 2)
         self.fine = Dilated(c.stem, fine, 2, (1, 1), c.group)
         self.mid = nn.Sequential(
             Dilated(fine, mid, 2, (1, 1), c.group),
@@ -88,7 +89,7 @@ class Segmenter(nn.Module):
         self.leave = nn.Conv2d(48, c.classes, 1)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """(B, 3, H, W), red green blue, 0 to 1 -> (B, N, H / 4, W / 4)."""
+        """(B, 3, H, W), red green blue, 0 to 1 (or as many planes as `inputs`) -> (B, N, H / 4, W / 4)."""
         x = F.relu(self.stem((picture - 0.45) / 0.25))
         fine = self.fine(x)
         mid = self.mid(fine)

@@ -6,12 +6,7 @@ command goes on from the last checkpoint. The weights that are kept are a runnin
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
 import math
-import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -21,36 +16,24 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from common.models.segmenter import Segmenter, SegmenterConfig
+from common.training.loop import CHECKPOINT, LoopConfig, LoopRun, arguments, begin, loop
 
-log = logging.getLogger("segment")
 Image = NDArray[np.uint8]
 
 
-class SegmentConfig(BaseModel):
-    """Everything that makes a run repeatable. Refuses unknown keys."""
+class SegmentConfig(LoopConfig):
+    """Everything that makes a run repeatable."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    seed: int = 1
-    steps: int
-    batch: int = 8
-    learning_rate: float = 2e-3
-    weight_decay: float = 5e-4
-    warm_up_steps: int = 300
     crop: tuple[int, int]
     """Height and width, multiples of 16."""
     scales: tuple[float, float]
     ignore: int
     """The label that says nothing."""
     balance: float = 0.4
-    average: float = 0.998
-    """Share of the kept weights that stays at each step."""
     model: SegmenterConfig
 
 
@@ -136,56 +119,19 @@ def scores_loss(scores: Tensor, labels: Tensor, weight: Tensor, ignore: int) -> 
     return hardest
 
 
-class Run:
-    """Network, average, optimiser and step of a run, as saved in a checkpoint."""
+class Run(LoopRun):
+    """A run of the segmenter."""
 
     def __init__(self, config: SegmentConfig) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.step = config, 0
-        self.model = Segmenter(config.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.kept = {name: value.clone() for name, value in self.model.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-
-    def save(self, path: Path) -> None:
-        """Atomic."""
-        partial = path.with_suffix(".partial")
-        state = {"step": self.step, "model": self.model.state_dict(), "kept": self.kept}
-        torch.save(state | {"optimiser": self.optimiser.state_dict()}, partial)
-        partial.replace(path)
-
-    def resume(self, path: Path) -> None:
-        """Load a checkpoint if there is one."""
-        if path.exists():
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            self.step, self.kept = state["step"], state["kept"]
-            self.model.load_state_dict(state["model"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            log.info("resumed at step %d", self.step)
+        self.config = config
+        super().__init__(Segmenter(config.model), config)
 
     def advance(self, pictures: Tensor, labels: Tensor, weight: Tensor) -> float:
         """One optimiser step; the loss."""
-        config = self.config
-        done = self.step / config.steps
-        rate = config.learning_rate * min(1.0, (self.step + 1) / config.warm_up_steps) * (1 - done) ** 0.9
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
         with torch.autocast("cpu", torch.bfloat16):
             scores = self.model(pictures.to(memory_format=torch.channels_last))
-        loss = scores_loss(scores, labels, weight, config.ignore)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        self.step += 1
-        keep = min(config.average, (1 + self.step) / (10 + self.step))
-        for name, value in self.model.state_dict().items():
-            if value.is_floating_point():
-                self.kept[name].lerp_(value, 1 - keep)
-            else:
-                self.kept[name].copy_(value)
-        return float(loss.detach())
+        return self.descend(scores_loss(scores, labels, weight, self.config.ignore))
 
 
 Scores = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -211,55 +157,17 @@ def miou(scores: Scores, pairs: Pairs, classes: int) -> tuple[float, list[float]
 
 def main() -> None:
     """Command line of the training."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--config", type=Path, required=True, help="YAML file, see common/training/configs")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with train, trainannot, val, valannot"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the log")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    parser.add_argument("--checkpoint-minutes", type=float, default=4.0, help="minutes between checkpoints")
-    args = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(args.threads)
-    config = SegmentConfig.model_validate(yaml.safe_load(args.config.read_text()))
-    args.out.mkdir(parents=True, exist_ok=True)
+    args = arguments(__doc__, "folder with train, trainannot, val, valannot").parse_args()
+    config, stop = begin(args, SegmentConfig)
     run = Run(config)
-    run.resume(args.out / "checkpoint.pt")
-    stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    run.resume(args.out / CHECKPOINT)
     train(run, Pairs(args.data, "train"), args.out, 60 * args.checkpoint_minutes, stop)
 
 
 def train(run: Run, pairs: Pairs, out: Path, save_every: float, stop: Event) -> None:
     """To the last step or until `stop`; a line of progress with ETA each 50 steps."""
-    config = run.config
-    rng = np.random.default_rng((config.seed, run.step))
-    weight = weights(pairs.labels, config)
-    begun = saved = time.monotonic()
-    first, losses = run.step, list[float]()
-    while run.step < config.steps and not stop.is_set():
-        losses.append(run.advance(*pairs.batch(config, rng), weight))
-        now = time.monotonic()
-        if run.step % 50 == 0:
-            left = (now - begun) / (run.step - first) * (config.steps - run.step)
-            row = {
-                "step": run.step,
-                "loss": round(float(np.mean(losses)), 4),
-                "minutes_left": round(left / 60, 1),
-            }
-            log.info(json.dumps(row))
-            with (out / "log.jsonl").open("a") as lines:
-                lines.write(json.dumps(row) + "\n")
-            losses = []
-        if now - saved > save_every:
-            run.save(out / "checkpoint.pt")
-            saved = now
-    run.save(out / "checkpoint.pt")
-    log.info("stopped at step %d of %d", run.step, config.steps)
+    weight = weights(pairs.labels, run.config)
+    loop(run, lambda rng: run.advance(*pairs.batch(run.config, rng), weight), out, save_every, stop)
 
 
 if __name__ == "__main__":
