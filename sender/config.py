@@ -50,6 +50,14 @@ sources:
                               https://THIS_HOST:8889/ on the phone. whip://127.0.0.1:8889/cam: HTTP, for this host
   :0.0, screen, :0.0+100,50   the screen (X11), from an offset
 
+maps (--maps):
+  auto                        exact ones where the source is rendered (tabletop, synthetic), else matte
+  maps/%06d.png, 'maps/*.png' images of maps, one for each frame (or --maps.fps), in the order of their numbers
+  maps.mkv                    a video of maps on the source's time line; lossless, such as FFV1 with pix_fmt gray
+                              Grey levels (and palette entries) are class numbers, 255 is void; colours are the nearest
+                              of the legend. Legend: classes: [{name: sky, colour: "#78beff", level: 0}, ...]
+  mediapipe:MODEL.tflite      a segmenter of MediaPipe (pip install mediapipe) with a model file of yours
+
 examples:
   sender --new-key semcast.key
       makes a key; copy it to the receiver's host
@@ -135,6 +143,29 @@ class CodecSection(Section):
         0.36, "share of the time from unit to unit that coding may take: more looks better", ge=0.05, le=0.9
     )
     threads: int = option(2, "threads that code views of a unit side by side", ge=1, le=4)
+
+
+class MapsSection(Section):
+    """Maps of classes, for the profiles that send them: what is where in the picture."""
+
+    source: str = option(
+        "auto",
+        "where maps come from: `auto`: exact ones of a rendered source, else `matte`; `matte`: what moves by itself; "
+        "`street`: eleven classes of street scenes (weights for research alone); `source`: exact ones; "
+        "`mediapipe:MODEL.tflite`; or files, see below",
+        alias="--maps",
+        metavar="auto|matte|street|source|FILE",
+        min_length=1,
+    )
+    legend: str | None = option(
+        None,
+        "what the grey levels or colours of maps from files mean: a YAML or JSON file, or `street`, `tabletop`, `matte` "
+        "(black and white)",
+        metavar="FILE",
+    )
+    fps: float | None = option(
+        None, "images a second of a sequence; without: one for each frame", unit="images/s", gt=0, le=120
+    )
 
 
 class AudioSection(Section):
@@ -367,6 +398,7 @@ class SenderConfig(Section):
     frame_log: Path | None = option(None, "JSON line for each frame handed to the encoder", metavar="FILE")
     capture: CaptureSection = CaptureSection()
     codec: CodecSection = CodecSection()
+    maps: MapsSection = MapsSection()
     audio: AudioSection = AudioSection()
     maps: MapsSection = MapsSection()
     rate: RateSection = RateSection()

@@ -40,7 +40,7 @@ class Matting(nn.Module):
     def forward(self, picture: Tensor, earlier: Tensor) -> Tensor:
         """picture (B, 3, H, W), red green blue, and earlier (B, EARLIER, H, W), luma, the youngest first, 0 to 1 ->
         (B, 1, H / 4, W / 4)."""
-        red, green, blue = picture.split(1, 1)
+        red, green, blue = picture[:, :1], picture[:, 1:2], picture[:, 2:]
         change = (0.299 * red + 0.587 * green + 0.114 * blue - earlier) * CONTRAST + 0.45
         scores: Tensor = self.body(torch.cat((picture, change), 1))
         return scores

@@ -116,20 +116,27 @@ class Maker:
             shown = np.maximum(shown, cover)
         return self.finish(pictures, shown, unsure & (shown < 0.5), rng)
 
-    def view(self, height: int, width: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    def view(self, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
         """A random part of a picture of this size, shown at the crop's, perhaps mirrored: crop place -> its place."""
+        height, width = shape[:2]
         high, wide = self.crop
         zoom = min(height / high, width / wide) * math.exp(rng.uniform(math.log(0.55), 0.0))
         top, left = (rng.uniform(0, side - zoom * of) for side, of in ((height, high), (width, wide)))
         view = np.array([[zoom, 0, left], [0, zoom, top]])
-        return view if rng.random() < 0.5 else np.array([[-zoom, 0, left + zoom * (wide - 1)], [0, zoom, top]])
+        return (
+            view if rng.random() < 0.5 else np.array([[-zoom, 0, left + zoom * (wide - 1)], [0, zoom, top]])
+        )
 
-    def clip(self, times: tuple[float, ...], rng: np.random.Generator) -> tuple[list[Image], NDArray[np.bool_]]:
+    def clip(
+        self, times: tuple[float, ...], rng: np.random.Generator
+    ) -> tuple[list[Image], NDArray[np.bool_]]:
         """A clip with its own motion, and where something of it may move by itself."""
         _, rate, frames = self.clips[rng.integers(len(self.clips))]
-        last = int(rng.integers(int(0.45 * rate), len(frames))) if len(frames) > 0.5 * rate else len(frames) - 1
+        last = (
+            int(rng.integers(int(0.45 * rate), len(frames))) if len(frames) > 0.5 * rate else len(frames) - 1
+        )
         found = [_rgb(frames[max(0, last + round(time * rate))]) for time in times]
-        view = self.view(*found[0].shape[:2], rng)
+        view = self.view(found[0].shape, rng)
         pictures = [self.warp(one, view) for one in found]
         now, *before = (_luma(one) for one in pictures)
         change = np.max([cv2.absdiff(aligned(one, now), now) for one in before], axis=0)
@@ -141,7 +148,7 @@ class Maker:
         """A still picture that the camera stands before, pans, turns or zooms over. Things pasted into it stand."""
         _, _, frames = self.clips[rng.integers(len(self.clips))]
         still = _rgb(frames[rng.integers(len(frames))])
-        view = self.view(*still.shape[:2], rng)
+        view = self.view(still.shape, rng)
         if rng.random() < 0.35:
             (still,), _ = self.object([still], (0.0,), rng)
         moves = rng.random() > 0.25
@@ -151,7 +158,9 @@ class Maker:
         for time in times:
             part, grown = turn * time, math.exp(zoom * time)
             path = np.eye(3)
-            path[:2, :2] = grown * np.array([[math.cos(part), -math.sin(part)], [math.sin(part), math.cos(part)]])
+            path[:2, :2] = grown * np.array(
+                [[math.cos(part), -math.sin(part)], [math.sin(part), math.cos(part)]]
+            )
             middle = np.array(self.crop[::-1]) / 2
             path[:2, 2] = middle - path[:2, :2] @ middle + speed * time
             pictures.append(self.warp(still, view @ path))
@@ -168,7 +177,10 @@ class Maker:
         size = math.exp(rng.uniform(math.log(0.08), math.log(0.6))) * high
         grow, hand = size / math.sqrt(area), rng.choice((-1.0, 1.0))
         place = rng.uniform(0.05, 0.95, 2) * (wide, high)
-        angle, speed = rng.uniform(0, 2 * math.pi), high * math.exp(rng.uniform(math.log(0.12), math.log(1.2)))
+        angle, speed = (
+            rng.uniform(0, 2 * math.pi),
+            high * math.exp(rng.uniform(math.log(0.12), math.log(1.2))),
+        )
         heading = speed * np.array((math.cos(angle), math.sin(angle)))
         _, _, frames = self.clips[rng.integers(len(self.clips))]
         texture = _rgb(frames[rng.integers(len(frames))])
@@ -181,7 +193,7 @@ class Maker:
             shape = shapes[int(np.clip(first + round(pace * time), 0, len(shapes) - 1))]
             centre = place + heading * time
             mask = _placed(shape, _middle(shape), centre, grow, hand, (wide, high), cv2.BORDER_CONSTANT)
-            alpha = cv2.GaussianBlur(mask, (0, 0), soft).astype(np.float32)[..., None] / 255
+            alpha = np.asarray(cv2.GaussianBlur(mask, (0, 0), soft)[..., None] / 255, np.float32)
             ink = _placed(texture, spot, centre, weave, hand, (wide, high), cv2.BORDER_REFLECT)
             mixed = picture * (1 - alpha) + np.clip(ink * gain, 0, 255) * alpha
             out.append(mixed.astype(np.uint8))
@@ -200,9 +212,9 @@ class Maker:
         self, pictures: Image, maps: Image, at: int, rng: np.random.Generator
     ) -> tuple[list[Image], NDArray[np.float32], NDArray[np.bool_]]:
         """The same for one frame."""
-        view = self.view(*maps.shape[1:], rng)
+        view = self.view(maps.shape[1:], rng)
         moving = np.isin(maps[at], [one for one in np.unique(maps[at]) if one and _moves(maps, at, int(one))])
-        shown = self.warp(moving.astype(np.uint8) * 255, view).astype(np.float32) / 255
+        shown = np.asarray(self.warp(moving.astype(np.uint8) * 255, view) / 255, np.float32)
         return [self.warp(pictures[at - back], view) for back in (0, 1, 3)], shown, np.zeros(self.crop, bool)
 
     def warp(self, picture: Image, view: NDArray[np.float64]) -> Image:
@@ -243,7 +255,7 @@ class Maker:
 def _moves(maps: Image, at: int, one: int) -> bool:
     """Whether an instance is somewhere else than 0.3 s before."""
     now, before = maps[at] == one, maps[at - 3] == one
-    return np.count_nonzero(now ^ before) > 4 + 0.04 * np.count_nonzero(now)
+    return bool(np.count_nonzero(now ^ before) > 4 + 0.04 * np.count_nonzero(now))
 
 
 def _placed(
@@ -258,7 +270,9 @@ def _placed(
     """An image with its `middle` at `centre` of a picture of this size, so much larger, mirrored with hand -1."""
     matrix = np.array([[grow * hand, 0, 0], [0, grow, 0]])
     matrix[:, 2] = centre - matrix[:, :2] @ middle
-    return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border), np.uint8)
+    return np.asarray(
+        cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border), np.uint8
+    )
 
 
 def _middle(shape: Image) -> NDArray[np.float64]:

@@ -25,6 +25,8 @@ class Actor:
     place: Callable[[float], tuple[float, float]]
     pose: Callable[[float], int]
     parallax: float = 1.0
+    kind: str = ""
+    """What it is: a class of common.maps.legends.SYNTHETIC."""
 
 
 def cast(rng: np.random.Generator, height: int, width: int) -> list[Actor]:
@@ -102,7 +104,7 @@ def _car(
         poses.append(Layer.of(canvas if speed > 0 else np.ascontiguousarray(canvas[:, ::-1])))
     turn = abs(speed) / wheel / (math.pi / 9)
     across = _across(start, speed, lap, length)
-    return Actor(tuple(poses), lambda t: (lane - tall, across(t)), lambda t: int(t * turn) % 6)
+    return Actor(tuple(poses), lambda t: (lane - tall, across(t)), lambda t: int(t * turn) % 6, kind="car")
 
 
 def _wheel(canvas: Canvas, cy: float, cx: float, radius: float, angle: float) -> None:
@@ -149,7 +151,9 @@ def _walker(height: int, lap: float, colour: Colour, speed: float, start: float)
     foot = height * (KERB - 0.008)
     across = _across(start, speed, lap, wide)
     pace = abs(speed) / (0.16 * tall)
-    return Actor(tuple(poses), lambda t: (foot - tall, across(t)), lambda t: int(t * pace * 2) % 8)
+    return Actor(
+        tuple(poses), lambda t: (foot - tall, across(t)), lambda t: int(t * pace * 2) % 8, kind="walker"
+    )
 
 
 def _ball(height: int, lap: float) -> Actor:
@@ -173,7 +177,7 @@ def _ball(height: int, lap: float) -> Actor:
         phase = (t % 0.9) / 0.9
         return height * (0.975 - 0.17 * 4 * phase * (1 - phase)) - size, across(t)
 
-    return Actor(tuple(poses), place, lambda t: int(t * 14) % 12)
+    return Actor(tuple(poses), place, lambda t: int(t * 14) % 12, kind="ball")
 
 
 def _balloon(height: int, width: int) -> Actor:
@@ -199,7 +203,7 @@ def _balloon(height: int, width: int) -> Actor:
         y = height * (0.13 + 0.035 * math.sin(t * 0.7))
         return y, width * (0.30 + 0.12 * math.sin(t * 0.23))
 
-    return Actor((Layer.of(canvas),), place, lambda t: 0, parallax=0.6)
+    return Actor((Layer.of(canvas),), place, lambda t: 0, parallax=0.6, kind="balloon")
 
 
 def _bird(height: int, width: int, start: float, number: int) -> Actor:
@@ -221,7 +225,7 @@ def _bird(height: int, width: int, start: float, number: int) -> Actor:
     def place(t: float) -> tuple[float, float]:
         return height * (0.17 + 0.03 * number + 0.015 * math.sin(t * 1.3 + number)), across(t)
 
-    return Actor(tuple(poses), place, lambda t: int(t * 11 + number * 2) % 6, parallax=0.6)
+    return Actor(tuple(poses), place, lambda t: int(t * 11 + number * 2) % 6, parallax=0.6, kind="bird")
 
 
 class Clock:

@@ -23,6 +23,8 @@ class SyntheticSource(Source):
         if not seed.isdecimal():
             raise SourceError(f"source: {source}: the seed must be a whole number, for example synthetic:7")
         self._seed = int(seed)
+        self.scene: SyntheticScene | None = None
+        """What is painted, once it has begun; its maps may be asked for by any thread."""
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
         """See Source."""
@@ -31,6 +33,7 @@ class SyntheticSource(Source):
             scene = SyntheticScene(options.size.width, options.size.height, options.fps, self._seed)
         except ValueError as error:
             raise SourceError(f"source: {self.name}: {error}") from None
+        self.scene = scene
         log.info("source opened", source=self.name)
         self.stats.connected = True
         try:

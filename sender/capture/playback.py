@@ -129,6 +129,13 @@ class Playback:
 
     def at(self, seconds: float) -> Picture | None:
         """The picture on show at `seconds` after the beginning; None after the last one's time."""
+        frame = self.frame_at(seconds)
+        if frame is not None and self._picture is None:
+            self._picture = self._resizer.convert(frame, self._aspect)
+        return None if frame is None else self._picture
+
+    def frame_at(self, seconds: float) -> av.VideoFrame | None:
+        """The same as it was decoded."""
         while self._next is not None and self._next[0] <= seconds + ROUNDING:
             time, self._current = self._next
             self._end = time + self._step
@@ -136,9 +143,7 @@ class Playback:
             self._next = next(self._timeline, None)
         if self._current is None or (self._next is None and seconds + ROUNDING >= self._end):
             return None
-        if self._picture is None:
-            self._picture = self._resizer.convert(self._current, self._aspect)
-        return self._picture
+        return self._current
 
     def close(self) -> None:
         """Give the file back."""

@@ -12,8 +12,9 @@ from typing import SupportsFloat, SupportsInt
 import numpy as np
 from numpy.typing import NDArray
 
+from common.maps.legends import SYNTHETIC
 from common.video import planes
-from sender.capture.actors import Clock, cast
+from sender.capture.actors import Actor, Clock, cast
 from sender.capture.paint import Layer
 from sender.capture.scenery import far_layer, street_layer
 
@@ -69,6 +70,29 @@ class SyntheticScene:
         self._clock.draw(targets, t)
         return picture
 
+    def maps(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+        """Classes (common.maps.legends.SYNTHETIC) and instances (from 1, an actor each) of this index, (height, width).
+
+        Any thread: it shares nothing with `picture` that changes.
+        """
+        t = index / self._fps
+        scale, left, top = self._camera(t)
+        rows = (top + (np.arange(self._height) + 0.5) * scale).astype(np.intp)
+        columns = (left + (np.arange(self._width) + 0.5) * scale).astype(np.intp)
+        rows, columns = np.minimum(rows, self._tall - 1), np.minimum(columns, self._long - 1)
+        shown = np.zeros((self._height, self._width), np.uint16)
+        for near in (False, True):
+            for number, actor in enumerate(self._actors, 1):
+                if (actor.parallax == 1.0) == near:
+                    y, x = actor.place(t)
+                    _stamp(
+                        shown, actor.poses[actor.pose(t)], number, rows - round(y), columns, x, left, actor
+                    )
+            if not near:
+                shown[self._street.rest[0][rows[:, None], columns] < 128] = 0
+        kinds = np.array([0, *(SYNTHETIC.classes.index(actor.kind) for actor in self._actors)], np.uint8)
+        return kinds[shown], shown
+
     def _camera(self, t: float) -> tuple[float, float, float]:
         """World pixels per pixel, and the left and top of the view in the world."""
         swing = 0.5 + 0.42 * math.sin(0.21 * t + self._phase) + 0.06 * math.sin(0.67 * t)
@@ -119,6 +143,27 @@ class SyntheticScene:
     @staticmethod
     def _show(view: Planes, pose: Layer, place: tuple[float, float], y: int, x: float) -> None:
         pose.over(view, round(place[0] - y), round(place[1] - x))
+
+
+def _stamp(
+    shown: NDArray[np.uint16],
+    pose: Layer,
+    number: int,
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    x: float,
+    left: float,
+    actor: Actor,
+) -> None:
+    """Writes the number where more than half of the picture is the actor's; `rows` count from its top."""
+    across = columns - _down(left) - round(x - _down(left) * actor.parallax)
+    v, h = (
+        np.flatnonzero((at >= 0) & (at < side)) for at, side in ((rows, pose.height), (across, pose.width))
+    )
+    part = np.ix_(v, h)
+    area = shown[part]
+    area[pose.rest[0][np.ix_(rows[v], across[h])] < 128] = number
+    shown[part] = area
 
 
 def _resample(

@@ -9,6 +9,8 @@ from sender.capture.base import CaptureOptions, SourceError
 from sender.capture.file import FileSource
 
 NAME = "tabletop"
+FPS = 10
+"""Frames a second of the clips."""
 
 
 class TabletopSource(FileSource):

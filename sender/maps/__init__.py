@@ -1,0 +1,1 @@
+"""Where a sender's maps of classes come from; see sender.maps.create."""
