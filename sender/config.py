@@ -26,6 +26,7 @@ from proto.announce import MAX_NAME_BYTES
 from proto.crypto import KeyFileError, new_key_file
 from proto.wire import DATAGRAM_LIMIT, MAX_DATAGRAM, OVERHEAD_BYTES, Mode
 from sender.audio.units import AudioFormat
+from sender.maps.settings import MAPS_HELP, MapsSection
 from sender.packet_length.limit import LEAST_PAYLOAD
 
 ENV_PREFIX = "SEMCAST_SENDER_"
@@ -50,14 +51,10 @@ sources:
                               https://THIS_HOST:8889/ on the phone. whip://127.0.0.1:8889/cam: HTTP, for this host
   :0.0, screen, :0.0+100,50   the screen (X11), from an offset
 
-maps (--maps):
-  auto                        exact ones where the source is rendered (tabletop, synthetic), else matte
-  maps/%06d.png, 'maps/*.png' images of maps, one for each frame (or --maps.fps), in the order of their numbers
-  maps.mkv                    a video of maps on the source's time line; lossless, such as FFV1 with pix_fmt gray
-                              Grey levels (and palette entries) are class numbers, 255 is void; colours are the nearest
-                              of the legend. Legend: classes: [{name: sky, colour: "#78beff", level: 0}, ...]
-  mediapipe:MODEL.tflite      a segmenter of MediaPipe (pip install mediapipe) with a model file of yours
-
+"""
+EPILOG += (
+    MAPS_HELP
+    + """\
 examples:
   sender --new-key semcast.key
       makes a key; copy it to the receiver's host
@@ -78,6 +75,7 @@ examples:
 It runs until SIGINT or SIGTERM, or until the source has ended. Exit codes: 0 done, 66 no such source, 68 no
 such host, 69 something needed is missing, 73 an output cannot be written, 78 wrong configuration, 1 a bug.
 """
+)
 
 AUTO, STRUCTURE = "auto", "structure"
 """The profile that is chosen unit by unit; the one with maps."""
@@ -143,29 +141,6 @@ class CodecSection(Section):
         0.36, "share of the time from unit to unit that coding may take: more looks better", ge=0.05, le=0.9
     )
     threads: int = option(2, "threads that code views of a unit side by side", ge=1, le=4)
-
-
-class MapsSection(Section):
-    """Maps of classes, for the profiles that send them: what is where in the picture."""
-
-    source: str = option(
-        "auto",
-        "where maps come from: `auto`: exact ones of a rendered source, else `matte`; `matte`: what moves by itself; "
-        "`street`: eleven classes of street scenes (weights for research alone); `source`: exact ones; "
-        "`mediapipe:MODEL.tflite`; or files, see below",
-        alias="--maps",
-        metavar="auto|matte|street|source|FILE",
-        min_length=1,
-    )
-    legend: str | None = option(
-        None,
-        "what the grey levels or colours of maps from files mean: a YAML or JSON file, or `street`, `tabletop`, `matte` "
-        "(black and white)",
-        metavar="FILE",
-    )
-    fps: float | None = option(
-        None, "images a second of a sequence; without: one for each frame", unit="images/s", gt=0, le=120
-    )
 
 
 class AudioSection(Section):

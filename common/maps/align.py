@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 Luma = NDArray[np.uint8]
 
 SIDE = 256  # pixels of the longer side, about, of the pictures that corners are tracked in
-CORNERS = 160
-LEAST = 10
+TILES = 4, 3
+"""Columns and rows; each has corners of its own, so that one thing of high contrast does not have them all."""
+CORNERS = 14  # of a tile
+LEAST = 8
 """Corners that have to agree."""
 
 
@@ -49,8 +51,8 @@ def _motion(earlier: Luma, now: Luma) -> NDArray[np.float64] | None:
         picture if scale == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
         for picture in (now, earlier)
     )
-    corners = cv2.goodFeaturesToTrack(small, CORNERS, 0.01, 7)
-    if corners is None or len(corners) < LEAST:
+    corners = _corners(small)
+    if len(corners) < LEAST:
         return None
     found, seen, _ = cv2.calcOpticalFlowPyrLK(small, before, corners, None, winSize=(15, 15), maxLevel=3)  # type: ignore[call-overload]
     good = seen.ravel() == 1
@@ -64,3 +66,16 @@ def _motion(earlier: Luma, now: Luma) -> NDArray[np.float64] | None:
     turn, shift = motion[:, :2], motion[:, 2]
     centre = np.full(2, (scale - 1) / 2)  # of the full pixels that make the first small one
     return np.column_stack((turn, scale * shift + centre - turn @ centre))
+
+
+def _corners(luma: Luma) -> NDArray[np.float32]:
+    """(N, 1, 2): x and y of what is worth tracking."""
+    found = [np.zeros((0, 1, 2), np.float32)]
+    wide, high = (max(8, -(-side // count)) for side, count in zip(luma.shape[::-1], TILES, strict=True))
+    for top in range(0, luma.shape[0], high):
+        for left in range(0, luma.shape[1], wide):
+            tile = luma[top : top + high, left : left + wide]
+            corners = cv2.goodFeaturesToTrack(tile, CORNERS, 0.02, 5)
+            if corners is not None:
+                found.append(np.asarray(corners + np.float32((left, top)), np.float32))
+    return np.concatenate(found)
