@@ -60,7 +60,7 @@ async def run(
     audio = await asyncio.to_thread(build.make_audio, config)
     source = create_source(config.source, build.capture_options(config, audio))
     encoder = await asyncio.to_thread(make_encoder, config)
-    maps = await asyncio.to_thread(build.make_maps, config)
+    maps = await asyncio.to_thread(build.make_maps, config, source)
     sender = Sender(config, session, source, encoder, audio, maps)
     if reloads is not None:
         reloads.follow(LIVE, sender.reconfigure)

@@ -22,7 +22,7 @@ from proto.session import SenderSession
 from proto.streams import AUDIO, CONTOURS, TEXT, VIDEO
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, Mode
 from sender.audio.stage import OFF, AudioStage
-from sender.capture.base import CaptureOptions
+from sender.capture.base import CaptureOptions, Source
 from sender.ceiling import Ceiling
 from sender.choose import ChoosingEncoder
 from sender.config import AUTO, STRUCTURE, SenderConfig
@@ -90,12 +90,13 @@ def streams_in_use(config: SenderConfig) -> tuple[StreamInUse, ...]:
     return (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile), *text, *audio, *maps)
 
 
-def make_maps(config: SenderConfig) -> MapSource | None:
-    """Where maps come from, None where none are sent; reads networks. Raises ConfigError or ServiceError."""
+def make_maps(config: SenderConfig, source: Source) -> MapSource | None:
+    """Where maps of the source's pictures come from, None where none are sent; reads networks and files. Raises
+    ConfigError or ServiceError."""
     if config.codec.profile != STRUCTURE:
         return None
-    size = config.size
-    return create_map_source(config.maps.source, config.source, size.width, size.height, config.fps)
+    maps = config.maps
+    return create_map_source(maps.source, source, config.size, config.fps, maps.legend, maps.fps)
 
 
 def make_ceiling(config: SenderConfig) -> Ceiling | None:
@@ -188,7 +189,7 @@ def rate_controller(
         return RateController(config.rate.kbps, duration, overhead, session.payload_limit)
     return HeldRate(
         *(config.rate.kbps, duration, overhead, session.payload_limit),
-        part=1.0 - config.maps.share,
+        part=1.0 - config.contours.share,
         ceiling=ceiling,
         spread=config.pacing.spread,
     )

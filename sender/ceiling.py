@@ -8,6 +8,8 @@ from collections import deque
 SECONDS = 10.0
 RESERVE = 150.0  # bytes: what is sent beside media between two looks
 MOST_ENTRIES = 8192
+HEADROOM = 0.97
+"""Of the rate, that is aimed at: units come in whole packets, and the ceiling shall seldom be met."""
 
 
 class Ceiling:
@@ -19,6 +21,8 @@ class Ceiling:
         self._lock = threading.Lock()
         self._entries: deque[tuple[float, int]] = deque(maxlen=MOST_ENTRIES)
         self._sum = 0
+        self.reserve = 0
+        """Bytes that something beside media waits for."""
 
     def set_rate(self, kbps: float) -> None:
         """From now on."""
@@ -37,4 +41,4 @@ class Ceiling:
         with self._lock:
             while self._entries and self._entries[0][0] <= now - SECONDS:
                 self._sum -= self._entries.popleft()[1]
-            return max(0.0, self._kbps * 125 * SECONDS - RESERVE - self._sum)
+            return max(0.0, self._kbps * 125 * SECONDS - RESERVE - self.reserve - self._sum)

@@ -133,7 +133,7 @@ class CodecSection(Section):
         "resilient",
         "`resilient`: shows something of whatever arrives; `classic`: H.265 and an erasure code, for good links; "
         "`auto`: moves between them as the receiver's reports tell (one-way: resilient); `structure`: small pictures "
-        "and maps of classes (see maps), for 2 to 20 kbit/s",
+        "and maps of classes (--maps), for 2 to 20 kbit/s",
         alias="--profile",
         metavar="resilient|classic|auto|structure",
     )
@@ -192,17 +192,9 @@ class AudioSection(Section):
         return AudioFormat(self.kbps, self.frame_ms, self.packet_ms, self.interleave)
 
 
-class MapsSection(Section):
-    """Maps of classes, coded as contours beside small pictures: with `--profile structure`."""
+class ContoursSection(Section):
+    """Maps coded as contours beside small pictures: with `--profile structure`."""
 
-    source: str = option(
-        "auto",
-        "where maps come from: `source`: the exact ones of a rendered source; `street`, `matte`: our networks; "
-        "`mediapipe:MODEL.tflite`; a video or images of labels; `auto`: `source` for tabletop, else `street`",
-        alias="--maps",
-        metavar="SPEC",
-        min_length=1,
-    )
     fps: float = option(10.0, "maps a second, at most one a frame", unit="maps/s", ge=0.5, le=30)
     share: float = option(
         0.5,
@@ -374,8 +366,8 @@ class SenderConfig(Section):
     capture: CaptureSection = CaptureSection()
     codec: CodecSection = CodecSection()
     maps: MapsSection = MapsSection()
+    contours: ContoursSection = ContoursSection()
     audio: AudioSection = AudioSection()
-    maps: MapsSection = MapsSection()
     rate: RateSection = RateSection()
     session: SessionSection = SessionSection()
     multicast: MulticastSection = MulticastSection()

@@ -123,7 +123,7 @@ class Control:
         if self.session.ready:
             beside = [self.text.next_time(self.session.two_way, self._polled)]
             beside += [] if self.audio is None else [self.audio.next_time()]
-            beside += [] if self.contours is None else [self.contours.next_time()]
+            beside += [] if self.contours is None else [self.contours.next_time(self._polled)]
             times += [time for time in beside if time is not None]
         return max(self._polled + SHORTEST_PAUSE, min(times))
 

@@ -155,6 +155,8 @@ class EncodeStage:
         if admitted:
             cut = segments(VIDEO.id, unit, timestamp, encoded.payloads[:admitted], self._payload_limit)
             self._deliver(CodedUnit(unit, cut, self.unit_duration, wire_bytes))
+        else:
+            self._encoder.report(unit, (False,) * len(sizes))
         for stage, seconds in encoded.stages.items():
             self._stage_seconds(stage, seconds)
         self.units += 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from common.clock import Clock, monotonic
 from common.codec.base import Budget
-from sender.ceiling import Ceiling
+from sender.ceiling import HEADROOM, Ceiling
 from sender.rate import RateController
 
 CREDIT, DEBT = 0.6, 12.0  # units' worth that may be saved up, and owed
@@ -39,7 +39,7 @@ class HeldRate(RateController):
     @property
     def share(self) -> float:
         """Wire bytes of one unit."""
-        return self._part * super().share
+        return HEADROOM * self._part * super().share
 
     def budget(self) -> Budget:
         """See RateController."""
@@ -54,5 +54,5 @@ class HeldRate(RateController):
             count -= 1
         pause = self._spread * self.unit_duration / max(1, count)
         for number, size in enumerate(packet_bytes[:count]):
-            self._ceiling.add(size, now + number * pause)
+            self._ceiling.add(size, now + (number + 1) * pause)
         return count

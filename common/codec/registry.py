@@ -34,7 +34,7 @@ def create_encoder(
     if profile == CLASSIC:
         return ClassicEncoder(width, height, fps, effort)
     if profile == STRUCTURE:
-        return TextureEncoder(width, height, fps, effort=effort)
+        return TextureEncoder(width, height, fps)
     return _resilient_encoder(width, height, fps, effort)
 
 
@@ -56,7 +56,7 @@ def create_decoder(profile: str, backend: str = "auto", threads: int = 1) -> Uni
     if profile == CLASSIC:
         return ClassicDecoder()
     if profile == STRUCTURE:
-        return TextureDecoder(backend, threads)
+        return TextureDecoder()
     return ResilientDecoder(load_model(profile), backend, threads)
 
 
@@ -65,7 +65,7 @@ def create_switching_decoder(backend: str = "auto", threads: int = 1) -> Switchi
     return SwitchingDecoder(
         ResilientDecoder(load_model(RESILIENT), backend, threads),
         ClassicDecoder(),
-        lambda: TextureDecoder(backend, threads),
+        TextureDecoder,
     )
 
 

@@ -41,6 +41,6 @@ def export_contours(exporter: Exporter, stage: ContourStage, stream: ContourStre
     )
     gauge(
         "contours_aim_ratio",
-        "Mean IoU aimed at, as the rate allows, up to `maps.miou`; NaN before a unit.",
+        "Mean IoU aimed at, as the rate allows, up to `contours.miou`; NaN before a unit.",
         lambda: figures.aim,
     )

@@ -22,7 +22,7 @@ from sender.worker import Worker
 
 def maps_every(config: SenderConfig) -> int:
     """Each which frame gets a map."""
-    return max(1, round(config.fps / config.maps.fps))
+    return max(1, round(config.fps / config.contours.fps))
 
 
 class ContourSending:
@@ -41,14 +41,14 @@ class ContourSending:
         """`ceiling`: of the session's wire rate; `poll`: sends what `control` holds."""
         self._loop = asyncio.get_running_loop()
         limit, every = control.session.payload_limit, maps_every(config)
-        share = ContourShare(config.maps.share, config.fps / every, control.kbps, ceiling)
-        self._stream = ContourStream(limit, source.legend, share)
+        share = ContourShare(config.contours.share, config.fps / every, control.kbps, ceiling)
+        self._stream = ContourStream(limit, source.legend, share, ceiling)
         control.contours = self._stream
         self._poll = poll
         self.stage = ContourStage(
             *(source, config.size, config.fps, self._stream),
             every=every,
-            highest=config.maps.miou,
+            highest=config.contours.miou,
             repeat=control.session.mode is Mode.ONE_WAY,
             payload_limit=limit,
             deliver=self._deliver,

@@ -14,14 +14,17 @@ from common.codec.contour.syntax import MAX_FRAMES
 from common.maps.part import HEADER_BYTES
 from proto.protected import LENGTH_BYTES, PARITY_HEADER_BYTES, SOURCE_HEADER_BYTES
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES
-from sender.ceiling import Ceiling
+from sender.ceiling import HEADROOM, Ceiling
 
 PART_COST = IP_UDP_BYTES + OVERHEAD_BYTES + SOURCE_HEADER_BYTES + HEADER_BYTES
 PIECE_ROOM = SOURCE_HEADER_BYTES + LENGTH_BYTES + PARITY_HEADER_BYTES + HEADER_BYTES
 """Bytes of a payload that are not the contours', so that parity fits as well."""
 
-HEADERS = 0.34  # share of the contours' rate that headers may take, about
-SHORTEST_S = 0.4  # of a map unit: shorter ones cost bits and gain little
+HEADERS = 0.3  # share of the contours' rate that headers may take, about
+SHORTEST_S = 0.5  # of a map unit: two of them in a window of the erasure code
+LOSSLESS_S = (
+    0.8  # of one where nothing is lost: about what a unit of pictures lasts, so that it delays nothing
+)
 SAVING = 1.5  # units' worth that may be saved up
 LEAST_DATA = 12  # bytes of contours below which a packet is not worth its headers
 
@@ -33,8 +36,10 @@ class ContourShare:
         """`share`: of the wire rate, for contours and their parity; `fps`: maps a second; `kbps`: the wire rate."""
         self.overhead = 0.0
         """Parity packets to each packet of contours."""
+        self.lossy = True
+        """Whether packets are lost, or nobody tells."""
         self._share, self._fps, self._ceiling = share, fps, ceiling
-        self._rate = share * kbps * 125
+        self._rate = HEADROOM * share * kbps * 125
         self._level = 0.0
         self._most = 0.0
         self._at: float | None = None
@@ -42,7 +47,7 @@ class ContourShare:
 
     def set_target(self, kbps: float) -> None:
         """The session may send so much on the wire."""
-        self._rate = self._share * kbps * 125
+        self._rate = HEADROOM * self._share * kbps * 125
 
     def beside(self, wire_bytes: int) -> float:
         """Something else was sent, that both streams pay for; returns what contours do."""
@@ -64,11 +69,18 @@ class ContourShare:
         return over
 
     @property
+    def duration(self) -> float:
+        """Seconds that the next unit should last."""
+        return self.maps / self._fps
+
+    @property
     def maps(self) -> int:
         """How many maps the next unit should have."""
         source = self._rate / (1.0 + self.overhead)
         seconds = PART_COST / HEADERS / max(source, 1.0)
-        return max(1, min(MAX_FRAMES, round(max(SHORTEST_S, seconds) * self._fps)))
+        return max(
+            1, min(MAX_FRAMES, round(max(SHORTEST_S if self.lossy else LOSSLESS_S, seconds) * self._fps))
+        )
 
     def budget(self, maps: int, payload_limit: int, now: float) -> Budget | None:
         """For a unit of so many maps; None where it cannot be afforded: its maps are left out."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 
@@ -16,15 +17,17 @@ from proto.protected import Source, parse
 from proto.protection import MAX_WINDOW_SECONDS, Policy
 from proto.streams import CONTOURS
 from proto.wire import IP_UDP_BYTES, SEAL_BYTES, WireError
+from sender.ceiling import Ceiling
 from sender.contours.fates import Fates, Verdict
 from sender.contours.share import ContourShare
-from sender.protect import UNKNOWN_LOSS, ProtectedStream
+from sender.protect import LOSS_STEP, UNKNOWN_LOSS, ProtectedStream
 
 TARGET = 0.02  # share of windows that may fail, where parity may be had for it
 OVERHEAD, MOST_OVERHEAD = 3.0, 1.5  # parity to a packet: so many times the loss, at most
-LONG_UNIT_S = 0.5  # windows hold one unit that is longer: parity would be the unit again
+LONG_UNIT_S = 0.9  # windows hold one unit that is longer: parity would be the unit again
 LEGEND_SHARE = 0.025  # of the rate
 LEGEND_S, LONGEST_LEGEND_S = 2.0, 30.0  # between two tellings of the legend
+PATIENCE_S, WAIT_S = 5.0, 0.1  # for room under the ceiling; between two looks for it
 FIRST_TELLINGS = 3  # at the start, LEGEND_S apart
 MOST_VERDICTS = 64
 
@@ -32,18 +35,17 @@ MOST_VERDICTS = 64
 class ContourStream:
     """Bounded as ProtectedStream is."""
 
-    def __init__(self, payload_limit: int, legend: Legend, share: ContourShare) -> None:
+    def __init__(self, payload_limit: int, legend: Legend, share: ContourShare, ceiling: Ceiling) -> None:
         """`payload_limit`: as of SenderSession."""
         self.protected = ProtectedStream(
             CONTOURS.id, payload_limit, Policy(target=TARGET, max_overhead=0.0, window_s=MAX_WINDOW_SECONDS)
         )
         self.share = share
-        self.loss: float | None = None
-        """Of packets, as the receiver tells; None: nobody does."""
+        self._ceiling = ceiling
+        self._wanted_at = math.inf
         self._legend = messages(legend, payload_limit)
         self._legend_bytes = sum(len(one) + SEAL_BYTES + IP_UDP_BYTES for one in self._legend)
         self._rate = 1.0
-        self._duration = 0.0
         self._told_at = float("-inf")
         self._tellings = 0
         self._fates = Fates()
@@ -52,14 +54,12 @@ class ContourStream:
 
     def believe(self, loss: float | None) -> None:
         """The link loses this share of the packets; None: nobody tells."""
-        self.loss = loss
         known = UNKNOWN_LOSS if loss is None else loss
-        one = self._duration > LONG_UNIT_S
-        self.protected.protect(0.0 if one else min(MOST_OVERHEAD, OVERHEAD * known))
+        self.share.lossy = known >= LOSS_STEP / 2
+        duration = self.share.duration
+        self.protected.protect(0.0 if duration > LONG_UNIT_S else min(MOST_OVERHEAD, OVERHEAD * known))
         self.protected.believe(loss)
-        policy = self.protected.policy
-        count = max(1, int(MAX_WINDOW_SECONDS / max(self._duration, 0.1)))
-        choice = policy.choose(min(count, 16))
+        choice = self.protected.policy.choose(max(1, int(MAX_WINDOW_SECONDS / duration + 1e-6)))
         self.share.overhead = choice.count / choice.needed - 1.0
 
     def set_rate(self, rate: float) -> None:
@@ -69,7 +69,6 @@ class ContourStream:
 
     def push(self, parts: Sequence[MapPart], timestamp: float, duration: float, now: float) -> None:
         """Take one map unit; poll after it."""
-        self._duration = duration
         for left, part in zip(range(len(parts))[::-1], parts, strict=True):
             # Parts of a map unit share a window: only the last one has the unit's duration.
             self.protected.push(bytes(part), timestamp, 0.0 if left else duration, now)
@@ -82,13 +81,19 @@ class ContourStream:
         """The control messages to be sent now: the legend."""
         if now < self._told_at + self._pause:
             return []
+        self._ceiling.reserve = self._legend_bytes
+        self._wanted_at = min(self._wanted_at, now)
+        if self._ceiling.room(now) <= 0.0 and now - self._wanted_at < PATIENCE_S:
+            return []
+        self._ceiling.reserve, self._wanted_at = 0, math.inf
         self._told_at = now
         self._tellings += 1
         return self._legend
 
-    def next_time(self) -> float:
+    def next_time(self, now: float) -> float:
         """When to poll again, at the latest."""
-        times = [self.protected.next_time(), self._told_at + self._pause]
+        legend = self._told_at + self._pause if self._wanted_at == math.inf else now + WAIT_S
+        times = [self.protected.next_time(), legend]
         return min(time for time in times if time is not None)
 
     def greet(self) -> None:

@@ -35,7 +35,13 @@ class TextureEncoder:
     """Encodes units, each one packet. Called by one thread. Raises CodecError for a size or rate out of range."""
 
     def __init__(
-        self, width: int, height: int, fps: float, frames: int | None = None, scale: int = 4, loss: float = LOSS
+        self,
+        width: int,
+        height: int,
+        fps: float,
+        frames: int | None = None,
+        scale: int = 4,
+        loss: float = LOSS,
     ) -> None:
         """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones; `loss`: share of
         the packets that is expected to be lost until reports tell."""
