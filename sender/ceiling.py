@@ -6,7 +6,7 @@ import threading
 from collections import deque
 
 SECONDS = 10.0
-RESERVE = 150.0  # bytes: what is sent beside media between two looks
+RESERVE, RESERVE_SHARE = 150.0, 0.03  # bytes, and share of all: what is sent beside media between two looks
 MOST_ENTRIES = 8192
 HEADROOM = 0.97
 """Of the rate, that is aimed at: units come in whole packets, and the ceiling shall seldom be met."""
@@ -41,4 +41,5 @@ class Ceiling:
         with self._lock:
             while self._entries and self._entries[0][0] <= now - SECONDS:
                 self._sum -= self._entries.popleft()[1]
-            return max(0.0, self._kbps * 125 * SECONDS - RESERVE - self.reserve - self._sum)
+            whole = self._kbps * 125 * SECONDS
+            return max(0.0, whole - min(RESERVE, RESERVE_SHARE * whole) - self.reserve - self._sum)

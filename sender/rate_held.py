@@ -10,7 +10,7 @@ from common.codec.base import Budget
 from sender.ceiling import HEADROOM, Ceiling
 from sender.rate import RateController
 
-CREDIT, DEBT = 0.6, 12.0  # units' worth that may be saved up, and owed
+CREDIT, DEBT = 1.0, 12.0  # units' worth that may be saved up, and owed
 
 
 class HeldRate(RateController):
@@ -54,5 +54,5 @@ class HeldRate(RateController):
             count -= 1
         pause = self._spread * self.unit_duration / max(1, count)
         for number, size in enumerate(packet_bytes[:count]):
-            self._ceiling.add(size, now + (number + 1) * pause)
+            self._ceiling.add(size, now + number * pause)
         return count

@@ -76,8 +76,7 @@ class ContourShare:
     @property
     def maps(self) -> int:
         """How many maps the next unit should have."""
-        source = self._rate / (1.0 + self.overhead)
-        seconds = PART_COST / HEADERS / max(source, 1.0)
+        seconds = PART_COST / HEADERS / max(self._rate, 1.0)
         return max(
             1, min(MAX_FRAMES, round(max(SHORTEST_S if self.lossy else LOSSLESS_S, seconds) * self._fps))
         )
