@@ -180,7 +180,6 @@ class Control:
             wire = len(datagram) + IP_UDP_BYTES
             if is_parity(segment):
                 stream.share.parity(wire)
-                self._count(wire, now)
             self._sent(datagram, now)
             header = read_header(datagram)
             stream.sent(segment, header.session, header.counter, now)

@@ -13,6 +13,7 @@ from common.codec.base import Budget
 from common.codec.contour.syntax import MAX_FRAMES
 from common.maps.part import HEADER_BYTES
 from proto.protected import LENGTH_BYTES, PARITY_HEADER_BYTES, SOURCE_HEADER_BYTES
+from proto.protection import MAX_WINDOW_SECONDS
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES
 from sender.ceiling import HEADROOM, Ceiling
 
@@ -97,6 +98,7 @@ class ContourShare:
         with self._lock:
             self._level -= wire_bytes
         self._ceiling.add(wire_bytes, now)
+        self._ceiling.add(round(wire_bytes * self.overhead), now + MAX_WINDOW_SECONDS)
 
     def _fill(self, now: float) -> None:
         if self._at is not None:

@@ -21,6 +21,7 @@ from common.codec.header import CodecHeader, Mirror
 from common.codec.view import take
 from common.maps.base import Legend
 from common.maps.part import MapPart
+from common.maps.told import messages as told
 from common.text import Line
 from common.video import blank
 from proto.announce import Announcement, StreamInUse
