@@ -25,8 +25,8 @@ MAX_PROFILE_BYTES = 32
 KIND_LEGEND = 2
 """First byte of a control message that tells what the labels of maps mean (common.maps.told)."""
 SHARE = 0.03  # of the rate that announcements may take, though never fewer than one a second
-MOST_SHARE = 0.05  # of it, that one a second may take: at a few kbit/s there are fewer
-FIRST_SHARE = 0.25  # the same, in the first seconds
+MOST_SHARE = 1 / 16  # of it, that one a second may take: at a few kbit/s there are fewer
+FIRST_SHARE = 1 / 3  # the same, in the first seconds
 FIRST_SECONDS = 3.0  # of a session, with one every SHORTEST_SECONDS
 SHORTEST_SECONDS = 0.2
 LONGEST_SECONDS = 1.0

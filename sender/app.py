@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
@@ -27,7 +28,6 @@ from sender.capture import create_source
 from sender.capture.base import Source
 from sender.ceiling import Ceiling
 from sender.config import STRUCTURE, SenderConfig
-from sender.contours.sending import ContourSending
 from sender.control import Control
 from sender.encode import CodedUnit, EncodeStage
 from sender.lines import check_lines
@@ -37,6 +37,9 @@ from sender.record import Capture, Recorder
 from sender.text_sending import TextSending
 from sender.transmit import Transmitter
 from sender.worker import Worker
+
+if TYPE_CHECKING:
+    from sender.contours.sending import ContourSending
 
 log = Log("sender")
 
@@ -140,6 +143,8 @@ class Sender:
         )
 
     def _make_contours(self, maps: MapSource, ceiling: Ceiling) -> ContourSending:
+        from sender.contours.sending import ContourSending  # and OpenCV with it
+
         return ContourSending(
             *(maps, self._config, self._control, ceiling, self._transmit.poll),
             *(self.metrics.exporter, self.metrics.stage_seconds),

@@ -26,6 +26,7 @@ from proto.announce import MAX_NAME_BYTES
 from proto.crypto import KeyFileError, new_key_file
 from proto.wire import DATAGRAM_LIMIT, MAX_DATAGRAM, OVERHEAD_BYTES, Mode
 from sender.audio.units import AudioFormat
+from sender.contours.settings import ContoursSection
 from sender.maps.settings import MAPS_HELP, MapsSection
 from sender.packet_length.limit import LEAST_PAYLOAD
 
@@ -79,9 +80,7 @@ such host, 69 something needed is missing, 73 an output cannot be written, 78 wr
 
 AUTO, STRUCTURE = "auto", "structure"
 """The profile that is chosen unit by unit; the one with maps."""
-
-LEAST_KBPS = 8.0
-"""Of the profiles but `structure`."""
+LEAST_KBPS = 8.0  # of the profiles but `structure`
 
 
 class CaptureSection(Section):
@@ -190,24 +189,6 @@ class AudioSection(Section):
     def format(self) -> AudioFormat:
         """What the audio stage takes."""
         return AudioFormat(self.kbps, self.frame_ms, self.packet_ms, self.interleave)
-
-
-class ContoursSection(Section):
-    """Maps coded as contours beside small pictures: with `--profile structure`."""
-
-    fps: float = option(10.0, "maps a second, at most one a frame", unit="maps/s", ge=0.5, le=30)
-    share: float = option(
-        0.5,
-        "share of rate.kbps that contours may take, their parity included; pictures get the rest",
-        ge=0.1,
-        le=0.8,
-    )
-    miou: float = option(
-        0.95,
-        "mean IoU of the decoded maps that is never aimed beyond, where the rate would allow it; pictures get the rest",
-        ge=0.1,
-        le=1,
-    )
 
 
 class RateSection(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from common.metrics import STAGE_BUCKETS, Exporter
+from common.metrics import Exporter
 from proto.recover import RecoverTally
 from receiver.contours.player import ContourPlayer
 
@@ -40,9 +40,9 @@ def export_contours(
     exporter.counter_by(
         "contours_refused_total",
         "Parts refused: malformed, strange (of another time base), late (their unit was decoded), damaged (its "
-        "contours could not be), legend (a malformed one), failure (of the decoder).",
+        "contours could not be), legend (a malformed one).",
         "reason",
-        lambda: player.refused | {"damaged": worker.damaged, "failure": worker.failures},
+        lambda: player.refused | {"damaged": worker.damaged + worker.failures},
     )
     gauge("contours_instances", "Instances known after the last map unit.", lambda: worker.instances)
     gauge(
@@ -50,9 +50,7 @@ def export_contours(
         "How much older than the picture on show its map is; NaN while it has none.",
         lambda: math.nan if player.age is None else player.age,
     )
-    worker.seconds = exporter.histogram(
-        "contours_seconds", "Time that decoding a map unit took.", STAGE_BUCKETS
-    ).observe
+    counter("contours_decode_seconds_total", "Time that decoding map units took.", lambda: worker.seconds)
 
 
 def contour_status(player: ContourPlayer) -> dict[str, object]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from common.codec.base import CodecError
-from common.codec.contour.decoder import ContourDecoder, DecodedMaps
 from common.handoff import DropOldest
 from common.log import Log, RateLimited
 from receiver.contours.collect import Collected
 from receiver.contours.store import MapStore, TimedMap
+
+if TYPE_CHECKING:
+    from common.codec.contour.decoder import ContourDecoder, DecodedMaps
 
 JOIN_TIMEOUT_S = 5.0
 MOST_MISSED = 4
@@ -35,14 +37,14 @@ class MapJob:
 class ContourWorker:
     """`submit` from the event loop thread. The counters are plain numbers that any thread may read."""
 
-    def __init__(self, store: MapStore, seconds: Callable[[float], None] = lambda spent: None) -> None:
-        """`seconds`: told how long a unit took, on the worker's thread."""
+    def __init__(self, store: MapStore) -> None:
         self.units = self.maps = self.damaged = self.failures = self.instances = 0
-        self.seconds = seconds
+        self.seconds = 0.0
+        """That decoding took."""
         self._store = store
         self._jobs: DropOldest[MapJob] = DropOldest()
         self._generation = -1
-        self._decoder = ContourDecoder()
+        self._known: ContourDecoder | None = None
         self._next: int | None = None
         self._trouble = RateLimited(log)
         self._thread = threading.Thread(target=self._run, name="contours", daemon=True)
@@ -79,14 +81,14 @@ class ContourWorker:
         begun = time.perf_counter()
         if job.generation != self._generation:
             self._generation, self._next = job.generation, None
-            self._decoder = ContourDecoder()
+            self._known = None
             self._store.clear()
         unit = job.unit
         missed = 0 if self._next is None else unit.unit - self._next
         self._next = unit.unit + 1
         try:
             if missed > MOST_MISSED:
-                self._decoder = ContourDecoder()
+                self._known = None
             else:
                 for _ in range(missed):
                     self._decoder.decode(None)
@@ -97,13 +99,22 @@ class ContourWorker:
             return
         except Exception as error:
             self.failures += 1
-            self._decoder = ContourDecoder()  # its state is not to be trusted any more
+            self._known = None  # its state is not to be trusted any more
             self._trouble.add("contour decoder failed", error=f"{type(error).__name__}: {error}")
             return
         self.units += 1
         if decoded is not None:
             self._keep(job, decoded)
-        self.seconds(time.perf_counter() - begun)
+        self.seconds += time.perf_counter() - begun
+
+    @property
+    def _decoder(self) -> ContourDecoder:
+        """Loaded with the first map unit: OpenCV is not for those that get none."""
+        from common.codec.contour.decoder import ContourDecoder
+
+        if self._known is None:
+            self._known = ContourDecoder()
+        return self._known
 
     def _keep(self, job: MapJob, decoded: DecodedMaps) -> None:
         self.maps += len(decoded.maps)

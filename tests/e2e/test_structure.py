@@ -37,7 +37,12 @@ async def receiving(bench: Bench, *flags: str) -> AsyncIterator[tuple[App, list[
         configure([*listen, "--key-file", str(bench.key), "--play", str(bench.folder / "x.mkv"), *flags])
     )
     show = app.player._show
-    app.player._show = lambda one: (shown.append(one), show(one))[1]
+
+    def keep(one: Shown) -> None:
+        shown.append(one)
+        show(one)
+
+    app.player._show = keep
     task = asyncio.create_task(app.main())
     try:
         await until(lambda: app.port)

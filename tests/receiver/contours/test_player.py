@@ -81,7 +81,7 @@ def test_rubbish_costs_a_count_each() -> None:
     good = units()
     rubbish = [
         RecoveredUnit(90, BEGIN + 1.0, b"\xff", False),
-        RecoveredUnit(91, BEGIN + 1.0, bytes(MapPart(200, 0, 1, 25, 0, b"\xff\xff\xff\xff")), False),
+        RecoveredUnit(91, BEGIN + 1.0, bytes(MapPart(40, 0, 1, 25, 0, b"\xff\xff\xff\xff")), False),
     ]
     player = play([*good, *rubbish])
     far = RecoveredUnit(92, BEGIN + 100.0, good[0].data, False)

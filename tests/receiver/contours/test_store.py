@@ -28,7 +28,7 @@ def told(store: MapStore) -> None:
 
 def test_the_map_of_a_moment_is_the_newest_before_it() -> None:
     store = MapStore()
-    assert store.at(1.0) is None and store.newest is None
+    assert store.at(1.0) is None
     told(store)
     for number in range(5):
         store.put(timed(10 + 0.1 * number, number % 2))
