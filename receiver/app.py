@@ -130,10 +130,7 @@ class App:
         self.player.on_unit, self.player.on_stage = metrics.unit, metrics.stage
         recovered = self.endpoint.recovered[AUDIO.id]
         export_audio(metrics.exporter, self.audio, recovered, lambda: announces(self.endpoint, AUDIO))
-        export_contours(
-            *(metrics.exporter, self.contours, self.endpoint.recovered[CONTOURS.id]),
-            lambda: announces(self.endpoint, CONTOURS),
-        )
+        export_contours(metrics.exporter, self.contours, lambda: announces(self.endpoint, CONTOURS))
         export_recordings(
             metrics.exporter,
             lambda: [sink.recording for sink in self.sinks if isinstance(sink, FileSink)],

@@ -6,26 +6,14 @@ import math
 from collections.abc import Callable
 
 from common.metrics import Exporter
-from proto.recover import RecoverTally
 from receiver.contours.player import ContourPlayer
 
 
-def export_contours(
-    exporter: Exporter, player: ContourPlayer, tally: RecoverTally, announced: Callable[[], bool]
-) -> None:
-    """Register readers for what the parts count. `tally`: of the contours stream; `announced`: whether the sender on
-    show says that it sends maps."""
+def export_contours(exporter: Exporter, player: ContourPlayer, announced: Callable[[], bool]) -> None:
+    """Register readers for what the parts count; parts lost and brought back are told by stream with those of sound.
+    `announced`: whether the sender on show says that it sends maps."""
     counter, gauge, worker = exporter.counter, exporter.gauge, player.worker
     gauge("contours_announced", "1 when the sender on show says that it sends maps.", announced)
-    counter(
-        "contours_parts_total",
-        "Units of the contours stream taken in: parts of map units.",
-        lambda: player.parts,
-    )
-    counter("contours_parts_lost_total", "Parts that never became whole.", lambda: tally.units_lost)
-    counter(
-        "contours_parts_repaired_total", "Parts that parity was needed for.", lambda: tally.units_repaired
-    )
     counter(
         "contours_payload_bytes_total", "Bytes of contours, without headers.", lambda: player.payload_bytes
     )

@@ -13,7 +13,7 @@ from common.maps.part import MapPart
 from common.maps.told import messages
 from common.metrics import Exporter
 from proto.events import Message
-from proto.recover import RecoveredUnit, RecoverTally
+from proto.recover import RecoveredUnit
 from proto.streams import CONTROL
 from receiver.contours.metrics import contour_status, export_contours
 from receiver.contours.player import ContourPlayer
@@ -110,7 +110,7 @@ def test_units_wait_for_the_first_pictures_and_the_figures_tell() -> None:
     assert player.worker.units == 0 and player.age is None
     assert contour_status(player) == {"map_age_s": None, "map_instances": None, "map_units_lost": 0}
     registry = CollectorRegistry()
-    export_contours(Exporter(registry, "x_"), play(units()), RecoverTally(), lambda: True)
+    export_contours(Exporter(registry, "x_"), play(units()), lambda: True)
     page = generate_latest(registry).decode()
     assert "x_contours_announced 1.0" in page and "x_contours_instances 2.0" in page
 
