@@ -48,7 +48,9 @@ def _motion(earlier: Luma, now: Luma) -> NDArray[np.float64] | None:
     scale = max(1, round(max(now.shape) / SIDE))
     size = now.shape[1] // scale, now.shape[0] // scale
     small, before = (
-        picture if scale == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        picture
+        if scale == 1
+        else np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
         for picture in (now, earlier)
     )
     corners = _corners(small)
@@ -77,5 +79,5 @@ def _corners(luma: Luma) -> NDArray[np.float32]:
             tile = luma[top : top + high, left : left + wide]
             corners = cv2.goodFeaturesToTrack(tile, CORNERS, 0.02, 5)
             if corners is not None:
-                found.append(np.asarray(corners + np.float32((left, top)), np.float32))
+                found.append(np.asarray(corners + np.array((left, top), np.float32), np.float32))
     return np.concatenate(found)

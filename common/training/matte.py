@@ -6,19 +6,16 @@ may still be growing. Seeded and resumable: the same command goes on from the la
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from common.models.matting import Matting
 from common.models.segmenter import SegmenterConfig
 from common.training.loop import CHECKPOINT, LoopConfig, LoopRun, arguments, begin, loop
-from common.training.matte_data import Maker, Sample, clips_of, mask_sequences
+from common.training.matte_data import Maker, clips_of, mask_sequences
 
 
 class MatteConfig(LoopConfig):
@@ -56,22 +53,6 @@ class Run(LoopRun):
         with torch.autocast("cpu", torch.bfloat16):
             scores = self.model(picture.to(memory_format=torch.channels_last), earlier)
         return self.descend(matte_loss(scores, moving, self.config.overlap))
-
-
-Scores = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
-"""(1, 3, H, W) and (1, 2, H, W), 0 to 1 -> (1, 1, H / 4, W / 4)."""
-
-
-def overlap(scores: Scores, samples: list[Sample]) -> float:
-    """Intersection over union of what moves, over all known sites of all samples."""
-    both = either = 0
-    for one in samples:
-        picture = (one.picture.transpose(2, 0, 1)[None] / 255).astype(np.float32)
-        found = scores(picture, (one.earlier[None] / 255).astype(np.float32))[0, 0] > 0
-        known, wanted = one.moving >= 0, one.moving >= 0.5
-        both += int((found & wanted & known).sum())
-        either += int(((found | wanted) & known).sum())
-    return both / max(1, either)
 
 
 def main() -> None:

@@ -213,7 +213,7 @@ class Maker:
     ) -> tuple[list[Image], NDArray[np.float32], NDArray[np.bool_]]:
         """The same for one frame."""
         view = self.view(maps.shape[1:], rng)
-        moving = np.isin(maps[at], [one for one in np.unique(maps[at]) if one and _moves(maps, at, int(one))])
+        moving = _moving(maps, at)
         shown = np.asarray(self.warp(moving.astype(np.uint8) * 255, view) / 255, np.float32)
         return [self.warp(pictures[at - back], view) for back in (0, 1, 3)], shown, np.zeros(self.crop, bool)
 
@@ -250,6 +250,22 @@ class Maker:
         moving = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), np.float32)
         blind = cv2.resize(unsure.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
         return Sample(made[0], earlier, np.where(blind, np.float32(-1), moving))
+
+
+def tabletop_sample(folder: Path, at: int) -> Sample:
+    """One frame of a tabletop video, whole and as it is; `at` is 3 or more."""
+    pictures, maps = _tabletop(folder)
+    now = _luma(pictures[at])
+    earlier = np.stack([aligned(_luma(pictures[at - back]), now) for back in (1, 3)])
+    size = TABLETOP_SIDE // SITE, TABLETOP_SIDE // SITE
+    shown = _moving(maps, at).astype(np.float32)
+    return Sample(
+        pictures[at], earlier, np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), np.float32)
+    )
+
+
+def _moving(maps: Image, at: int) -> NDArray[np.bool_]:
+    return np.isin(maps[at], [one for one in np.unique(maps[at]) if one and _moves(maps, at, int(one))])
 
 
 def _moves(maps: Image, at: int, one: int) -> bool:

@@ -52,7 +52,8 @@ def write_graph(network: nn.Module, path: Path, inputs: Mapping[str, int]) -> No
         )
 
 
-def _widened(value: Tensor) -> Tensor:
+def widened(value: Tensor) -> Tensor:
+    """32 bits in the place of 16."""
     return value.float() if value.dtype == torch.float16 else value
 
 
@@ -70,7 +71,7 @@ def export(
         name: value.half() if value.is_floating_point() else value
         for name, value in network.state_dict().items()
     }
-    network.load_state_dict({name: _widened(value) for name, value in halves.items()})
+    network.load_state_dict({name: widened(value) for name, value in halves.items()})
     save_file({name: value.contiguous() for name, value in halves.items()}, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)
     write_graph(network, folder / graph, inputs)

@@ -235,6 +235,13 @@ class Clock:
         self._dot = max(1, min(width // 80, height // 48))
         self._glyphs = {sign: self._enlarged(sign) for sign in "0123456789:."}
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Top, left, height and width of what it covers, in pixels."""
+        dot, edge = self._dot, 2 * self._dot
+        high, wide = 2 * edge + 7 * dot, 2 * edge + (6 * len("00:00.0") - 1) * dot
+        return 2 * dot, 2 * dot, high + high % 2, wide + wide % 2
+
     def _enlarged(self, sign: str) -> NDArray[np.uint8]:
         dots = text_mask(sign, self._dot)[:, : 5 * self._dot]
         return np.where(dots, np.uint8(235), np.uint8(20))
@@ -244,9 +251,7 @@ class Clock:
         tenths = int(seconds * 10 + 1e-6)
         text = f"{tenths // 600 % 100:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"
         dot, edge = self._dot, 2 * self._dot
-        high, wide = 2 * edge + 7 * dot, 2 * edge + (6 * len(text) - 1) * dot
-        top = left = 2 * dot
-        high, wide = high + high % 2, wide + wide % 2
+        top, left, high, wide = self.box
         planes[0][top : top + high, left : left + wide] = 20
         for plane in planes[1:]:
             plane[top // 2 : (top + high) // 2, left // 2 : (left + wide) // 2] = 128

@@ -90,6 +90,8 @@ class SyntheticScene:
                     )
             if not near:
                 shown[self._street.rest[0][rows[:, None], columns] < 128] = 0
+        above, beside, high, wide = self._clock.box
+        shown[above : above + high, beside : beside + wide] = 0
         kinds = np.array([0, *(SYNTHETIC.classes.index(actor.kind) for actor in self._actors)], np.uint8)
         return kinds[shown], shown
 

@@ -77,11 +77,15 @@ def _files(spec: str, size: Size, fps: float, legend: str | None, maps_fps: floa
     from sender.maps.legend import coding
 
     read = coding(legend)
-    if is_images(spec):
+    try:
+        images, there = is_images(spec), Path(spec).is_file()
+    except OSError as error:  # a name that no file can have
+        raise MapFileError(spec[:80], error.strerror) from None
+    if images:
         return SequenceMaps(spec, read, size, fps, maps_fps)
     if maps_fps is not None:
         raise ConfigError("maps.fps: is for sequences of images; a video has time stamps")
-    if not Path(spec).is_file():
+    if not there:
         raise MapFileError(
             spec,
             "no such file; --maps takes auto, source, matte, street, mediapipe:MODEL.tflite, a video, or images as "

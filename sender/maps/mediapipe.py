@@ -55,17 +55,21 @@ class MediaPipeMaps:
         """See MapSource. Raises ValueError where MediaPipe fails on the picture."""
         rgb = cv2.cvtColor(np.ascontiguousarray(frame.picture), cv2.COLOR_YUV2RGB_I420)
         stamp = max(self._last + 1, round(frame.captured_at * 1000))  # it takes none twice, and none earlier
+        self._last = stamp
         try:
             image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=rgb)
             result = self._segmenter.segment_for_video(image, stamp)
             masks = [np.asarray(mask.numpy_view()) for mask in result.confidence_masks]
         except Exception as error:  # see above
             raise ValueError(f"MediaPipe: {error}") from None
-        self._last = stamp
         if not masks:
             raise ValueError("MediaPipe gave no masks")
+        if len(masks) > len(self.legend.classes):
+            raise ValueError(
+                f"MediaPipe gave {len(masks)} masks, and the model names {len(self.legend.classes)} classes"
+            )
         found = np.stack([mask.reshape(mask.shape[:2]) for mask in masks])
-        labels = (found[0] > PERSON) if len(found) == 1 else found[: len(self.legend.classes)].argmax(0)
+        labels = (found[0] > PERSON) if len(found) == 1 else found.argmax(0)
         return LabelMap(fit(labels.astype(np.uint8), self._size))
 
     def reset(self) -> None:
