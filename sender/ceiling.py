@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import insort
 from collections import deque
 
 SECONDS = 10.0
@@ -19,7 +20,7 @@ class Ceiling:
         """`kbps`: on the wire, over any SECONDS."""
         self._kbps = kbps
         self._lock = threading.Lock()
-        self._entries: deque[tuple[float, int]] = deque(maxlen=MOST_ENTRIES)
+        self._entries: deque[tuple[float, int]] = deque()  # by rising time
         self._sum = 0
         self.reserve = 0
         """Bytes that something beside media waits for."""
@@ -31,10 +32,18 @@ class Ceiling:
     def add(self, wire_bytes: int, at: float) -> None:
         """So much leaves at `at`, which may be to come."""
         with self._lock:
-            if len(self._entries) == MOST_ENTRIES:
-                self._sum -= self._entries[0][1]
-            self._entries.append((at, wire_bytes))
+            if wire_bytes <= 0:
+                return
+            insort(self._entries, (at, wire_bytes))  # nearly always at the end
             self._sum += wire_bytes
+            if len(self._entries) > MOST_ENTRIES:
+                self._sum -= self._entries.popleft()[1]
+
+    def passed(self, now: float) -> bool:
+        """Whether more is promised than there is: what can be left out should be."""
+        free = self.room(now)
+        with self._lock:
+            return free <= 0.0 and self._sum > self._kbps * 125 * SECONDS
 
     def room(self, now: float) -> float:
         """Bytes that may still be added now."""

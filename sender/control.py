@@ -173,7 +173,10 @@ class Control:
     def _contours(self, now: float) -> list[bytes]:
         """Contours, sealed; in a two-way session without keys they are lost."""
         stream, out = self.contours, []
+        full = self.ceiling is not None and self.ceiling.passed(now)
         for segment in [] if stream is None else stream.poll(now):
+            if full and is_parity(segment):
+                continue
             datagram = self.session.seal_segment(segment)
             if stream is None or datagram is None:
                 continue

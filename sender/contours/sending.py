@@ -9,7 +9,6 @@ from collections.abc import Callable
 from common.clock import monotonic
 from common.maps.base import MapSource
 from common.metrics import Exporter
-from proto.wire import Mode
 from sender.ceiling import Ceiling
 from sender.config import SenderConfig
 from sender.contours.metrics import export_contours
@@ -49,7 +48,6 @@ class ContourSending:
             *(source, config.size, config.fps, self._stream),
             every=every,
             highest=config.contours.miou,
-            repeat=control.session.mode is Mode.ONE_WAY,
             payload_limit=limit,
             deliver=self._deliver,
             stage_seconds=stage_seconds,

@@ -39,6 +39,8 @@ class ContourShare:
         """Parity packets to each packet of contours."""
         self.lossy = True
         """Whether packets are lost, or nobody tells."""
+        self.repeat = False
+        """Whether so many are that what is new goes twice, instead of waiting for reports."""
         self._share, self._fps, self._ceiling = share, fps, ceiling
         self._rate = HEADROOM * share * kbps * 125
         self._level = 0.0

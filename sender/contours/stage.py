@@ -72,21 +72,20 @@ class ContourStage:
         *,
         every: int = 1,
         highest: float,
-        repeat: bool,
         payload_limit: int,
         deliver: Callable[[MapUnit], None],
         stage_seconds: Callable[[str, float], None] = lambda stage, seconds: None,
         clock: Clock = monotonic,
     ) -> None:
         """`fps`: frames a second, of which each `every`-th gets a map; `highest`: mean IoU that is not aimed beyond;
-        `repeat`: nobody reports; `deliver` takes each unit, `stage_seconds` (stage, seconds), both in the thread."""
+        `deliver` takes each unit, `stage_seconds` (stage, seconds), both in the thread."""
         self.frames: DropOldest[Frame] = DropOldest()
         self.figures = ContourFigures()
         self._source = source
         self._interval = every / fps
         self._stream, self._share = stream, stream.share
         self._settings = ContourSettings(
-            len(source.legend.classes), VOID, highest, MAX_FRAMES, repeat=repeat, fps=fps / every
+            len(source.legend.classes), VOID, highest, MAX_FRAMES, fps=fps / every
         )
         self._size = size
         self._encoder = ContourEncoder(self._settings, size.width, size.height)
@@ -153,6 +152,7 @@ class ContourStage:
             return
         begun = time.perf_counter()
         number = self.figures.units
+        self._encoder.repeat = self._share.repeat
         try:
             encoded = self._encoder.encode([labels for labels, _ in held], number, budget)
         except CodecError as error:

@@ -25,6 +25,7 @@ from sender.protect import LOSS_STEP, UNKNOWN_LOSS, ProtectedStream
 TARGET = 0.02  # share of windows that may fail, where parity may be had for it
 OVERHEAD, MOST_OVERHEAD = 3.0, 1.5  # parity to a packet: so many times the loss, at most
 LONG_UNIT_S = 0.9  # windows hold one unit that is longer: parity would be the unit again
+REPEAT_LOSS = 0.1
 LEGEND_SHARE = 0.025  # of the rate
 LEGEND_S, LONGEST_LEGEND_S = 2.0, 30.0  # between two tellings of the legend
 PATIENCE_S, WAIT_S = 5.0, 0.1  # for room under the ceiling; between two looks for it
@@ -56,6 +57,7 @@ class ContourStream:
         """The link loses this share of the packets; None: nobody tells."""
         known = UNKNOWN_LOSS if loss is None else loss
         self.share.lossy = known >= LOSS_STEP / 2
+        self.share.repeat = known >= REPEAT_LOSS
         duration = self.share.duration
         self.protected.protect(0.0 if duration > LONG_UNIT_S else min(MOST_OVERHEAD, OVERHEAD * known))
         self.protected.believe(loss)

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from common.codec.contour.worth import counts, mean_iou
+from common.maps.base import MapSource
 from common.tabletop.classes import CLASSES
 from common.values import Size
 from common.video import Frame, blank
@@ -53,12 +55,17 @@ async def receiving(bench: Bench, *flags: str) -> AsyncIterator[tuple[App, list[
             await task
 
 
+@cache
+def exact_maps() -> MapSource:
+    """Of the clip that is sent."""
+    return create_map_source("source", create_source("tabletop:1", CaptureOptions(SIZE, FPS)), SIZE, FPS)
+
+
 def exact(log: Path, shown: list[Shown]) -> float:
     """Mean IoU of the maps shown against those of the frames that the sender had captured then."""
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     times = np.array([entry["captured_at"] for entry in entries])
-    source = create_source("tabletop:1", CaptureOptions(SIZE, FPS))
-    maps = create_map_source("source", source, SIZE, FPS)
+    maps = exact_maps()
     found = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
     for one in shown:
         assert one.map is not None
@@ -78,13 +85,13 @@ async def test_pictures_and_maps_come_through_loss_and_the_maps_are_right(tmp_pa
         async with receiving(bench) as (app, shown):
             _, port = bench.relay("--loss", "0.3", "--seed", "5")
             bench.sender(port, None, *STRUCTURE, "--frame-log", str(log))
-            await until(lambda: sum(one.map is not None for one in shown) >= 50, 60)
-            with_maps = [one for one in shown if one.map is not None][15:]
-            legends = {one.map.legend.classes for one in with_maps if one.map is not None}
+            await until(lambda: sum(one.map is not None for one in shown) >= 40, 60)
+            # What is lost at the beginning comes again by and by.
+            await until(lambda: exact(log, [one for one in shown if one.map is not None][-30:]) > 0.6, 60)
+            legends = {one.map.legend.classes for one in shown[-9:] if one.map is not None}
             assert ("table", "box") in {classes[:2] for classes in legends}
             assert app.status()["maps"] is True and app.status()["map_age_s"] is not None
             assert shown[-1].picture.shape == (SIZE.height * 3 // 2, SIZE.width)
-        assert exact(log, with_maps) > 0.5
 
 
 async def test_one_way_a_receiver_joins_late(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ class ContourEncoder:
         self._settings = settings
         self.floor = settings.floor
         """Mean IoU that is aimed at; may be changed between two units."""
+        self.repeat = settings.repeat
+        """See ContourSettings; may be changed likewise."""
         self._scene = Scene()
         self._size = (height, width)
         self._measure = Measure(settings.classes)
@@ -277,7 +279,7 @@ class ContourEncoder:
 
     def _again(self) -> list[Record]:
         """Keys and ends of the unit before that go again, of those tracks that have had none since."""
-        due = {record.track: record for record in self._repeats} if self._settings.repeat else {}
+        due = {record.track: record for record in self._repeats} if self.repeat else {}
         due |= self._lost
         self._lost = {}
         tracks = self._scene.tracks

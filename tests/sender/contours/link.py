@@ -66,7 +66,6 @@ class StructureLink:
         self.stage = ContourStage(
             *(Squares(), Size(WIDTH, HEIGHT), FPS, self.stream),
             highest=0.99,
-            repeat=mode is Mode.ONE_WAY,
             payload_limit=self.session.payload_limit,
             deliver=self._deliver,
             clock=clock,

@@ -27,7 +27,6 @@ class Bench:
             *(source, Size(WIDTH, HEIGHT), FPS, self.stream),
             every=every,
             highest=0.9,
-            repeat=False,
             payload_limit=1171,
             deliver=self.units.append,
             clock=lambda: self.now,
