@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from common.clock import Clock, monotonic
 from common.codec.base import CodecError
 from common.codec.contour.encoder import ContourEncoder, ContourSettings
-from common.codec.contour.raster import Labels
 from common.codec.contour.syntax import MAX_FRAMES
 from common.handoff import DropOldest
 from common.log import Log, RateLimited
-from common.maps.base import VOID, MapSource
+from common.maps.base import VOID, LabelMap, MapSource
 from common.maps.part import MOST_PARTS, MapPart
 from common.maps.told import number_of
 from common.values import Size
@@ -95,7 +94,7 @@ class ContourStage:
         self._deliver = deliver
         self._stage_seconds = stage_seconds
         self._clock = clock
-        self._held: list[tuple[Labels, float]] = []
+        self._held: list[tuple[LabelMap, float]] = []
         self._last: Frame | None = None
         self._trouble = RateLimited(log)
 
@@ -120,23 +119,23 @@ class ContourStage:
             self._flush()
         self._last = frame
         try:
-            labels = self._map(frame)
+            found = self._map(frame)
         except (ValueError, RuntimeError, OSError) as error:
             self.figures.failed += 1
             self._trouble.add("no map of a frame; pictures go on", reason=str(error))
             return
-        if labels is None:
+        if found is None:
             self.figures.empty += 1
             return
-        self._held.append((labels, frame.captured_at))
+        self._held.append((found, frame.captured_at))
         if len(self._held) >= self._share.maps:
             self._flush()
 
-    def _map(self, frame: Frame) -> Labels | None:
+    def _map(self, frame: Frame) -> LabelMap | None:
         begun = time.perf_counter()
         found = self._source.map(frame)
         self._stage_seconds("map", time.perf_counter() - begun)
-        return None if found is None else found.labels
+        return found
 
     def _flush(self) -> None:
         """Code and hand on the maps that wait."""
@@ -154,7 +153,7 @@ class ContourStage:
         number = self.figures.units
         self._encoder.repeat = self._share.repeat
         try:
-            encoded = self._encoder.encode([labels for labels, _ in held], number, budget)
+            encoded = self._encoder.encode([found for found, _ in held], number, budget)
         except CodecError as error:
             self.figures.failed += len(held)
             self._trouble.add("maps cannot be coded; pictures go on", reason=str(error))
@@ -171,7 +170,7 @@ class ContourStage:
         self._deliver(MapUnit(parts, held[0][1], len(held) * self._interval))
 
     def _part(
-        self, number: int, index: int, parts: int, held: list[tuple[Labels, float]], data: bytes
+        self, number: int, index: int, parts: int, held: list[tuple[LabelMap, float]], data: bytes
     ) -> MapPart:
         passed = (held[-1][1] - held[0][1]) / (len(held) - 1) if len(held) > 1 else self._interval
         ticks = min(255, max(1, round(passed * TICKS_PER_SECOND)))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-import cv2
 import numpy as np
 
 from common.codec.base import Budget, CodecError, EncodedUnit
-from common.codec.contour.instances import check, contours
+from common.codec.contour.instances import check
+from common.codec.contour.missing import LEAST_GAIN, MOST_BORN, Middles, missing
 from common.codec.contour.payload import Payload
-from common.codec.contour.raster import Ints, Labels, area2, paint
+from common.codec.contour.raster import Labels, paint
 from common.codec.contour.scene import Scene
-from common.codec.contour.sheet import Prices, Sheet
+from common.codec.contour.sheet import Ids, Prices, Sheet
 from common.codec.contour.syntax import (
     GENERATIONS,
     MAX_FRAMES,
@@ -27,19 +27,19 @@ from common.codec.contour.syntax import (
     Records,
     parts,
 )
-from common.codec.contour.update import CLOSING, Course, bend, fresh, update, with_motion
+from common.codec.contour.update import Course, bend, fresh, update, with_motion
 from common.codec.contour.worth import Measure, counts
+from common.maps.base import LabelMap
 
-SMALLEST = 6.0  # pixels of a contour's area; less is left out
-LEAST_GAIN = 40.0  # bits: about what the smallest polygon costs
-MOST_BORN = 64  # instances that one unit may bring: bounds the time that it takes
+NEAR = 6  # pixels about a polygon within which errors are its own
+LEAST_WRONG = 60.0  # bits that the errors about a track must be worth before it is looked at
+MEASURED = 2  # of so many frames one is compared with what is shown, for the mean IoU
 REMEMBERED = 16  # units whose packets a report may name
 KEEP_WORTH = (300.0, 1e6)  # bits that a mean IoU of 1 over a unit may cost, least and most
 FIRST_WORTH = 10000.0
 SHORTER, LONGER = 12000.0, 2500.0  # worth beyond which a unit has more steps, or fewer
 GAIN = 20.0  # how fast that follows the mean IoU
 Group = tuple[tuple[Record, ...], ...]  # records of one payload, by step
-_CLOSE = np.ones((CLOSING, CLOSING), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,8 @@ class ContourEncoder:
         ] = {}  # of the last key of each number, whether its track has ended or not
         self._steps = min(2, settings.period)
         self._units = 0
+        self._middles = Middles()
+        self._born: dict[int, int] = {}  # instances of the tracks that the unit brings
         self._repeats: list[Record] = []
         self._sent: dict[int, list[list[Record]]] = {}
         Geometry(width, height, 8, 0)  # says what is wrong with the size
@@ -107,12 +109,15 @@ class ContourEncoder:
         """That a decoder which got everything knows now."""
         return len(self._scene.tracks)
 
-    def encode(self, maps: Sequence[Labels], unit: int, budget: Budget) -> EncodedUnit:
-        """Payloads of one unit: `period` maps (H, W) of uint8, fewer at the end of a stream. The most important
+    def encode(self, given: Sequence[LabelMap | Labels], unit: int, budget: Budget) -> EncodedUnit:
+        """Payloads of one unit: `period` maps, each with instances or (H, W) of uint8, fewer at the end of a stream.
+        Where there are instances, those of one class that touch are apart, and each keeps its track by its number;
+        else connected components are instances. The most important
         instances come first; the budget's wire bytes bound what is sent, however low the mean IoU. Raises CodecError on
         maps of another size or with labels that are no class."""
         begun = time.perf_counter()
-        maps = [self._checked(labels) for labels in maps]
+        ids = [self._numbers(one) for one in given]
+        maps = [self._checked(one.labels if isinstance(one, LabelMap) else one) for one in given]
         if not 1 <= len(maps) <= MAX_FRAMES:
             raise CodecError(f"maps: must be 1..{MAX_FRAMES} (got {len(maps)})")
         if self._scene.geometry is None:
@@ -120,7 +125,7 @@ class ContourEncoder:
         before, courses = self._scene.copy(), dict(self._courses)
         chosen: list[list[tuple[float, Record]]] = []
         for start, end in parts(len(maps), min(self._steps, len(maps))):
-            chosen.append(self._plan(maps[start:end]))
+            chosen.append(self._plan(maps[start:end], ids[end - 1]))
             self._apply([record for _, record in chosen[-1]])
         payloads, sent = self._packets(chosen, len(maps), budget)
         self._scene, self._courses = before, courses
@@ -160,19 +165,30 @@ class ContourEncoder:
         ground = int(np.bincount(truth.reshape(-1), minlength=classes + 1)[:classes].argmax())
         return Geometry(width, height, max(1, (classes - 1).bit_length()), ground)
 
-    def _plan(self, maps: Sequence[Labels]) -> list[tuple[float, Record]]:
+    def _plan(self, maps: Sequence[Labels], ids: Ids | None) -> list[tuple[float, Record]]:
         """Records with what each gains, in bits."""
         geometry = self._known
         prices = Prices(self._measure.errors(maps[-1]))
         frames = len(maps)
         at = ((frames - 1) // 2, frames)
-        last, middle = (Sheet.of(maps[index], geometry.ground, prices) for index in (-1, at[0]))
-        first = Sheet(maps[0], last.canvas, prices)
+        last = Sheet.of(maps[-1], geometry.ground, prices, ids)
+        middle = Sheet.of(maps[at[0]], geometry.ground, prices)
+        went = self._middles.went(ids)
+        first = Sheet(maps[0], last.canvas, prices, last.pairs)
         out: list[tuple[float, Record]] = []
-        for number in self._scene.painted():
+        painted = self._scene.painted()
+        busy = self._busy(last, painted)
+        for number in painted:
             track = self._scene.tracks[number]
+            if number not in busy:
+                last.paint(track.label, track.points)
+                if frames > 1:
+                    middle.paint(track.label, track.points)
+                continue
             due = (self._units - number) % self._settings.refresh == 0
             course = self._courses.get(number, Course())
+            if course.instance in went:
+                course = replace(course, speed=went[course.instance])
             choice = update(number, track, course, last, geometry, self._worth, frames, due)
             if choice.points is not None:
                 last.paint(track.label, choice.points)
@@ -185,17 +201,38 @@ class ContourEncoder:
                 out.append((choice.score, record))
         return out + self._births(last, middle, first, at)
 
+    def _numbers(self, given: LabelMap | Labels) -> Ids | None:
+        ids = given.instances if isinstance(given, LabelMap) else None
+        if ids is not None and (ids.shape != self._size or ids.dtype != np.uint16):
+            size = f"({self._size[0]}, {self._size[1]})"
+            raise CodecError(f"instances: must be {size} of uint16 (got {ids.shape} of {ids.dtype})")
+        return ids
+
+    def _busy(self, last: Sheet, painted: Sequence[int]) -> set[int]:
+        """The tracks that are worth a closer look: those due for a key, and those about which the held map is
+        wrong."""
+        tracks = [self._scene.tracks[number] for number in painted]
+        wrong = last.wrong(self._known.ground, [(track.label, track.points) for track in tracks])
+        found = set()
+        for number, track in zip(painted, tracks, strict=True):
+            left, top, right, bottom = (side // 2 for side in last.box(track.points, NEAR))
+            right, bottom = min(right + 1, wrong.shape[1] - 1), min(bottom + 1, wrong.shape[0] - 1)
+            about = wrong[bottom, right] - wrong[top, right] - wrong[bottom, left] + wrong[top, left]
+            if about * self._worth > LEAST_WRONG or (self._units - number) % self._settings.refresh == 0:
+                found.add(number)
+        return found
+
     def _births(
         self, last: Sheet, middle: Sheet, first: Sheet, at: tuple[int, int]
     ) -> list[tuple[float, Record]]:
         """Keys of what truth shows and the canvas does not, large first."""
-        found = self._missing(last)
+        found = missing(last, self._worth)
         free = (number for number in range(MAX_TRACKS) if number not in self._scene.tracks)
         out: list[tuple[float, Record]] = []
-        for label, contour in found:
+        for label, contour, instance in found:
             if len(out) == MOST_BORN:
                 break
-            gains = last.gains(label, contour, 6)
+            gains = last.gains(label, contour, 6, instance)
             if gains.painted(contour) * self._worth < LEAST_GAIN:
                 continue
             choice = fresh(0, label, 0, contour, gains, self._known, self._worth)
@@ -209,6 +246,7 @@ class ContourEncoder:
                 continue
             key = with_motion(self._named(choice.record, number), choice.points, first, at[1], True)
             last.paint(label, choice.points)
+            self._born[number] = instance
             record = bend(key, None, middle, self._known, at, self._worth) if at[1] > 1 else key
             if record is not None:
                 out.append((choice.score, record))
@@ -218,21 +256,6 @@ class ContourEncoder:
         """The key as that of a track, never of the generation that a decoder may still know by its number."""
         generation = (self._generations.get(number, -1) + 1) % GENERATIONS
         return Key(number, generation, key.label, key.grid, key.points)
-
-    def _missing(self, last: Sheet) -> list[tuple[int, Ints]]:
-        found = []
-        for label in range(self._settings.classes):
-            mask = ((last.truth == label) & (last.canvas != label)).astype(np.uint8)
-            if not mask.any():
-                continue
-            dearest = float(last.prices.errors[label].max()) * self._worth
-            closed = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSE), np.uint8)
-            for contour in contours(closed):
-                area = abs(area2(contour)) / 2
-                if area >= SMALLEST and area * dearest > LEAST_GAIN:
-                    found.append((area, label, contour))
-        found.sort(key=lambda one: -one[0])
-        return [(label, contour) for _, label, contour in found]
 
     @property
     def _known(self) -> Geometry:
@@ -296,11 +319,12 @@ class ContourEncoder:
         for record in records:
             if isinstance(record, Key):
                 self._generations[record.track] = record.generation
-                self._courses[record.track] = Course(speed=record.motion)
+                old = self._courses.get(record.track, Course(instance=self._born.get(record.track, 0)))
+                self._courses[record.track] = Course(speed=record.motion, instance=old.instance)
             elif isinstance(record, Move):
                 old = self._courses.get(record.track, Course())
                 x, y = (record.motion[i] - old.motion[i] for i in (0, 1))
-                self._courses[record.track] = Course(record.motion, record.zoom, (x, y))
+                self._courses[record.track] = Course(record.motion, record.zoom, (x, y), old.instance)
             else:
                 self._courses.pop(record.track, None)
 
@@ -311,7 +335,7 @@ class ContourEncoder:
         steps = len(sent[0])
         for step, (start, end) in enumerate(parts(len(maps), steps)):
             self._apply([record for group in sent for record in group[step]])
-            for frame in range(end - start):
+            for frame in range(self._units % MEASURED, end - start, MEASURED) or [end - start - 1]:
                 shown = paint(self._size, self._known.ground, self._scene.polygons(frame, end - start))
                 total += counts(maps[start + frame], shown, classes)
         self._measure.add(total)

@@ -29,32 +29,43 @@ NEIGHBOURS = np.array([(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)], np.int32
 
 @dataclass(frozen=True, slots=True)
 class Gains:
-    """Prefix sums of a gain map along the rows; `left`, `top` is where on the map it lies."""
+    """Prefix sums of a gain map along the rows; `left`, `top` is where on the map it lies. Wide ones are looked at in
+    cells of `scale` x `scale` pixels, of which one stands for all."""
 
     values: Floats  # (h, w)
     sums: Floats  # (h, w + 1)
     left: int
     top: int
+    scale: int = 1
 
     @classmethod
-    def of(cls, gains: Floats, left: int, top: int) -> Gains:
-        """Of a gain map (h, w)."""
+    def of(cls, gains: Floats, left: int, top: int, scale: int = 1) -> Gains:
+        """Of a gain map (h, w), a cell's gain being that of one of its pixels."""
+        values = gains * np.float32(scale * scale) if scale > 1 else gains
         sums = np.zeros((gains.shape[0], gains.shape[1] + 1), np.float32)
-        np.cumsum(gains, axis=1, out=sums[:, 1:])
-        return cls(gains, sums, left, top)
+        np.cumsum(values, axis=1, out=sums[:, 1:])
+        return cls(values, sums, left, top, scale)
 
     def sides(self, start: Ints, end: Ints, samples: int = SAMPLES) -> Floats:
         """What each side adds, `start` and `end` (..., 2) broadcast together; those that go down end their rows."""
         height, wide = self.sums.shape
-        start, end = start.astype(np.float32), end.astype(np.float32)
-        dx, dy = end[..., 0] - start[..., 0], end[..., 1] - start[..., 1]
-        at = (np.arange(samples, dtype=np.float32) + 0.5) / samples
-        rows = (start[..., 1, None] - self.top) + dy[..., None] * at
-        columns = (start[..., 0, None] - self.left + 0.5 + (dy > 0)[..., None]) + dx[..., None] * at
-        row = np.clip(rows.astype(np.int32), 0, height - 1)
-        column = np.clip(columns.astype(np.int32), 0, wide - 1)
-        found = self.sums.reshape(-1)[row * wide + column].sum(axis=-1)
-        return np.asarray(found * dy * (1 / samples), np.float32)
+        share = np.float32(1 / self.scale)
+        delta = (end - start).astype(np.float32)
+        dy = delta[..., 1] * share
+        at = (np.arange(samples, dtype=np.float32) + np.float32(0.5)) * np.float32(1 / samples)
+        first_row = (start[..., 1] - self.top) * share
+        first_column = (start[..., 0] + ((dy > 0) + np.float32(0.5 - self.left))) * share
+        first_column += np.float32(0.5) - np.float32(0.5) * share
+        rows = (dy[..., None] * at + first_row[..., None]).astype(np.int32)
+        columns = ((delta[..., 0] * share)[..., None] * at + first_column[..., None]).astype(np.int32)
+        np.minimum(np.maximum(rows, 0, out=rows), height - 1, out=rows)
+        np.minimum(np.maximum(columns, 0, out=columns), wide - 1, out=columns)
+        rows *= wide
+        rows += columns
+        found = self.sums.reshape(-1).take(rows).sum(axis=-1)
+        found *= dy
+        found *= np.float32(1 / samples)
+        return np.asarray(found, np.float32)
 
     def polygon(self, points: Ints, samples: int = SAMPLES) -> Floats:
         """Gain of polygons (..., N, 2)."""
@@ -64,7 +75,11 @@ class Gains:
     def painted(self, points: Ints) -> float:
         """Gain of one polygon (N, 2) as it will be painted, whatever way its sides cross."""
         mask = np.zeros(self.values.shape, np.uint8)
-        cv2.fillPoly(mask, [points - np.array((self.left, self.top), np.int32)], 1)
+        place = points - np.array((self.left, self.top), np.int32)
+        if self.scale == 1:
+            cv2.fillPoly(mask, [place], 1)
+        else:
+            cv2.fillPoly(mask, [place * (16 // self.scale)], 1, shift=4)
         return cv2.mean(self.values, mask)[0] * cv2.countNonZero(mask)
 
 

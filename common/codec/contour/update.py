@@ -10,14 +10,21 @@ import numpy as np
 from common.codec.contour import fit
 from common.codec.contour.fit import Gains
 from common.codec.contour.instances import clockwise, contours
-from common.codec.contour.raster import Ints, area2
+from common.codec.contour.raster import Ints, Labels, area2
 from common.codec.contour.scene import Scene, Track, begin, moved, next_generation
 from common.codec.contour.sheet import Sheet
 from common.codec.contour.syntax import GRIDS, MAX_ZOOM, End, Geometry, Key, Move, Point, Record
 
 MARGIN, WIDE_MARGIN = 16, 20  # pixels about a polygon in which it may move: over one frame, over several
-END_BITS, MOVE_BITS, KEY_BITS, BEND_BITS = 8.0, 5.0, 14.0, 6.0  # before what their numbers cost
-MOST_CANDIDATES = 40  # vertices that a shortest path chooses from
+END_BITS, MOVE_BITS, KEY_BITS, BEND_BITS, SHIFT_BITS = (
+    8.0,
+    5.0,
+    14.0,
+    6.0,
+    12.0,
+)  # before what their numbers cost
+MOST_SEARCHED = 12  # vertices of the polygon that the search for motion looks at
+MOST_CANDIDATES = 24  # vertices that a shortest path chooses from
 CLOSING = 9  # pixels: gaps that a polygon may span, where what lies in them is painted later
 _CLOSE = np.ones((CLOSING, CLOSING), np.uint8)
 _NEAR = np.ones((9, 9), np.uint8)
@@ -37,11 +44,13 @@ _LONG = (_stage(5, 3, 2), _stage(2, 1, 2), _stage(1, 1, 1))  # and over several
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a track moves, as the encoder remembers it: its last move since the key, and the last unit's part of it."""
+    """How a track moves, as the encoder remembers it: its last move since the key, and the last unit's part of it (or
+    where its instance went since)."""
 
     motion: Point = (0, 0)
     zoom: int = 0
     speed: Point = (0, 0)
+    instance: int = 0  # the number that the map gives it, 0: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +76,13 @@ def update(
     low, high = track.points.min(axis=0), track.points.max(axis=0)
     if min(high) < 0 or low[0] >= geometry.width or low[1] >= geometry.height:
         return Choice(End(number, track.generation), None, 0.0)
-    gains = sheet.gains(track.label, track.points, MARGIN if frames == 1 else WIDE_MARGIN)
+    gains = sheet.gains(
+        track.label, _way(track, course), MARGIN if frames == 1 else WIDE_MARGIN, course.instance
+    )
     best = move = Choice(None, track.points, gains.painted(track.points) * worth)
-    if float(np.maximum(gains.values, 0).sum()) * worth - best.score > MOVE_BITS:
-        move = _move(number, track, course, gains, worth, frames)
+    potential = float(np.maximum(gains.values, 0).sum())
+    if potential * worth - best.score > MOVE_BITS:
+        move = _move(number, track, course, gains, worth, frames, potential)
     if move.score > best.score + 1:
         best = move
     end = Choice(End(number, track.generation), None, -END_BITS)
@@ -79,19 +91,35 @@ def update(
     shifts = len(best.record.shifts) if isinstance(best.record, Move) else 0
     if due or 2 * shifts > len(track.key):
         key = _rekey(
-            number, track, gains, sheet, geometry, move.points if best.points is None else best.points, worth
+            number,
+            track,
+            gains,
+            sheet,
+            geometry,
+            move.points if best.points is None else best.points,
+            worth,
+            course.instance,
         )
         if key is not None and (key.score > best.score or (due and not isinstance(best.record, End))):
             best = max(key, end, key=lambda choice: choice.score)
     return best
 
 
-def _move(number: int, track: Track, course: Course, gains: Gains, worth: float, frames: int) -> Choice:
+def _way(track: Track, course: Course) -> Ints:
+    """Points about which the track may be: where it is and, for an instance, where it went."""
+    if not course.instance or course.speed == (0, 0):
+        return track.points
+    return np.concatenate((track.points, track.points + np.array(course.speed, np.int32)))
+
+
+def _move(
+    number: int, track: Track, course: Course, gains: Gains, worth: float, frames: int, potential: float
+) -> Choice:
     motion, zoom = _search(track.key, course, gains, worth, frames)
     base = moved(track, motion, zoom)
     spent = MOVE_BITS + 2 * float(np.log2(1 + np.abs((*motion, zoom))).sum())
     plain = Choice(Move(number, track.generation, motion, zoom), base, gains.painted(base) * worth - spent)
-    if len(base) < 3:
+    if len(base) < 3 or potential * worth - plain.score < SHIFT_BITS:
         return plain
     residual = np.clip(np.rint((track.points - base) / track.grid), -6, 6).astype(np.int32)
     states = np.concatenate(
@@ -115,9 +143,14 @@ def _search(key: Ints, course: Course, gains: Gains, worth: float, frames: int) 
         (course.motion[0] + course.speed[0], course.motion[1] + course.speed[1], course.zoom), np.int32
     )
     middle = (key.min(axis=0) + key.max(axis=0)) // 2
+    if len(key) > MOST_SEARCHED:
+        tolerance, whole = 2.0, key
+        while len(key) > MOST_SEARCHED:
+            key = np.asarray(cv2.approxPolyDP(whole, tolerance, True)[:, 0], np.int32)
+            tolerance *= 1.5
     for stage in _SHORT if frames == 1 else _LONG:
         tried = about + stage
-        np.clip(tried[:, 2], -MAX_ZOOM, MAX_ZOOM, out=tried[:, 2])
+        np.minimum(np.maximum(tried[:, 2], -MAX_ZOOM), MAX_ZOOM, out=tried[:, 2])
         polygons = key + tried[:, None, :2] + (((key - middle) * tried[:, 2, None, None] + 32) >> 6)
         scores = gains.polygon(polygons, 10) * worth - 0.2 * np.abs(stage).sum(axis=1)
         about = tried[int(scores.argmax())]
@@ -133,11 +166,14 @@ def _rekey(
     geometry: Geometry,
     points: Ints | None,
     worth: float,
+    instance: int,
 ) -> Choice | None:
     """A new polygon: of what truth shows about the old one, or of the old one's vertices."""
     points = track.points if points is None else points
     left, top, right, bottom = sheet.box(points, 8)
     mask = (sheet.truth[top:bottom, left:right] == track.label).astype(np.uint8)
+    if instance and sheet.ids is not None:
+        mask &= sheet.ids[top:bottom, left:right] == instance
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSE)
     near = np.zeros_like(mask)
     cv2.fillPoly(near, [points - np.array((left, top), np.int32)], 1)
@@ -147,6 +183,12 @@ def _rekey(
         ways.append(max(found, key=lambda one: abs(area2(one))) + np.array((left, top), np.int32))
     keys = [fresh(number, track.label, next_generation(track), way, gains, geometry, worth) for way in ways]
     return max((key for key in keys if key is not None), key=lambda key: key.score, default=None)
+
+
+def outline(mask: Labels) -> Ints:
+    """The longest outer contour of a mask whose gaps are closed; empty where there is none."""
+    parts = contours(np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _CLOSE), np.uint8))
+    return max(parts, key=lambda one: abs(area2(one)), default=np.zeros((0, 2), np.int32))
 
 
 def fresh(
