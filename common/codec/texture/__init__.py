@@ -1,0 +1,1 @@
+"""Small pictures at a few kbit/s: see README.md."""
