@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
 
 import numpy as np
+from numpy.typing import NDArray
 
-from common.codec.base import CodecError, DecodedUnit, Segments
-from common.codec.decoder import ResilientDecoder
-from common.codec.header import FRAMES
+from common.codec.base import IMAGINED, RECEIVED, RECOVERED, CodecError, DecodedUnit, Segments
+from common.codec.contour.coder import Decoder
+from common.codec.header import QUALITIES
+from common.codec.texture import tables
 from common.codec.texture.header import HEADER_BYTES, TextureHeader
+from common.codec.texture.past import STEPS, Past
 from common.codec.texture.scaling import enlarge
-from common.codec.weights import load_model
+from common.codec.texture.syntax import Levels, walk
+from common.codec.texture.transform import BLOCKS, grid, to_pictures
 from common.video import Picture
 
-
-@dataclass(frozen=True, slots=True)
-class _Inner:
-    unit: int
-    segments: tuple[bytes | None, ...]
+RECOVERED_SECONDS = 2.0  # that a held picture counts as recovered; then it is imagined
 
 
 class TextureDecoder:
-    """Decodes the units of one session in order; owns its state. Called by one thread."""
+    """Decodes the units of one session in order; owns its state, the last picture. Called by one thread."""
 
-    def __init__(self, backend: str = "auto", threads: int = 1) -> None:
-        self._inner = ResilientDecoder(load_model("resilient"), backend, threads)
+    def __init__(self) -> None:
         self._header: TextureHeader | None = None
+        self._past = Past.nothing(0, 0)
+        self._missed = 0
+        self._quality = 0
         self._small: list[Picture] = []
 
     @property
@@ -36,26 +38,70 @@ class TextureDecoder:
 
     def decode(self, received: Segments | None) -> DecodedUnit:
         """See UnitDecoder.decode. Before anything arrived there is no geometry: CodecError."""
-        payloads = received.segments if received else ()
-        headers = [TextureHeader.parse(payload) for payload in payloads if payload is not None]
-        if any(header != headers[0] for header in headers):
-            raise CodecError("unit: its packets disagree about the stream")
-        header = headers[0] if headers else self._header
-        if header is None:
+        begun = time.perf_counter()
+        parsed = parse_unit(received) if received else None
+        if parsed is None and self._header is None:
             raise CodecError("unit: nothing has arrived yet, so its geometry is unknown")
-        inner = tuple(None if payload is None else payload[HEADER_BYTES:] for payload in payloads)
-        decoded = self._inner.decode(_Inner(received.unit, inner) if received else None)
+        header, number, unit = parsed or (self._header, 0, None)
+        assert header is not None
+        self._begin(header)
+        read = time.perf_counter()
+        if unit is None:
+            self._missed += 1
+            self._past.miss()
+            frames = [plane[None] for plane in self._past.last]
+        else:
+            self._missed = 0
+            frames = self._past.follow(unit, number)
+            self._quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
+        self._small = to_pictures(frames, *header.coded_size)
+        restored = time.perf_counter()
+        pictures = [enlarge(picture, header.width, header.height) for picture in self._small]
+        if unit is None:
+            self._small, pictures = self._small * header.frames, pictures * header.frames
+        trust = self._trust(header)
+        stages = {"parse": read - begun, "recover": restored - read, "decode": time.perf_counter() - restored}
+        arrived = int((trust == RECEIVED).sum())
+        return DecodedUnit(pictures, trust, arrived, trust.size, header.fps, self._quality, stages)
+
+    def _begin(self, header: TextureHeader) -> None:
+        """A new size is a new start."""
+        if self._header is None or self._header.coded_size != header.coded_size:
+            self._past, self._missed = Past.nothing(*grid(*header.coded_size)), 0
         self._header = header
-        step = header.frames // FRAMES
-        self._small = [picture for picture in decoded.pictures for _ in range(step)]
-        large = [enlarge(picture, header.width, header.height) for picture in decoded.pictures]
-        trust = np.full(header.positions, decoded.trust.max(), np.uint8)
-        arrived = trust.size if decoded.arrived else 0
-        return replace(
-            decoded,
-            pictures=[picture for picture in large for _ in range(step)],
-            trust=trust,
-            arrived=arrived,
-            total=trust.size,
-            fps=header.fps,
+
+    def _trust(self, header: TextureHeader) -> NDArray[np.uint8]:
+        """Of each 16x16 samples of the full size, from the macroblock they lie in."""
+        long = self._missed * header.frames / header.fps > RECOVERED_SECONDS
+        doubtful = np.where(self._past.doubtful, IMAGINED if long else RECOVERED, RECEIVED)
+        blocks = np.where(self._past.known, doubtful, IMAGINED).astype(np.uint8)
+        side = BLOCKS[0] * header.scale / 16
+        rows, columns = (
+            np.minimum((np.arange(count) / side).astype(int), blocks.shape[axis] - 1)
+            for axis, count in enumerate(header.positions)
         )
+        return blocks[rows][:, columns]
+
+
+def parse_unit(received: Segments) -> tuple[TextureHeader, int, Levels] | None:
+    """Header, number of the step and levels of a unit; nothing where none of its packets came. Raises CodecError where
+    one is damaged."""
+    payloads = [payload for payload in received.segments if payload is not None]
+    if not payloads:
+        return None
+    if any(payload != payloads[0] for payload in payloads):
+        raise CodecError("unit: its packets disagree")
+    return read(payloads[0])
+
+
+def read(payload: bytes) -> tuple[TextureHeader, int, Levels]:
+    """Header, number of the step and levels that a payload holds. Raises CodecError."""
+    header, number = TextureHeader.parse(payload), TextureHeader.step(payload)
+    unit = Levels.empty(header.frames, *grid(*header.coded_size))
+    coder = Decoder(tables.contexts(), payload[HEADER_BYTES:])
+    try:
+        walk(coder, unit, True)
+        coder.finish()
+    except CodecError as error:
+        raise CodecError("unit: its bytes end before it does, or after it") from error
+    return header, number, unit

@@ -1,45 +1,54 @@
-"""The texture encoder: pictures of the full size -> small ones -> payloads."""
+"""The texture encoder: pictures of the full size -> small ones -> levels that fill the budget -> one payload a unit."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from common.codec.base import Budget, EncodedUnit
-from common.codec.effort import Effort
-from common.codec.encoder import ResilientEncoder
-from common.codec.header import FRAMES
+from common.codec.contour.coder import Encoder
+from common.codec.header import QUALITIES
+from common.codec.texture import tables
+from common.codec.texture.choose import Choice, Held, choose
 from common.codec.texture.header import HEADER_BYTES, MOST_FRAMES, TextureHeader
+from common.codec.texture.past import STEPS, Past
 from common.codec.texture.scaling import shrink
-from common.codec.weights import load_model
+from common.codec.texture.syntax import FRESH, walk
+from common.codec.texture.transform import BLOCKS, Values, forward, grid
 from common.video import Picture
 
 UNIT_SECONDS = 1.0  # that a unit lasts, about
+REPORTED_UNITS = 64  # units back that a report may tell of
+LOSS, LEARN = 0.4, 0.05  # loss that is expected before anything is reported; how fast it follows reports
+FORGET_SECONDS = 8.0  # after which a receiver that has just joined is as likely as not to lack what was sent
 
 
 def unit_frames(fps: float) -> int:
     """Pictures of a unit by default: about UNIT_SECONDS of them, a multiple of 4."""
-    return max(FRAMES, min(MOST_FRAMES, round(UNIT_SECONDS * fps / FRAMES) * FRAMES))
+    return max(4, min(MOST_FRAMES, round(UNIT_SECONDS * fps / 4) * 4))
 
 
 class TextureEncoder:
-    """Encodes units that each stand alone. Called by one thread. Raises CodecError for a size or rate out of range."""
+    """Encodes units, each one packet. Called by one thread. Raises CodecError for a size or rate out of range."""
 
     def __init__(
-        self,
-        width: int,
-        height: int,
-        fps: float,
-        frames: int | None = None,
-        scale: int = 4,
-        effort: Effort | None = None,
+        self, width: int, height: int, fps: float, frames: int | None = None, scale: int = 4, loss: float = LOSS
     ) -> None:
-        """`frames` of a unit, a multiple of 4 up to 32; `scale`: sides of the pictures over those of the small ones."""
+        """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones; `loss`: share of
+        the packets that is expected to be lost until reports tell."""
         fps = round(4 * fps) / 4
         self._header = TextureHeader(width, height, fps, frames or unit_frames(fps), scale)
-        small = [-(-side // (16 * scale)) * 16 for side in (width, height)]
-        self._small = small[0], small[1]
-        self._inner = ResilientEncoder(load_model("resilient").model_id, *self._small, fps, effort)
+        self._small = self._header.coded_size
+        rows, columns = grid(*self._small)
+        self._past = Past.nothing(rows, columns)
+        self._lacking = [np.ones((rows, columns, side * side), np.float32) for side in BLOCKS]
+        self._loss = loss
+        self._forget = 1 - 0.5 ** (self._header.frames / fps / FORGET_SECONDS)
+        self._sent: dict[int, list[NDArray[np.bool_]]] = {}
+        self._number = STEPS // 2
 
     @property
     def frames_per_unit(self) -> int:
@@ -47,22 +56,78 @@ class TextureEncoder:
         return self._header.frames
 
     def encode(self, pictures: Sequence[Picture], unit: int, budget: Budget) -> EncodedUnit:
-        """See UnitEncoder.encode."""
+        """Encode one unit as well as the budget allows. See UnitEncoder.encode."""
+        begun = time.perf_counter()
         header = self._header
         if len(pictures) != header.frames or any(
             picture.shape != (header.height * 3 // 2, header.width) for picture in pictures
         ):
             raise ValueError(f"pictures: must be {header.frames} of {header.width}x{header.height}")
-        step = header.frames // FRAMES
-        taken = [shrink(picture, *self._small) for picture in pictures[step // 2 :: step]]
-        inner = replace(
-            budget,
-            packet_overhead=budget.packet_overhead + HEADER_BYTES,
-            max_payload=budget.max_payload - HEADER_BYTES,
-        )
-        encoded = self._inner.encode(taken, unit, inner)
-        return replace(encoded, payloads=[bytes(header) + payload for payload in encoded.payloads])
+        room = min(budget.max_payload, budget.wire_bytes - budget.packet_overhead) - HEADER_BYTES
+        coefficients = forward([shrink(picture, *self._small) for picture in pictures])
+        number, choice, body = self._fit(coefficients, room)
+        self._number = number
+        self._past.follow(choice.levels(), number)
+        self._take(unit, choice)
+        payload = header.with_step(number) + body
+        took = time.perf_counter() - begun
+        quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
+        return EncodedUnit([payload], quality, len(payload) + budget.packet_overhead, {"encode": took})
 
     def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
         """See UnitEncoder.report."""
-        self._inner.report(unit, arrived)
+        sent = self._sent.pop(unit, None)
+        if sent is None:
+            return
+        came = bool(arrived) and bool(arrived[0])
+        self._loss += LEARN * ((not came) - self._loss)
+        for lacking, mask in zip(self._lacking, sent, strict=True):
+            if came:
+                lacking[mask] = 0.0
+            else:
+                lacking[mask] = 1.0
+
+    def _fit(self, coefficients: Sequence[Values], room: float) -> tuple[int, Choice, bytes]:
+        """The finest step whose levels fit; the coarsest if none does, with as much as fits."""
+        held = Held(self._past.last, self._lacking)
+        tried: dict[int, tuple[Choice, bytes]] = {}
+
+        def size(number: int) -> int:
+            if number not in tried:
+                choice = choose(coefficients, number, held)
+                tried[number] = choice, _written(choice)
+            return len(tried[number][1])
+
+        low, high = -1, STEPS - 1  # does not fit; fits, or is all there is
+        number, stride, seen = self._number, 2, {False: False, True: False}
+        while high - low > 1:
+            number = max(low + 1, min(high - 1, number))
+            fits = size(number) <= room
+            seen[fits] = True
+            low, high = (low, number) if fits else (number, high)
+            if all(seen.values()):
+                number = (low + high) // 2
+            else:
+                number += -stride if fits else stride
+                stride *= 2
+        size(high)
+        return high, *tried[high]
+
+    def _take(self, unit: int, choice: Choice) -> None:
+        """Receivers have what was sent, unless it is lost."""
+        said = []
+        for lacking, values, means in zip(self._lacking, choice.values, choice.sent, strict=True):
+            lacking += np.float32(self._forget) * (1 - lacking)
+            mask = values[0] != 0
+            mask[..., 0] = means
+            mask |= (choice.modes == FRESH)[..., None]
+            lacking[mask] *= np.float32(self._loss)
+            said.append(mask)
+        self._sent[unit] = said
+        self._sent.pop(unit - REPORTED_UNITS, None)
+
+
+def _written(choice: Choice) -> bytes:
+    coder = Encoder(tables.contexts())
+    walk(coder, choice.levels(), False)
+    return coder.finish()

@@ -5,6 +5,7 @@ byte 1   width / 16
 byte 2   height / 16
 byte 3   frames a second, in quarters
 byte 4   frames of the unit - 1 (5 bits) | 0 (3 bits)
+byte 5   0 (2 bits) | number of the quantiser step (6 bits)
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from common.codec.header import CodecHeader
 
 PROFILE = "structure"
 MODEL = 15
-HEADER_BYTES = 5
+HEADER_BYTES = 6
 SCALES = (1, 2, 4, 8)  # sides of the picture over those of the small one
 MOST_FRAMES = 32  # of one access unit
 
@@ -54,6 +55,15 @@ class TextureHeader:
         """What the daemons need to know of the stream."""
         return StreamInfo(PROFILE, self.width, self.height, self.fps, self.frames)
 
+    def with_step(self, number: int) -> bytes:
+        """The header of a unit quantised with step `number`, 0..63."""
+        return bytes(self) + bytes((number,))
+
+    @staticmethod
+    def step(payload: bytes) -> int:
+        """Number of the quantiser step of a payload whose header was parsed."""
+        return payload[HEADER_BYTES - 1]
+
     def __bytes__(self) -> bytes:
         return bytes(
             (
@@ -70,9 +80,9 @@ class TextureHeader:
         """Header of a payload; raises CodecError."""
         if len(payload) < HEADER_BYTES:
             raise CodecError(f"payload: {len(payload)} bytes are too short for the header")
-        first, width, height, fps, frames = payload[:HEADER_BYTES]
+        first, width, height, fps, frames, step = payload[:HEADER_BYTES]
         if first >> 4 != MODEL:
             raise CodecError(f"model: {first >> 4} is not a texture")
-        if first & 12 or frames & 7:
+        if first & 12 or frames & 7 or step > 63:
             raise CodecError("payload: reserved bits are set")
         return cls(16 * width, 16 * height, fps / 4, (frames >> 3) + 1, SCALES[first & 3])

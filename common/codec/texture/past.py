@@ -1,0 +1,69 @@
+"""What a receiver knows of the picture beyond the unit: the spatial coefficients of the picture shown last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.codec.texture.syntax import FRESH, SKIPPED, Levels
+from common.codec.texture.transform import BLOCKS, Values, from_time
+
+STEP, STEPS_AN_OCTAVE = 4.0, 7  # quantiser step of number 0, and how many numbers double it
+STEPS = 64
+CHROMA = 1.3  # times the step of luma
+CONTRADICTS = 1.5  # steps between what is sent and what was held, from which on the rest of the block is not believed
+
+
+def step_of(number: int, plane: int) -> float:
+    """Size of the quantiser's step."""
+    return STEP * 2.0 ** (number / STEPS_AN_OCTAVE) * (CHROMA if plane else 1.0)
+
+
+@dataclass(slots=True)
+class Past:
+    """For each plane (rows, columns, coefficients) of the last picture. (rows, columns): `known`, of which macroblocks
+    something has ever arrived; `doubtful`, which may have changed unnoticed, in units that are missing."""
+
+    last: list[Values]
+    known: NDArray[np.bool_]
+    doubtful: NDArray[np.bool_]
+
+    @classmethod
+    def nothing(cls, rows: int, columns: int) -> Past:
+        """Before anything has arrived: grey."""
+        nowhere = np.zeros((rows, columns), bool)
+        last = [np.zeros((rows, columns, side * side), np.float32) for side in BLOCKS]
+        return cls(last, nowhere, nowhere.copy())
+
+    def miss(self) -> None:
+        """A unit is missing."""
+        self.doubtful[:] = True
+
+    def follow(self, unit: Levels, number: int) -> list[Values]:
+        """Spatial coefficients of each picture of the unit; the last picture is the new past."""
+        modes = np.array(unit.modes)
+        levels = [np.array(values, np.float32) for values in unit.values]
+        sent = [values[0] != 0 for values in levels]
+        for said, means in zip(sent, unit.sent, strict=True):
+            said[..., 0] = np.array(means, bool)
+        root = np.sqrt(np.float32(len(levels[0])))
+        for plane, values in enumerate(levels):
+            values *= np.float32(step_of(number, plane))
+        wrong = np.zeros(modes.shape, bool)
+        for plane, values in enumerate(levels):
+            apart = np.abs(values[0] - self.last[plane] * root) > CONTRADICTS * step_of(number, plane)
+            wrong |= (sent[plane] & apart).any(-1)
+        wrong &= self.doubtful
+        frames = []
+        for plane, values in enumerate(levels):
+            held = self.last[plane] * root * (modes != FRESH)[..., None]
+            held[wrong, 1:] = 0
+            values[0] = np.where(sent[plane], values[0], held)
+            spatial = from_time(values)
+            self.last[plane] = spatial[-1].copy()
+            frames.append(spatial)
+        self.known |= modes != SKIPPED
+        self.doubtful &= (modes != FRESH) & ~np.array(unit.sent[0], bool)
+        return frames
