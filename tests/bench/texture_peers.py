@@ -7,9 +7,9 @@ ideal erasure code of that rate does."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -68,11 +68,10 @@ class _Ours:
     def shown(self, masks: Masks) -> list[Picture]:
         decoder, out = self.decoder(), list[Picture]()
         grey = np.full((self.size[1] * 3 // 2, self.size[0]), 128, np.uint8)
+        begun = False
         for number, (payloads, mask) in enumerate(zip(self.payloads, masks, strict=True)):
-            if not out and not any(mask):
-                out += [grey] * (self.frames if number >= 0 else 0)
-                continue
-            if all(picture is grey for picture in out) and not any(mask):
+            begun = begun or any(mask)
+            if not begun:
                 out += [grey] * self.frames
                 continue
             got = Got(number, tuple(p if came else None for p, came in zip(payloads, mask, strict=True)))
@@ -186,7 +185,9 @@ def _fit(code: Callable[[float], bytes], room: float, level: float) -> tuple[byt
     return (best, level) if best is not None else (code(av1.COARSEST), av1.COARSEST)
 
 
-def x265(units: Sequence[Unit], fps: float, wire: float, count: int, copies: int, chain: int = CHAIN) -> Coded:
+def x265(
+    units: Sequence[Unit], fps: float, wire: float, count: int, copies: int, chain: int = CHAIN
+) -> Coded:
     """x265: `count` pictures of each unit, a key picture each `chain` units, whose others refer to the one before."""
     at = places(count, len(units[0]))
     room = min(MAX_PAYLOAD, wire / copies - OVERHEAD) - HEADER
@@ -216,7 +217,9 @@ def x265(units: Sequence[Unit], fps: float, wire: float, count: int, copies: int
     return _Peer(pictures, keys, at, len(units[0]), sizes)
 
 
-def _x265(past: Sequence[tuple[Picture, int]], taken: Sequence[Picture], quantiser: int, size: tuple[int, ...]) -> list[bytes]:
+def _x265(
+    past: Sequence[tuple[Picture, int]], taken: Sequence[Picture], quantiser: int, size: tuple[int, ...]
+) -> list[bytes]:
     coder = hevc.Coder(size[0], size[1], "slow")
     for picture, before in past:
         coder.encode(picture, before)
@@ -235,13 +238,8 @@ Code = Callable[[Sequence[Unit], float, float], Coded]
 def contestants() -> dict[tuple[str, str], Code]:
     """By name and setting."""
     out: dict[tuple[str, str], Code] = {("texture", ""): ours, ("resilient", ""): resilient}
-    for count, copies in ((1, 1), (1, 2), (1, 4), (4, 1), (4, 2)):
-        label = f"{count} of a unit, code 1/{copies}" if copies > 1 else f"{count} of a unit"
-        out["svtav1", label] = lambda u, f, w, n=count, c=copies: svtav1(u, f, w, n, c)
-        out["x265", label] = lambda u, f, w, n=count, c=copies: x265(u, f, w, n, c, 1 if c > 2 else CHAIN)
+    for count, copies in ((1, 1), (1, 2), (4, 1), (4, 2)):
+        label = f"{count} of a unit" + (f", code 1/{copies}" if copies > 1 else "")
+        out["svtav1", label] = partial(svtav1, count=count, copies=copies)
+        out["x265", label] = partial(x265, count=count, copies=copies)
     return out
-
-
-def least(wire: float) -> int:
-    """Packets that a unit may have at most."""
-    return max(1, math.floor(wire / (OVERHEAD + HEADER + 1)))

@@ -84,7 +84,9 @@ def strip(clips: Sequence[Clip], path: Path) -> None:
     """The middle picture of a few clips: as it is, and from ours and the peers."""
     from tests.bench.texture import UNIT_SECONDS, masks_of
 
-    chosen = [clips[i] for i in sorted({0, len(clips) // 3, len(clips) - 3, len(clips) - 1}) if 0 <= i < len(clips)]
+    chosen = [
+        clips[i] for i in sorted({0, len(clips) // 3, len(clips) - 3, len(clips) - 1}) if 0 <= i < len(clips)
+    ]
     who = [key for key in contestants() if key[1] in ("", "1 of a unit", "1 of a unit, code 1/2")]
     columns = 1 + len(who)
     lines = [(one, kbps, loss) for one in chosen for kbps in STRIP_RATES for loss in STRIP_LOSSES]

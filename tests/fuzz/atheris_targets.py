@@ -42,6 +42,8 @@ from tests.fuzz.daemon_targets import (
     control,
     replies,
     text,
+    texture_header,
+    texture_units,
 )
 from tests.fuzz.script import Script, steps
 from tests.fuzz.world import HERE, KEYS, PSK, World
@@ -323,5 +325,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(codec_header, codec_unit, coded, classic_body, classic_units, control, replies),
         *(text, audio, capture),
         *(contour_payload, contour_units),
+        *(texture_header, texture_units),
     )
 }

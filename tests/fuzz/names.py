@@ -18,4 +18,5 @@ NAMES = (
     *("codec_header", "codec_unit", "coded", "classic_body", "classic_units", "control", "replies"),
     *("text", "audio", "capture"),
     *("contour_payload", "contour_units"),
+    *("texture_header", "texture_units"),
 )

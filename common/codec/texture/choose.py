@@ -14,7 +14,19 @@ from numpy.typing import NDArray
 from common.codec.contour.coder import ONE
 from common.codec.texture import syntax, tables
 from common.codec.texture.past import step_of
-from common.codec.texture.syntax import AROUND, BANDS, FRESH, HELD, KINDS, LARGE, SKIPPED, TIME, TIMES, ZERO, Levels
+from common.codec.texture.syntax import (
+    AROUND,
+    BANDS,
+    FRESH,
+    HELD,
+    KINDS,
+    LARGE,
+    SKIPPED,
+    TIME,
+    TIMES,
+    ZERO,
+    Levels,
+)
 from common.codec.texture.transform import BLOCKS, Values, scan
 
 WORTH = 0.15  # squared steps that a bit must bring
@@ -46,7 +58,9 @@ class Choice(NamedTuple):
     def levels(self) -> Levels:
         """As the syntax takes them."""
         return Levels(
-            self.modes.tolist(), [v.tolist() for v in self.values], [s.astype(int).tolist() for s in self.sent]
+            self.modes.tolist(),
+            [v.tolist() for v in self.values],
+            [s.astype(int).tolist() for s in self.sent],
         )
 
 

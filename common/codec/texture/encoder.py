@@ -22,8 +22,8 @@ from common.video import Picture
 
 UNIT_SECONDS = 1.0  # that a unit lasts, about
 REPORTED_UNITS = 64  # units back that a report may tell of
-LOSS, LEARN = 0.4, 0.05  # loss that is expected before anything is reported; how fast it follows reports
-FORGET_SECONDS = 8.0  # after which a receiver that has just joined is as likely as not to lack what was sent
+LOSS, LEARN = 0.2, 0.05  # loss that is expected before anything is reported; how fast it follows reports
+FORGET_SECONDS = 60.0  # after which a receiver is as likely as not to have joined since something was sent
 
 
 def unit_frames(fps: float) -> int:
@@ -35,7 +35,13 @@ class TextureEncoder:
     """Encodes units, each one packet. Called by one thread. Raises CodecError for a size or rate out of range."""
 
     def __init__(
-        self, width: int, height: int, fps: float, frames: int | None = None, scale: int = 4, loss: float = LOSS
+        self,
+        width: int,
+        height: int,
+        fps: float,
+        frames: int | None = None,
+        scale: int = 4,
+        loss: float = LOSS,
     ) -> None:
         """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones; `loss`: share of
         the packets that is expected to be lost until reports tell."""

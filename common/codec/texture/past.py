@@ -13,7 +13,9 @@ from common.codec.texture.transform import BLOCKS, Values, from_time
 STEP, STEPS_AN_OCTAVE = 4.0, 7  # quantiser step of number 0, and how many numbers double it
 STEPS = 64
 CHROMA = 1.3  # times the step of luma
-CONTRADICTS = 1.5  # steps between what is sent and what was held, from which on the rest of the block is not believed
+CONTRADICTS = (
+    1.5  # steps between what is sent and what was held, from which on the rest of the block is not believed
+)
 
 
 def step_of(number: int, plane: int) -> float:

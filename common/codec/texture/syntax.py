@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from common.codec.contour.coder import Coder, total
 from common.codec.texture.transform import BLOCKS, Scan, scan
 
-FRESH, HELD, SKIPPED = 0, 1, 2  # macroblock: without a past; the past where nothing is sent; nothing is sent at all
+FRESH, HELD, SKIPPED = (
+    0,
+    1,
+    2,
+)  # macroblock: without a past; the past where nothing is sent; nothing is sent at all
 
 KINDS, TIMES, BANDS, AROUND = 2, 6, 10, 7  # luma or chroma; temporal frequency; spatial; what lies around
 TIME = (0, 1, 2, 3, 3, *(4,) * 3, *(5,) * 24)  # class of a temporal frequency

@@ -23,7 +23,9 @@ class Scan(NamedTuple):
     """The order of the coefficients of a block of one side, and what lies around each."""
 
     order: NDArray[np.intp]  # place in the block, row by row
-    above: tuple[int, ...]  # number of the coefficient of the next lower frequency down; the count where there is none
+    above: tuple[
+        int, ...
+    ]  # number of the coefficient of the next lower frequency down; the count where there is none
     before: tuple[int, ...]  # likewise across
     band: tuple[int, ...]  # 0..9
 
