@@ -1,5 +1,5 @@
-"""Who codes the small pictures in tests.bench.texture: ours, `resilient` as it is, SVT-AV1 and x265, each in units of as
-many pictures, one packet a copy.
+"""Who codes the small pictures in tests.bench.texture: ours, `resilient` as it is, SVT-AV1 and x265, each in units of
+as many pictures, one packet a copy.
 
 The peers are given what they would not have for nothing: their parameter sets cost no bytes, and what lies between
 coded pictures is mixed. Where they are protected every unit is sent several times, which for one packet is what an
@@ -31,7 +31,7 @@ OVERHEAD = OVERHEAD_BYTES + IP_UDP_BYTES
 HEADER = 6  # that a peer would need in each packet, as ours does
 MAX_PAYLOAD = 1143
 SCALE = 4
-CHAIN = 4  # units from key picture to key picture of x265
+CHAIN = 2  # units from key picture to key picture of x265
 
 Unit = list[Picture]
 Masks = Sequence[Sequence[bool]]
@@ -99,12 +99,12 @@ def ours(units: Sequence[Unit], fps: float, wire: float) -> Coded:
 def resilient(units: Sequence[Unit], fps: float, wire: float) -> Coded:
     """The profile `resilient` with four pictures of each unit; sides rounded up to what it takes."""
     size = picture_size(units[0][0])
-    padded = tuple(-(-side // (16 * SCALE)) * 16 for side in size)
+    wide, high = (-(-side // (16 * SCALE)) * 16 for side in size)
     model, step = load_model("resilient"), len(units[0]) // FRAMES
-    coder = ResilientEncoder(model.model_id, *padded, fps / step)
+    coder = ResilientEncoder(model.model_id, wide, high, fps / step)
     payloads = []
     for number, unit in enumerate(units):
-        taken = [shrink(picture, *padded) for picture in unit[step // 2 :: step]]
+        taken = [shrink(picture, wide, high) for picture in unit[step // 2 :: step]]
         payloads.append(coder.encode(taken, number, Budget(wire, OVERHEAD, MAX_PAYLOAD)).payloads)
     small = size[0] // SCALE, size[1] // SCALE
     return _Ours(payloads, _sizes(payloads), len(units[0]), lambda: ResilientDecoder(model), small, step)
@@ -161,7 +161,7 @@ def svtav1(units: Sequence[Unit], fps: float, wire: float, count: int, copies: i
     level = 50.0
     for unit in units:
         taken = [shrink(unit[place], *(side // SCALE for side in picture_size(unit[0]))) for place in at]
-        data, level = _fit(lambda level, taken=taken: av1.encode(taken, level, 4), room, level)
+        data, level = _fit(partial(av1.encode, taken, preset=4), room, level)
         pictures.append(av1.decode(data, *picture_size(taken[0]), count))
         sizes.append([_av1_bytes(data) + HEADER + OVERHEAD] * copies)
     return _Peer(pictures, [True] * len(units), at, len(units[0]), sizes)

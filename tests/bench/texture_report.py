@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from common.codec.texture.encoder import unit_frames
 from common.codec.texture.scaling import shrink
 from common.video import picture_size
 from tests.bench.quality import rgb
@@ -82,7 +83,7 @@ def _times(rows: Sequence[dict[str, Any]]) -> str:
 
 def strip(clips: Sequence[Clip], path: Path) -> None:
     """The middle picture of a few clips: as it is, and from ours and the peers."""
-    from tests.bench.texture import UNIT_SECONDS, masks_of
+    from tests.bench.texture import masks_of
 
     chosen = [
         clips[i] for i in sorted({0, len(clips) // 3, len(clips) - 3, len(clips) - 1}) if 0 <= i < len(clips)
@@ -93,14 +94,14 @@ def strip(clips: Sequence[Clip], path: Path) -> None:
     figure = Figure(figsize=(1.5 * columns, 1.6 * len(lines)), dpi=100, layout="constrained")
     axes = figure.subplots(len(lines), columns, squeeze=False)
     for row, (one, kbps, loss) in zip(axes, lines, strict=True):
-        frames = round(UNIT_SECONDS * one.fps / 4) * 4
+        frames = unit_frames(one.fps, kbps)
         units = [one.pictures[i : i + frames] for i in range(0, len(one.pictures) - frames + 1, frames)]
         middle = len(units) * frames // 2
         width, height = picture_size(one.pictures[0])
         shown = [shrink(one.pictures[middle], width // SCALE, height // SCALE)]
         for key in who:
             coded = contestants()[key](units, one.fps, kbps * 125 * frames / one.fps)
-            shown.append(coded.shown(masks_of(coded, loss))[middle])
+            shown.append(coded.shown(masks_of(coded, loss, one.name))[middle])
         for axis, picture, label in zip(row, shown, ["sent", *(" ".join(key) for key in who)], strict=True):
             axis.imshow(rgb(picture).transpose(1, 2, 0) / 255)
             axis.set_title(label.replace(" of a unit", ""), fontsize=6)
