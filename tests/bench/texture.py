@@ -34,7 +34,10 @@ from tests.bench.texture_report import report, strip
 RATES = (1.0, 2.0, 4.0, 8.0)
 LOSSES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 SECONDS = 12.8
-EVERY, EVERY_LARGE = 13, 65  # pictures from one that is measured to the next: small, of full size; no part of a unit
+EVERY, EVERY_LARGE = (
+    13,
+    65,
+)  # pictures from one that is measured to the next: small, of full size; no part of a unit
 SEED = 7
 
 
