@@ -2,7 +2,7 @@
 
 Clips at four times lower resolution through our texture codec, `resilient` as it is, SVT-AV1 and x265 (texture_peers.py
 says what is granted to them), at equal wire rate, 28 bytes of IP and UDP and our own overhead a packet counted. Packets
-are lost independently. Nobody reports. Writes texture.json, texture.md and strip.png to DIR."""
+are lost independently. Nobody reports. Writes texture.json, texture.md and strip.jpg to DIR."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _report(out: Path, found: Sequence[dict[str, Any]], made: Sequence[Clip]) ->
     (out / "texture.md").write_text(report(found))
     print((out / "texture.md").read_text())
     if made:
-        strip(made, out / "strip.png")
+        strip(made, out / "strip.jpg")
     return 0
 
 

@@ -91,7 +91,7 @@ def strip(clips: Sequence[Clip], path: Path) -> None:
     who = [key for key in contestants() if key[1] in ("", "1 of a unit", "1 of a unit, code 1/2")]
     columns = 1 + len(who)
     lines = [(one, kbps, loss) for one in chosen for kbps in STRIP_RATES for loss in STRIP_LOSSES]
-    figure = Figure(figsize=(1.5 * columns, 1.6 * len(lines)), dpi=100, layout="constrained")
+    figure = Figure(figsize=(1.5 * columns, 1.6 * len(lines)), dpi=70, layout="constrained")
     axes = figure.subplots(len(lines), columns, squeeze=False)
     for row, (one, kbps, loss) in zip(axes, lines, strict=True):
         frames = unit_frames(one.fps, kbps)
