@@ -2,7 +2,7 @@
 
     python -m common.training.texture --data CLIPS [--clips 60]
 
-writes common/codec/texture/tables.json: a few rounds, each with the choices that the tables of the one before lead to."""
+writes common/codec/texture/tables.json: a few rounds, each with the choices that the tables before lead to."""
 
 from __future__ import annotations
 

@@ -44,6 +44,8 @@ from tests.fuzz.daemon_targets import (
     map_part,
     replies,
     text,
+    texture_header,
+    texture_units,
 )
 from tests.fuzz.script import Script, steps
 from tests.fuzz.world import HERE, KEYS, PSK, World
@@ -326,5 +328,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(text, audio, capture),
         *(contour_payload, contour_units),
         *(map_part, legend),
+        *(texture_header, texture_units),
     )
 }

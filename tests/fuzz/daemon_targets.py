@@ -19,6 +19,8 @@ from common.codec.contour.decoder import ContourDecoder
 from common.codec.contour.payload import Payload
 from common.codec.header import FRAMES, CodecHeader
 from common.codec.parse import parse_unit
+from common.codec.texture.decoder import TextureDecoder
+from common.codec.texture.header import TextureHeader
 from common.codec.view import coded_size
 from common.maps.part import MapPart
 from common.maps.told import LegendBook, LegendPart
@@ -115,6 +117,31 @@ def classic_units(data: bytes) -> None:
         except CodecError:
             continue
         assert len(decoded.pictures) == FRAMES
+
+
+def texture_header(data: bytes) -> None:
+    """The header of a texture payload; what was taken is written the same again."""
+    try:
+        found = TextureHeader.parse(data)
+    except CodecError:
+        return
+    assert found.with_step(TextureHeader.step(data)) == data[:6]
+    assert found.info.frames_per_unit == found.frames
+
+
+def texture_units(data: bytes) -> None:
+    """Texture payloads, a unit each step, through one decoder."""
+    decoder = TextureDecoder()
+    for number, step in enumerate(steps(data)):
+        payload = step.rest()
+        if payload[1:3] > b"\x08" or payload[2:3] > b"\x08":
+            continue  # large pictures only take time
+        try:
+            decoded = decoder.decode(Received(number, (payload or None,)))
+        except CodecError:
+            continue
+        assert len(decoded.pictures) == len(decoder.small) > 0
+        assert len({one.shape for one in decoded.pictures}) == 1
 
 
 def contour_payload(data: bytes) -> None:

@@ -19,4 +19,5 @@ NAMES = (
     *("text", "audio", "capture"),
     *("contour_payload", "contour_units"),
     *("map_part", "legend"),
+    *("texture_header", "texture_units"),
 )

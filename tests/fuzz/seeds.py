@@ -18,6 +18,7 @@ from common.codec.classic.encoder import ClassicEncoder
 from common.codec.contour import paper
 from common.codec.contour.encoder import ContourEncoder, ContourSettings
 from common.codec.header import CodecHeader, Mirror
+from common.codec.texture.encoder import TextureEncoder
 from common.codec.view import take
 from common.maps.base import Legend
 from common.maps.part import MapPart
@@ -138,6 +139,15 @@ def contours() -> list[list[bytes]]:
     return [*ours, paper.encode(maps[:4], paper.PaperSettings(classes=3))]
 
 
+def textures() -> list[bytes]:
+    """Payloads of small pictures in which a square moves."""
+    pictures = [blank(128, 128) for _ in range(8)]
+    for number, picture in enumerate(pictures):
+        picture[8 * number : 8 * number + 40, 30:80] = 200
+    encoder = TextureEncoder(128, 128, 15.0, 4)
+    return [encoder.encode(pictures[i : i + 4], i // 4, Budget(300.0, 57, 400)).payloads[0] for i in (0, 4)]
+
+
 def seeds() -> dict[str, list[bytes]]:
     """For each target some inputs that get far."""
     sealer = Sealer(PSK, SESSIONS[0])
@@ -214,6 +224,8 @@ def seeds() -> dict[str, list[bytes]]:
         "contour_units": [join(*(b"\0" + one for unit in contours() for one in unit))],
         "map_part": [bytes(MapPart(7, i, 2, 25, 9, one)) for i, one in enumerate(contours()[0][:1] * 2)],
         "legend": told(Legend("street", ("sky", "road"), ((9, 8, 7), (6, 5, 4))), 500),
+        "texture_header": [one[:6] for one in textures()],
+        "texture_units": [join(*textures())],
         "text": [bytes(Line(7, "north mast, 11.9 V")), bytes(Line(0, "")), b"\0\0\0\1\xff"],
         "replies": [
             join(*(bytes((2, 0, 4)) + body for body in wild)),

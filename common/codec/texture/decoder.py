@@ -80,7 +80,7 @@ class TextureDecoder:
             np.minimum((np.arange(count) / side).astype(int), blocks.shape[axis] - 1)
             for axis, count in enumerate(header.positions)
         )
-        return blocks[rows][:, columns]
+        return np.asarray(blocks[rows][:, columns], np.uint8)
 
 
 def parse_unit(received: Segments) -> tuple[TextureHeader, int, Levels] | None:

@@ -20,15 +20,18 @@ from common.codec.texture.syntax import FRESH, walk
 from common.codec.texture.transform import BLOCKS, Values, forward, grid
 from common.video import Picture
 
-UNIT_SECONDS = 1.0  # that a unit lasts, about
+LONGEST_SECONDS = 2.0  # that a unit lasts
+PACKET_BYTES = 1200  # on the wire, that a unit may fill: beyond that a longer one gains nothing
+USUAL_KBPS = 2.0
 REPORTED_UNITS = 64  # units back that a report may tell of
-LOSS, LEARN = 0.4, 0.05  # loss that is expected before anything is reported; how fast it follows reports
-FORGET_SECONDS = 8.0  # after which a receiver that has just joined is as likely as not to lack what was sent
+LOSS, LEARN = 0.2, 0.05  # loss that is expected before anything is reported; how fast it follows reports
+FORGET_SECONDS = 60.0  # after which a receiver is as likely as not to have joined since something was sent
 
 
-def unit_frames(fps: float) -> int:
-    """Pictures of a unit by default: about UNIT_SECONDS of them, a multiple of 4."""
-    return max(4, min(MOST_FRAMES, round(UNIT_SECONDS * fps / 4) * 4))
+def unit_frames(fps: float, kbps: float = USUAL_KBPS) -> int:
+    """Pictures of a unit at a wire rate: two seconds, less where they would not fit one packet; a multiple of 4."""
+    seconds = min(LONGEST_SECONDS, PACKET_BYTES / (125 * max(kbps, 0.1)))
+    return max(4, min(MOST_FRAMES, round(seconds * fps / 4) * 4))
 
 
 class TextureEncoder:
@@ -42,11 +45,13 @@ class TextureEncoder:
         frames: int | None = None,
         scale: int = 4,
         loss: float = LOSS,
+        kbps: float = USUAL_KBPS,
     ) -> None:
-        """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones; `loss`: share of
-        the packets that is expected to be lost until reports tell."""
+        """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones; `loss`: share
+        of the packets that is expected to be lost until reports tell; `kbps`: wire rate to be expected, which sets
+        `frames` where they are not given."""
         fps = round(4 * fps) / 4
-        self._header = TextureHeader(width, height, fps, frames or unit_frames(fps), scale)
+        self._header = TextureHeader(width, height, fps, frames or unit_frames(fps, kbps), scale)
         self._small = self._header.coded_size
         rows, columns = grid(*self._small)
         self._past = Past.nothing(rows, columns)
@@ -85,7 +90,7 @@ class TextureEncoder:
         sent = self._sent.pop(unit, None)
         if sent is None:
             return
-        came = bool(arrived) and bool(arrived[0])
+        came = arrived is not None and len(arrived) > 0 and bool(arrived[0])
         self._loss += LEARN * ((not came) - self._loss)
         for lacking, mask in zip(self._lacking, sent, strict=True):
             if came:

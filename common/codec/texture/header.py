@@ -20,6 +20,7 @@ MODEL = 15
 HEADER_BYTES = 6
 SCALES = (1, 2, 4, 8)  # sides of the picture over those of the small one
 MOST_FRAMES = 32  # of one access unit
+MOST_SAMPLES = 1 << 20  # of luma, of all small pictures of a unit: bounds what one authentic packet can cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ class TextureHeader:
             raise CodecError(f"scale: must be one of {SCALES} (got {self.scale})")
         if not 1 <= self.frames <= MOST_FRAMES:
             raise CodecError(f"frames: must be 1..{MOST_FRAMES} (got {self.frames})")
+        width, height = self.coded_size
+        if width * height * self.frames > MOST_SAMPLES:
+            raise CodecError(
+                f"size: {self.frames} small pictures of {width}x{height} are too much for a unit"
+            )
 
     @property
     def positions(self) -> tuple[int, int]:

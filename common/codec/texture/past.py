@@ -20,7 +20,7 @@ CONTRADICTS = (
 
 def step_of(number: int, plane: int) -> float:
     """Size of the quantiser's step."""
-    return STEP * 2.0 ** (number / STEPS_AN_OCTAVE) * (CHROMA if plane else 1.0)
+    return float(STEP * 2.0 ** (number / STEPS_AN_OCTAVE) * (CHROMA if plane else 1.0))
 
 
 @dataclass(slots=True)

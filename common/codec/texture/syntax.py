@@ -1,7 +1,7 @@
 """How the levels of a unit are written and read: one walk for both, so that the two cannot differ.
 
-`coder` is either end of common.codec.contour.coder. Nothing here depends on decoded pictures or on other units, so every
-unit can be parsed alone."""
+`coder` is either end of common.codec.contour.coder. Nothing here depends on decoded pictures or on other units:
+every unit can be parsed alone."""
 
 from __future__ import annotations
 

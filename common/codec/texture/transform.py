@@ -53,7 +53,7 @@ def basis(count: int) -> Values:
     frequency, sample = np.indices((count, count))
     rows = np.cos(np.pi * (sample + 0.5) * frequency / count) * np.sqrt(2 / count)
     rows[0] /= np.sqrt(2)
-    return rows.astype(np.float32)
+    return np.asarray(rows, np.float32)
 
 
 def grid(width: int, height: int) -> tuple[int, int]:

@@ -1,0 +1,39 @@
+"""The comparison of small pictures: contestants keep the rate, losses show, tables have all rows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from tests.bench.texture import Clip, masks_of, rows
+from tests.bench.texture_peers import mixed, ours, places
+from tests.bench.texture_report import report
+from tests.common.codec.scene import picture
+
+CLIP = Clip("scene", [picture(i, 256, 192) for i in range(64)], 8.0)
+
+
+def test_rows_of_ours_and_a_peer() -> None:
+    found = []
+    for who in (("texture", ""), ("svtav1", "1 of a unit")):
+        whole, lossy = rows(CLIP, 4.0, who, (0.0, 0.7))
+        assert whole.wire_kbps <= 4.0 * 1.03 and whole.psnr > lossy.psnr
+        found += [asdict(whole), asdict(replace(lossy, wire_kbps=9.0))]
+    text = report(found)
+    assert "| 4 | texture * |" in text and "PSNR, upscaled" in text
+
+
+def test_the_same_packets_are_lost_each_time() -> None:
+    units = [CLIP.pictures[i : i + 16] for i in range(0, 64, 16)]
+    coded = ours(units, CLIP.fps, 600.0)
+    assert masks_of(coded, 0.5, "a") == masks_of(coded, 0.5, "a")
+    assert masks_of(coded, 1.0, "a") == [[True], [False], [False], [False]]
+    assert len(coded.shown(masks_of(coded, 1.0, "a"))) == 64
+
+
+def test_pictures_between_are_mixed() -> None:
+    assert places(1, 16) == [8] and places(4, 16) == [2, 6, 10, 14]
+    first, last = np.zeros((3, 2), np.uint8), np.full((3, 2), 100, np.uint8)
+    shown = mixed([first, last], [1, 5], 8)
+    assert [int(one[0, 0]) for one in shown] == [0, 0, 25, 50, 75, 100, 100, 100]

@@ -1,0 +1,50 @@
+"""The same bytes give the same levels on every machine, and samples that differ by rounding at most: golden.json.
+
+`python -m tests.common.codec.texture.test_golden` writes the file anew, when the format is meant to change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from common.codec.base import Budget
+from common.codec.texture.decoder import TextureDecoder, read
+from common.codec.texture.encoder import TextureEncoder
+from tests.common.codec.scene import Received, picture
+
+GOLDEN = Path(__file__).with_name("golden.json")
+SIDE, FRAMES, UNITS = 128, 4, 3
+
+
+def levels_digest(payload: bytes) -> str:
+    levels = read(payload)[2]
+    return hashlib.sha256(json.dumps([levels.modes, levels.values, levels.sent]).encode()).hexdigest()
+
+
+def test_golden() -> None:
+    decoder = TextureDecoder()
+    for number, unit in enumerate(json.loads(GOLDEN.read_text())):
+        payload = bytes.fromhex(unit["payload"])
+        assert levels_digest(payload) == unit["levels"]
+        decoder.decode(Received(number, (payload,)))
+        last = decoder.small[-1].ravel()[::37].astype(int)
+        assert np.abs(last - np.array(unit["samples"])).max() <= 1
+
+
+def main() -> None:
+    coder, decoder = TextureEncoder(SIDE, SIDE, 15.0, FRAMES), TextureDecoder()
+    out = []
+    for number in range(UNITS):
+        pictures = [picture(FRAMES * number + i, SIDE, SIDE) for i in range(FRAMES)]
+        payload = coder.encode(pictures, number, Budget(220.0, 57, 400)).payloads[0]
+        decoder.decode(Received(number, (payload,)))
+        samples = decoder.small[-1].ravel()[::37].tolist()
+        out.append({"payload": payload.hex(), "levels": levels_digest(payload), "samples": samples})
+    GOLDEN.write_text(json.dumps(out) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""The texture codec as the daemons use it: any subset of packets, loss, bad input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.codec.base import IMAGINED, RECEIVED, RECOVERED, Budget, CodecError
+from common.codec.texture.decoder import TextureDecoder, read
+from common.codec.texture.encoder import TextureEncoder, unit_frames
+from common.codec.texture.header import HEADER_BYTES, MODEL, PROFILE, TextureHeader
+from common.codec.texture.scaling import shrink
+from common.video import Picture
+from tests.bench.quality import psnr
+from tests.common.codec.scene import Received, picture
+
+WIDTH, HEIGHT, FPS, FRAMES = 256, 192, 8.0, 8
+BUDGET = Budget(500.0, 57, 1143)
+
+
+def unit(number: int, still: bool = False) -> list[Picture]:
+    first = 0 if still else number * FRAMES
+    return [picture(first + (0 if still else i), WIDTH, HEIGHT) for i in range(FRAMES)]
+
+
+def payloads(units: int, still: bool = False, budget: Budget = BUDGET) -> list[bytes]:
+    coder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES)
+    assert coder.frames_per_unit == FRAMES
+    return [coder.encode(unit(number, still), number, budget).payloads[0] for number in range(units)]
+
+
+def closeness(number: int, small: list[Picture], still: bool = False) -> float:
+    sent = [shrink(one, WIDTH // 4, HEIGHT // 4) for one in unit(number, still)]
+    return float(np.mean([psnr(a, b) for a, b in zip(sent, small, strict=True)]))
+
+
+def test_pictures_come_back_at_both_sizes() -> None:
+    decoder = TextureDecoder()
+    for number, payload in enumerate(payloads(2)):
+        assert len(payload) <= BUDGET.wire_bytes - BUDGET.packet_overhead
+        decoded = decoder.decode(Received(number, (payload,)))
+        assert [one.shape for one in decoded.pictures] == [(HEIGHT * 3 // 2, WIDTH)] * FRAMES
+        assert [one.shape for one in decoder.small] == [(HEIGHT * 3 // 8, WIDTH // 4)] * FRAMES
+        assert (decoded.trust == RECEIVED).all() and decoded.trust.shape == (HEIGHT // 16, WIDTH // 16)
+        assert closeness(number, decoder.small) > 20
+
+
+def test_more_bytes_look_better_and_a_unit_never_passes_its_budget() -> None:
+    found = []
+    for wire in (110.0, 200.0, 500.0, 1000.0):
+        (payload,) = payloads(1, budget=replace(BUDGET, wire_bytes=wire))
+        assert len(payload) + BUDGET.packet_overhead <= wire
+        decoder = TextureDecoder()
+        decoder.decode(Received(0, (payload,)))
+        found.append(closeness(0, decoder.small))
+    assert found == sorted(found) and found[-1] > found[0] + 5
+
+
+def test_what_stands_still_gets_better_from_unit_to_unit() -> None:
+    decoder, found = TextureDecoder(), []
+    for number, payload in enumerate(payloads(8, still=True, budget=replace(BUDGET, wire_bytes=200.0))):
+        decoder.decode(Received(number, (payload,)))
+        found.append(closeness(number, decoder.small, still=True))
+    assert found[-1] > found[0] + 2
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.lists(st.booleans(), min_size=8, max_size=8))
+def test_any_subset_of_units_decodes(mask: list[bool]) -> None:
+    decoder, seen = TextureDecoder(), False
+    for number, (payload, came) in enumerate(zip(payloads_once(), mask, strict=True)):
+        if not came and not seen:
+            continue
+        seen = True
+        decoded = decoder.decode(Received(number, (payload,)) if came else None)
+        assert len(decoded.pictures) == FRAMES
+        assert (decoded.trust != RECEIVED).all() or came
+
+
+_ONCE: list[bytes] = []
+
+
+def payloads_once() -> list[bytes]:
+    if not _ONCE:
+        _ONCE.extend(payloads(8))
+    return _ONCE
+
+
+def test_a_lost_unit_does_not_outlast_itself_for_long() -> None:
+    """A moving scene with every other unit lost ends as good as without loss, but for what has not been refreshed."""
+    all_, some = TextureDecoder(), TextureDecoder()
+    worst = 0.0
+    for number, payload in enumerate(payloads_once()):
+        all_.decode(Received(number, (payload,)))
+        lost = number % 2 == 1
+        decoded = some.decode(None if lost else Received(number, (payload,)))
+        if lost:
+            assert (decoded.trust == RECOVERED).all()
+        else:
+            worst = max(worst, closeness(number, all_.small) - closeness(number, some.small))
+    assert worst < 3
+
+
+def test_joins_anywhere() -> None:
+    decoder = TextureDecoder()
+    with pytest.raises(CodecError, match="nothing has arrived"):
+        decoder.decode(None)
+    for number, payload in list(enumerate(payloads_once()))[4:6]:
+        decoded = decoder.decode(Received(number, (payload,)))
+    assert len(decoded.pictures) == FRAMES
+    assert closeness(5, decoder.small) > 15
+
+
+def test_silence_becomes_imagined() -> None:
+    decoder = TextureDecoder()
+    decoder.decode(Received(0, (payloads_once()[0],)))
+    trusts = [int(decoder.decode(None).trust.max()) for _ in range(4)]
+    assert trusts[0] == RECOVERED and trusts[-1] == IMAGINED
+
+
+def test_reports_change_what_is_sent() -> None:
+    def quality(came: bool) -> float:
+        coder, decoder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES), TextureDecoder()
+        for number in range(6):
+            one = coder.encode(unit(number, True), number, replace(BUDGET, wire_bytes=160.0))
+            if came or number == 0 or number == 5:
+                decoder.decode(Received(number, (one.payloads[0],)))
+            coder.report(number, [came])
+            coder.report(number, [came])  # a second report changes nothing
+            coder.report(1000, None)
+        return closeness(5, decoder.small, still=True)
+
+    assert quality(True) > quality(False)
+
+
+def test_the_header_tells_the_stream() -> None:
+    payload = payloads_once()[0]
+    header = TextureHeader.parse(payload)
+    assert (payload[0] >> 4, header.info.profile) == (MODEL, PROFILE)
+    assert (header.width, header.height, header.fps, header.frames) == (WIDTH, HEIGHT, FPS, FRAMES)
+    assert header.coded_size == (WIDTH // 4, HEIGHT // 4)
+    assert TextureHeader(480, 352, 10.0, 12).coded_size == (120, 88)
+    assert TextureHeader.parse(header.with_step(9)) == header and TextureHeader.step(header.with_step(9)) == 9
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [(0, 0x12), (0, 0xF6), (1, 0), (2, 0), (3, 0), (4, 1), (5, 64), (1, 255)]
+)
+def test_damaged_headers_are_refused(place: int, value: int) -> None:
+    payload = bytearray(payloads_once()[0])
+    payload[place] = value
+    with pytest.raises(CodecError):
+        if place == 1 and value == 255:
+            payload[2] = 255
+        TextureDecoder().decode(Received(0, (bytes(payload),)))
+
+
+def test_damaged_bodies_are_refused_and_change_nothing() -> None:
+    first, second = payloads_once()[:2]
+    decoder, other = TextureDecoder(), TextureDecoder()
+    for one in (decoder, other):
+        one.decode(Received(0, (first,)))
+    for bad in (second[: HEADER_BYTES - 1], second + bytes(20) + b"\1", second[:HEADER_BYTES] + b"\xff" * 40):
+        with pytest.raises(CodecError):
+            decoder.decode(Received(1, (bad,)))
+    with pytest.raises(CodecError, match="disagree"):
+        decoder.decode(Received(1, (first, second)))
+    same = [one.decode(Received(1, (second,))).pictures for one in (decoder, other)]
+    assert np.array_equal(same[0], same[1])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.binary(max_size=120))
+def test_any_body_reads_or_raises(body: bytes) -> None:
+    header = TextureHeader(64, 64, 10.0, 4)
+    try:
+        _, _, levels = read(header.with_step(20) + body)
+    except CodecError:
+        return
+    assert len(levels.values[0]) == 4
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(CodecError, match="frames"):
+        TextureEncoder(256, 256, 15.0, frames=40)
+    with pytest.raises(CodecError, match="size"):
+        TextureEncoder(250, 256, 15.0)
+    coder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES)
+    with pytest.raises(ValueError, match="pictures"):
+        coder.encode(unit(0)[:3], 0, BUDGET)
+
+
+def test_units_are_as_long_as_a_packet_holds() -> None:
+    assert [unit_frames(15.0, kbps) for kbps in (1, 4, 8, 1000)] == [32, 32, 16, 4]
+    assert unit_frames(10.0) == 20
+    assert unit_frames(60.0) == 32
