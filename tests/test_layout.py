@@ -43,6 +43,7 @@ EXTRAS = {
     "common/training/": {"torch", "onnx", "onnxscript", "safetensors"},
     "common/training/tabletop/": {"pybullet", "embreex"},
     "common/models/": {"torch"},
+    "common/models/diffusion/": {"diffusers", "safetensors"},
     "common/runtime/": {"torch", "safetensors", "openvino"},
     "common/web": {"aioice", "aiohttp"},
     "sender/capture/whip/": {"aiortc", "aioice", "aiohttp"},

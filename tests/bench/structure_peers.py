@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, cast
 
 import av
 import numpy as np
+import pillow_jxl  # noqa: F401  (makes Pillow write JPEG XL)
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -21,11 +22,11 @@ CODECS = {
         "libx265",
         "hevc",
         "yuv444p",
-        {"preset": "medium", "x265-params": "log-level=none:info=0:pools=1"},
+        {"preset": "medium", "x265-params": "log-level=none:info=0:pools=none:frame-threads=1"},
     ),
     "AV1 4:2:0": ("libsvtav1", "libdav1d", "yuv420p", {"preset": "6", "svtav1-params": "lp=1"}),
 }
-QUALITIES = {"x265 4:4:4": (22, 28, 34, 40, 46), "AV1 4:2:0": (30, 40, 50, 58, 63)}
+QUALITIES = {"x265 4:4:4": (28, 37, 46), "AV1 4:2:0": (40, 55, 63)}
 
 
 def palette(classes: int) -> NDArray[np.int64]:
@@ -41,18 +42,13 @@ def palette(classes: int) -> NDArray[np.int64]:
     return np.array([*chosen, *extra], np.int64)
 
 
-def lossless(name: str, maps: Sequence[Labels]) -> int | None:
-    """Bytes of all maps, each on its own; None where the format is not installed."""
+def lossless(name: str, maps: Sequence[Labels]) -> int:
+    """Bytes of all maps, each on its own."""
     options: dict[str, Any] = {"lossless": True, "effort": 7}
     if name == "png":
         options = {"optimize": True}
     elif name == "webp":
-        options = {"lossless": True, "method": 6, "quality": 100}
-    if name == "jxl":
-        try:
-            importlib.import_module("pillow_jxl")
-        except ImportError:
-            return None
+        options = {"lossless": True, "method": 4, "quality": 80}
     size = 0
     for labels in maps:
         out = io.BytesIO()
@@ -68,7 +64,7 @@ def lossy(
     """Bytes of the colour map's video at a CRF, and the classes whose colours are nearest to what it decodes to."""
     os.environ.setdefault("SVT_LOG", "1")  # errors alone
     encoder, decoder, layout, options = CODECS[name]
-    colours = palette(classes)
+    colours = palette(classes).astype(np.uint8)
     height, width = maps[0].shape
     context = cast(Any, av.VideoCodecContext.create(encoder, "w"))
     context.width, context.height, context.pix_fmt = width, height, layout
@@ -87,13 +83,13 @@ def lossy(
         frame for packet in packets for frame in reader.decode(av.Packet(bytes(packet)))
     ] + reader.decode(None)
     return sum(packet.size for packet in packets), [
-        _nearest(frame.to_ndarray(), colours, layout) for frame in shown
+        _nearest(frame.to_ndarray(), _classes(classes), layout) for frame in shown
     ]
 
 
-def _planes(picture: NDArray[np.int64], layout: str) -> NDArray[np.uint8]:
+def _planes(picture: NDArray[np.uint8], layout: str) -> NDArray[np.uint8]:
     """Frame data as PyAV takes it, of a picture (H, W, 3)."""
-    planes = picture.transpose(2, 0, 1).astype(np.uint8)
+    planes = picture.transpose(2, 0, 1)
     if layout == "yuv444p":
         return np.ascontiguousarray(planes)
     height, width = planes.shape[1:]
@@ -102,7 +98,7 @@ def _planes(picture: NDArray[np.int64], layout: str) -> NDArray[np.uint8]:
     return flat.astype(np.uint8).reshape(height * 3 // 2, width)
 
 
-def _nearest(planes: NDArray[np.uint8], colours: NDArray[np.int64], layout: str) -> Labels:
+def _nearest(planes: NDArray[np.uint8], table: Labels, layout: str) -> Labels:
     if layout == "yuv444p":
         picture = planes
     else:
@@ -111,5 +107,18 @@ def _nearest(planes: NDArray[np.uint8], colours: NDArray[np.int64], layout: str)
         halves = flat[size:].reshape(2, height // 2, planes.shape[1] // 2)
         chroma = halves.repeat(2, axis=1).repeat(2, axis=2)
         picture = np.concatenate((flat[:size].reshape(1, height, -1), chroma))
-    distance = np.abs(picture[None].astype(np.int32) - colours[:, :, None, None]).sum(axis=1)
-    return np.asarray(distance.argmin(axis=0), np.uint8)
+    y, u, v = (plane >> 2 for plane in picture)
+    return np.asarray(table[y, u, v])
+
+
+@lru_cache(maxsize=4)
+def _classes(classes: int) -> Labels:
+    """The class whose colour is nearest to each of 64x64x64 colours."""
+    side = np.arange(2, 256, 4)
+    distances = np.full((64, 64, 64), 1024, np.int32)
+    out = np.zeros_like(distances, dtype=np.uint8)
+    for number, (y, u, v) in enumerate(palette(classes)):
+        found = np.abs(side - y)[:, None, None] + np.abs(side - u)[:, None] + np.abs(side - v)
+        out[found < distances] = number
+        distances = np.minimum(distances, found)
+    return out

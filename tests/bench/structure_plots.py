@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tests.bench.plots import BLUE, GREEN, GREY, INK, ORANGE, PURPLE
-
-if TYPE_CHECKING:
-    from tests.bench.structure import Row
+from tests.bench.structure_report import at_floor, merged
+from tests.bench.structure_run import Row
 
 DPI = 100
+PAPER = ("paper", "polygons")
+STYLES = {"believed": ":", "told": "-", "reports": "--"}
 COLOURS = (GREEN, PURPLE, ORANGE, BLUE)
 
 
@@ -33,11 +32,11 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
 
 def _figure(name: str, rows: Sequence[Row]) -> Figure:
     with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9}):
-        figure = Figure(figsize=(13, 4.4), layout="constrained")
-        axes = figure.subplots(1, 3)
+        figure = Figure(figsize=(17, 4.6), layout="constrained")
+        axes = figure.subplots(1, 4)
         ours = [row for row in rows if row.method == "adaptive"]
-        symbols = sorted({int(row.parameters["Q"]) for row in rows if row.method == "paper"})
-        periods = sorted({int(row.parameters["P"]) for row in rows if row.method == "paper"})
+        symbols = sorted({int(row.parameters["Q"]) for row in rows if row.method in PAPER})
+        periods = sorted({int(row.parameters["P"]) for row in rows if row.method in PAPER})
         for place, values, key, other in (
             (axes[0], symbols, "Q", ("P", 4)),
             (axes[1], periods, "P", ("Q", 256)),
@@ -47,18 +46,33 @@ def _figure(name: str, rows: Sequence[Row]) -> Figure:
                 _line(place, line, f"{key} = {value}, {other[0]} = {other[1]}", colour, "o")
             _line(place, ours, "adaptive", INK, "s")
             place.set_title(f"{name}: effect of {key}")
-        for method, colour in (("x265 4:4:4", GREY), ("AV1 4:2:0", "#E69F00")):
-            _line(axes[1], [row for row in rows if row.method == method], method, colour, "x")
-        for place in axes[:2]:
-            place.set(xlabel="bits a pixel (payload)", ylabel="mIoU", xscale="log", ylim=(0.4, 1))
+        _peers(axes[2], rows, ours)
+        for place in axes[:3]:
+            place.set(xlabel="bits a pixel (payload)", ylabel="mIoU", xscale="log")
             place.axhline(0.85, color=GREY, linewidth=0.6)
-            place.legend(fontsize=7)
-        _loss(axes[2], rows)
+            place.grid(linewidth=0.3)
+            place.legend(fontsize=7, loc="lower right")
+        for place in axes[:2]:
+            place.set(ylim=(0.4, 1))
+        _loss(axes[3], rows)
         return figure
 
 
+def _peers(axes: Axes, rows: Sequence[Row], ours: Sequence[Row]) -> None:
+    """What maps cost elsewhere; polygons without P-frames are the plain mode at P = 1."""
+    _line(axes, ours, "adaptive", INK, "s")
+    _line(axes, [row for row in rows if row.method == "polygons"], "polygons, no P-frames", GREEN, "o")
+    for method, colour in (("x265 4:4:4", BLUE), ("AV1 4:2:0", ORANGE), ("AV1 4:4:4", PURPLE)):
+        if found := [row for row in rows if row.method == method]:
+            _line(axes, found, method, colour, "x")
+    for method, marker in (("png lossless", "v"), ("webp lossless", "^"), ("jxl lossless", "D")):
+        if found := [row for row in rows if row.method == method]:
+            _line(axes, found, method, GREY, marker)
+    axes.set(ylim=(0.4, 1.02), title="beside other codecs")
+
+
 def _is(row: Row, wanted: dict[str, int]) -> bool:
-    return row.method == "paper" and all(row.parameters[name] == value for name, value in wanted.items())
+    return row.method in PAPER and all(row.parameters[name] == value for name, value in wanted.items())
 
 
 def _line(axes: Axes, rows: Sequence[Row], label: str, colour: str, marker: str) -> None:
@@ -75,17 +89,31 @@ def _line(axes: Axes, rows: Sequence[Row], label: str, colour: str, marker: str)
 
 
 def _loss(axes: Axes, rows: Sequence[Row]) -> None:
-    found = [row for row in rows if row.method == "adaptive under loss"]
-    for period, colour in zip(sorted({row.parameters["P"] for row in found}), (INK, BLUE), strict=False):
-        here = [row for row in found if row.parameters["P"] == period]
-        losses = sorted({row.parameters["loss"] for row in here})
-        means = [np.mean([row.miou for row in here if row.parameters["loss"] == loss]) for loss in losses]
-        axes.plot(losses, means, "s-", color=colour, markersize=4, label=f"{period:g} maps a packet")
-    axes.legend(fontsize=7)
+    found = merged(row for row in rows if row.method.startswith("loss, "))
+    for delay, colour in zip(sorted({row.parameters["delay"] for row in found}), COLOURS, strict=False):
+        for knows, style in STYLES.items():
+            here = [
+                row for row in found if row.method == f"loss, {knows}" and row.parameters["delay"] == delay
+            ]
+            here.sort(key=lambda row: row.parameters["loss"])
+            if here:
+                axes.plot(
+                    [row.parameters["loss"] for row in here],
+                    [row.miou for row in here],
+                    "o",
+                    linestyle=style,
+                    color=colour,
+                    markersize=3,
+                    label=f"{delay:g} s, {knows}",
+                )
+    ours = at_floor(rows, rows[0].set)
+    if ours:
+        axes.plot([0, 0.3, 0.5], [ours.miou - by for by in (0, 0.03, 0.08)], "*", color=INK, label="targets")
+    axes.legend(fontsize=7, loc="lower left")
     axes.set(
         xlabel="packet loss",
         ylabel="mIoU",
-        ylim=(0.4, 1),
-        title="loss, at 1.5 times the wire rate of floor 0.85",
+        ylim=(0, 1),
+        title="loss, at 1.5 times the wire rate of floor .85",
     )
     axes.grid(linewidth=0.3)

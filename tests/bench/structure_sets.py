@@ -1,26 +1,38 @@
-"""Label maps that the structure bench runs on: CamVid, DAVIS masks, and any folder of index PNGs."""
+"""Label maps that the structure bench runs on: CamVid, DAVIS masks, tabletop clips, any folder of index PNGs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common.maps.base import LabelMap
+from common.tabletop.classes import CLASSES
+from common.tabletop.files import TabletopVideo, shipped
+
 Labels = NDArray[np.uint8]
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 CAMVID_CLASSES = 11  # and void, which is label 11
+DAVIS_MAPS = 48
 
 
 @dataclass(frozen=True)
 class Sequence:
-    """Consecutive maps (H, W) of one scene."""
+    """Consecutive maps (H, W) of one scene, and the instances in them where the source tells."""
 
     name: str
     maps: list[Labels]
+    instances: list[NDArray[np.uint16]] | None = None
+
+    def given(self, start: int, end: int) -> list[LabelMap]:
+        """Some of its maps, as a source of maps gives them."""
+        ids = self.instances[start:end] if self.instances else [None] * len(self.maps[start:end])
+        return [LabelMap(labels, one) for labels, one in zip(self.maps[start:end], ids, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -51,12 +63,27 @@ def camvid(data: Path = DATA, most: int | None = None) -> MapSet:
 
 
 def davis(data: Path = DATA, most: int | None = None, first: int = 1) -> MapSet:
-    """Every second DAVIS sequence: from 1 on those that nothing was tuned on; one object over a background."""
+    """Every second DAVIS sequence, DAVIS_MAPS of each: from 1 on those that nothing was tuned on; one object over a
+    background."""
     folders = sorted(path for path in (data / "davis-masks").iterdir() if path.is_dir())[first::2]
     sequences = [
-        Sequence(path.name, [(one > 0).astype(np.uint8) for one in read(path, most)]) for path in folders
+        Sequence(path.name, [(one > 0).astype(np.uint8) for one in read(path, most or DAVIS_MAPS)])
+        for path in folders
     ]
     return MapSet("davis", sequences, 2, None, 24.0)
+
+
+def tabletop(most: int | None = None, clips: list[TabletopVideo] | None = None) -> MapSet:
+    """Class maps of the clips that come with the project (or others like them): 512x512, the table a class."""
+    sequences = [
+        Sequence(
+            clip.folder.name,
+            list(islice(clip.classes(), most)),
+            [one.astype(np.uint16) for one in islice(clip.instances(), most)],
+        )
+        for clip in (shipped() if clips is None else clips)
+    ]
+    return MapSet("tabletop", sequences, len(CLASSES), None, 10.0)
 
 
 def folder(path: Path, most: int | None = None, fps: float = 10.0) -> MapSet:

@@ -18,7 +18,7 @@ from common.codec.contour.encoder import ContourEncoder, ContourSettings
 from common.codec.contour.payload import Payload, fresh
 from common.tabletop.classes import CLASSES
 from common.tabletop.files import videos
-from tests.bench.structure import PLENTY
+from tests.bench.structure_run import PLENTY
 from tests.bench.structure_sets import CAMVID_CLASSES, DATA, Labels, MapSet, davis, read, sequences_of
 
 DRIVES, FRAMES, MOST_VIDEOS = 12, 24, 24

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 
 from tests.bench import structure_peers, structure_tables
-from tests.bench.structure import adaptive_row, loss_row, paper_row, table
-from tests.bench.structure_plots import draw
+from tests.bench.structure import adaptive_row, main
+from tests.bench.structure_figure6 import paper_row
+from tests.bench.structure_loss import Code, Trial, cost, loss_row, lossy
+from tests.bench.structure_report import read, write, written
+from tests.bench.structure_run import PART_COST, Encodings, Mode
 from tests.bench.structure_sets import DATA, MapSet, camvid, folder, sequences_of
 from tests.common.codec.contour.drawn import CLASSES, scenes
 
@@ -20,24 +24,74 @@ def maps() -> MapSet:
     return MapSet("drawn", sequences_of({"one": scenes(12)}), CLASSES, None, 10.0)
 
 
-def test_rows_table_and_plots(maps: MapSet, tmp_path: Path) -> None:
+def test_ours_costs_less_than_the_papers_method(maps: MapSet) -> None:
     adaptive = adaptive_row(maps, 0.85)
-    rows = [paper_row(maps, 256, period, 6.0) for period in (1, 4)] + [adaptive]
-    unit = 1.5 * (adaptive.wire_bpp or 0) * maps.pixels / 8 / 3
-    rows += [loss_row(maps, loss, unit, 0.85, 1) for loss in (0.0, 0.5)]
+    rows = [paper_row(maps, 256, period, 6.0) for period in (1, 4)]
+    assert [row.method for row in rows] == ["polygons", "paper"]
     assert rows[0].bpp > rows[1].bpp > adaptive.bpp
     assert adaptive.miou > 0.8
-    assert rows[3].miou >= rows[4].miou
-    assert (rows[4].wire_bpp or 0) * maps.pixels / 8 <= unit * 3 + 3 * unit
-    assert len(table(rows).splitlines()) == 2 + len(rows)
-    (figure,) = draw(rows, tmp_path)
-    assert figure.stat().st_size > 10_000
+    assert 8 * PART_COST * 3 / maps.pixels == pytest.approx((adaptive.wire_bpp or 0) - adaptive.bpp)
+
+
+def test_quick_run_writes_tables_and_plots_and_keeps_other_sets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--quick", "--sets", "tabletop", str(tmp_path)])
+    assert "to go] tabletop" in capsys.readouterr().out
+    assert (tmp_path / "tabletop.png").stat().st_size > 10_000
+    rows = read(tmp_path / "structure.json")
+    methods = {row.method for row in rows}
+    assert {"jxl lossless", "png lossless", "webp lossless", "packets", "rate", "loss, told"} < methods
+    text = written(rows)
+    assert text == (tmp_path / "structure.md").read_text()
+    assert "| tabletop | told | 1 | 0.3 |" in text
+    both = write([replace(row, set="other") for row in rows], tmp_path)
+    assert {row.set for row in both} == {"tabletop", "other"}
+
+
+def test_wrong_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="--sets"):
+        main(["--sets", "cityscapes", str(tmp_path)])
+
+
+def test_parity_brings_units_back(maps: MapSet) -> None:
+    coded = Encodings(maps).get(Mode(0.85, 3))
+    clean = lossy(maps, coded, Code(0.0, 0.9, 2.0), 0.0, 1)
+    bare, covered = (lossy(maps, coded, Code(parity, 0.9, 2.0), 0.4, 1) for parity in (0.0, 3.0))
+    assert clean.miou == coded.row.miou
+    assert bare.miou < covered.miou <= clean.miou
+    assert cost(maps, coded, Code(3.0, 0.9, 2.0)) == covered.wire
+    assert clean.wire == pytest.approx(maps.pixels * (coded.row.wire_bpp or 0) / 8)
+
+
+def test_what_comes_after_its_time_is_not_shown(maps: MapSet) -> None:
+    coded = Encodings(maps).get(Mode(0.85, 4))
+    assert lossy(maps, coded, Code(0.0, 0.4, 0.3), 0.0, 1).miou < 0.5 * coded.row.miou
+
+
+def test_reports_bring_back_what_was_lost() -> None:
+    long = MapSet("drawn", sequences_of({"one": scenes(40)}), CLASSES, None, 10.0)
+    coded = Encodings(long).get(Mode(0.85, 2, refresh=64))
+    seeds = range(4)
+    silent, told = (
+        sum(lossy(long, coded, Code(0.0, 0.2, 1.0), 0.3, seed, told).miou for seed in seeds)
+        for told in (False, True)
+    )
+    assert told > silent
+
+
+def test_trials_keep_the_rate(maps: MapSet) -> None:
+    made = Encodings(maps)
+    base = made.get(Mode()).row
+    row = loss_row(made, Trial("told", 1.0, 0.3, 0))
+    assert (row.wire_bpp or 0) <= 1.5 * (base.wire_bpp or 0) or row.parameters["floor"] == 0.5
+    assert row.parameters["parity"] > 0
 
 
 def test_lossless_peers_cost_more(maps: MapSet) -> None:
     sequence = maps.sequences[0].maps
     ours = adaptive_row(maps, 0.85).bpp * maps.pixels / 8
-    assert min(structure_peers.lossless(name, sequence) or 0 for name in ("png", "webp")) > 3 * ours
+    assert min(structure_peers.lossless(name, sequence) for name in ("png", "webp", "jxl")) > 3 * ours
 
 
 @pytest.mark.parametrize("name", sorted(structure_peers.CODECS))

@@ -1,0 +1,226 @@
+"""Contour maps over a link that loses packets: as a protected stream, in virtual time.
+
+Each payload goes as one unit of proto.protected, behind a header of MAP_HEADER bytes; its windows hold a part of the
+delay budget, and their parity is sent in the rest. A map unit is decoded when its first map is due, from whatever
+arrived or was rebuilt by then. The budget counts from the capture of a map to when it is shown, the link included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from common.codec.contour.decoder import ContourDecoder
+from common.codec.contour.protect_rule import cost_of, protection
+from proto.packet import Segment
+from proto.protected import Protector
+from proto.protection import Losses, Policy
+from proto.recover import Recover
+from proto.wire import WireError
+from tests.bench.erasures import Weather, seed_of, weather
+from tests.bench.structure_run import (
+    LARGEST,
+    MAP_HEADER,
+    OVERHEAD,
+    PLENTY,
+    Coded,
+    Encodings,
+    Mode,
+    Row,
+    Run,
+    units,
+)
+from tests.bench.structure_sets import MapSet
+from tests.bench.structure_sets import Sequence as Frames
+
+LINK_S = 0.05  # one way; reports come back as long after
+STREAM = 5
+SPARE = 1.5  # rate under loss over that without
+BELIEVED = 0.3  # loss of a link that tells nothing (sender.protect)
+KNOWS = ("believed", "told", "reports")
+DELAYS = (0.5, 1.0, 2.0)
+LOSSES = (0.3, 0.5, 0.0, 0.1, 0.2, 0.4, 0.6, 0.7, 0.8)
+REPORTED = (0.1, 0.3, 0.5, 0.7)
+FLOORS = (0.5, 0.6, 0.66, 0.7, 0.74, 0.77, 0.79, 0.81, 0.83, 0.85)
+TURNS = 2  # of the control of the rate: what the floor is found to cost changes the code, and that the floor
+ALWAYS = 1e-9  # as many parity symbols as the overhead allows
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """How a stream is protected, and how old a map may be when it is shown."""
+
+    overhead: float  # parity symbols to a source symbol
+    window_s: float
+    delay_s: float
+
+    @property
+    def policy(self) -> Policy:
+        """For a Protector."""
+        return Policy(Losses(0.5), ALWAYS, self.overhead, self.window_s)
+
+
+class Passage:
+    """One sequence through the protected stream: what arrives of each map unit, and when."""
+
+    def __init__(self, code: Code, unit_s: float, link: Weather) -> None:
+        self._code, self._unit_s, self._link = code, unit_s, link
+        self._protector = Protector(STREAM, LARGEST, code.policy)
+        self._recover = Recover(2 * code.delay_s + 2.0)
+        self._names: list[tuple[int, int]] = []  # map unit and index of the units of the stream
+        self._open: list[int] = []  # map units whose window is not closed
+        self.arrived: dict[tuple[int, int], float] = {}
+        self.settled: dict[int, float] = {}  # when the receiver knows all that it will of a map unit
+        self.payload_bytes = self.wire_bytes = 0
+
+    def push(self, unit: int, payloads: Sequence[bytes]) -> None:
+        """Sends a map unit at the end of its last map."""
+        begins, now = unit * self._unit_s, (unit + 1) * self._unit_s
+        self._open.append(unit)
+        for index, payload in enumerate(payloads):
+            head = bytes((0, unit & 255, index, 0))[:MAP_HEADER]
+            self._names.append((unit, index))
+            # Those before the last take no time, so that no window closes within a map unit.
+            lasts = self._unit_s if index == len(payloads) - 1 else 0.0
+            given = self._protector.push(head + payload, begins, lasts, now)
+            self._send(given.source, now, 0.0)
+            self._close(given.parity, now)
+
+    def flush(self, now: float) -> None:
+        """The end of the sequence."""
+        self._close(self._protector.flush(), now)
+
+    def _close(self, parity: list[Segment], now: float) -> None:
+        left = max(0.0, self._code.delay_s - self._code.window_s - LINK_S)
+        self._send(parity, now, left / max(len(parity), 1))
+        if parity or self._protector.next_time() is None:
+            self.settled |= dict.fromkeys(self._open, now + (left if parity else 0.0) + LINK_S)
+            self._open = []
+
+    def _send(self, segments: list[Segment], now: float, apart: float) -> None:
+        for number, segment in enumerate(segments):
+            sent = now + number * apart
+            self.payload_bytes += len(segment.payload)
+            self.wire_bytes += len(segment.payload) + OVERHEAD
+            if not self._link.arrives(sent):
+                continue
+            try:
+                found = self._recover.push(segment, sent + LINK_S)
+            except WireError:
+                continue  # late
+            for one in found:
+                self.arrived[self._names[one.unit]] = sent + LINK_S
+
+
+def lossy(
+    maps: MapSet, coded: Coded, code: Code, loss: float, seed: int, reports: bool = False, kind: str = "iid"
+) -> Run:
+    """A set over a link; with `reports` the encoder is told what was lost, as soon as that can be known."""
+    run = Run(maps)
+    mode, unit_s = coded.mode, coded.mode.period / maps.fps
+    run.wire = 0
+    for sequence, sent in zip(maps.sequences, coded.sequences, strict=True):
+        link = weather("gilbert" if kind == "gilbert" else "iid", loss, seed_of(seed, loss, sequence.name))
+        passage, truths = Passage(code, unit_s, link), list(units(sequence, mode.period))
+        if reports:
+            sent = _told(mode, maps, sequence, passage)
+        else:
+            for unit, payloads in enumerate(sent):
+                passage.push(unit, payloads)
+        passage.flush(len(truths) * unit_s)
+        run.bytes, run.wire = run.bytes + passage.payload_bytes, run.wire + passage.wire_bytes
+        decoder = ContourDecoder()
+        for unit, (truth, payloads) in enumerate(zip(truths, sent, strict=True)):
+            due = unit * unit_s + code.delay_s + 1e-6
+            there = [
+                payload if passage.arrived.get((unit, index), 1e9) <= due else None
+                for index, payload in enumerate(payloads)
+            ]
+            run.shown(decoder, there if any(there) else None, truth)
+    return run
+
+
+def _told(mode: Mode, maps: MapSet, sequence: Frames, passage: Passage) -> list[list[bytes]]:
+    """Encodes while reports come in: of a unit that is whole when it is, of any other once its window is over."""
+    encoder, period = mode.encoder(maps, sequence), mode.period
+    sent: list[list[bytes]] = []
+    waiting: list[int] = []
+    for unit, start in enumerate(range(0, len(sequence.maps), period)):
+        now = (unit + 1) * period / maps.fps
+        for other in list(waiting):
+            there = [passage.arrived.get((other, index)) for index in range(len(sent[other]))]
+            known = max((at for at in there if at is not None), default=0.0)
+            if None in there:
+                known = passage.settled.get(other, 1e9)
+            if known + LINK_S <= now:
+                encoder.report(other, [at is not None for at in there])
+                waiting.remove(other)
+        sent.append(encoder.encode(sequence.given(start, start + period), unit, PLENTY).payloads)
+        waiting.append(unit)
+        passage.push(unit, sent[-1])
+    return sent
+
+
+def cost(maps: MapSet, coded: Coded, code: Code) -> int:
+    """Wire bytes of a set, parity included."""
+    unit_s, total = coded.mode.period / maps.fps, 0
+    for sent in coded.sequences:
+        passage = Passage(code, unit_s, weather("iid", 1.0, 0))
+        for unit, payloads in enumerate(sent):
+            passage.push(unit, payloads)
+        passage.flush(len(sent) * unit_s)
+        total += passage.wire_bytes
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One point of the curves of mean IoU against loss."""
+
+    knows: str  # of KNOWS
+    delay_s: float
+    loss: float
+    seed: int
+
+
+def trials(seeds: int, quick: bool) -> Iterator[Trial]:
+    """All points; with reports, where the encoder runs each time, at some losses and of one seed."""
+    delays, losses = (DELAYS[1:2], LOSSES[:1]) if quick else (DELAYS, LOSSES)
+    for knows in KNOWS:
+        for delay in delays:
+            for loss in REPORTED if knows == "reports" and not quick else losses:
+                for seed in range(1 if knows == "reports" else seeds):
+                    yield Trial(knows, delay, loss, seed)
+
+
+def loss_row(made: Encodings, trial: Trial) -> Row:
+    """SPARE times the wire rate that floor .85 costs unprotected, spent as the rule says."""
+    base, maps = made.get(Mode()).row, made.maps
+    rate, payload = 125 * SPARE * (base.wire_kbps or 0.0), 125 * base.kbps
+    believed = BELIEVED if trial.knows == "believed" else trial.loss
+    for _ in range(TURNS):
+        wanted = protection(believed, rate, trial.delay_s - LINK_S, maps.fps, payload)
+        code = Code(wanted.overhead, wanted.window_s, trial.delay_s)
+        coded = _within(made, wanted.period, code, rate)
+        payload = cost_of(125 * coded.row.kbps, coded.mode.floor)
+    run = lossy(maps, coded, code, trial.loss, trial.seed, trial.knows == "reports")
+    return run.row(
+        f"loss, {trial.knows}",
+        delay=trial.delay_s,
+        loss=trial.loss,
+        floor=coded.mode.floor,
+        P=wanted.period,
+        parity=round(wanted.overhead, 2),
+        seed=trial.seed,
+    )
+
+
+def _within(made: Encodings, period: int, code: Code, rate: float) -> Coded:
+    """The highest floor whose packets keep the rate, as a sender's control of the rate comes to; else the lowest."""
+    seconds = made.maps.frames / made.maps.fps
+    low, high = 0, len(FLOORS) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = cost(made.maps, made.get(Mode(FLOORS[middle], period)), code) <= rate * seconds
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return made.get(Mode(FLOORS[low], period))
