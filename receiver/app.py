@@ -146,9 +146,8 @@ class App:
             if self.replay is None:
                 await self._listen(stack)
             ready()
-            playing = [self.player.run(), self.audio.run(), self.contours.run()]
-            if self.replay is not None:
-                playing = [self.replay.run()]
+            live = self.player, self.audio, self.contours
+            playing = [part.run() for part in live] if self.replay is None else [self.replay.run()]
             await self._until_first(*playing, self._sinks.until_ended())
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
