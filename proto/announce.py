@@ -22,7 +22,11 @@ KIND_ALIVE = 0
 
 MAX_NAME_BYTES = 32
 MAX_PROFILE_BYTES = 32
+KIND_LEGEND = 2
+"""First byte of a control message that tells what the labels of maps mean (common.maps.told)."""
 SHARE = 0.03  # of the rate that announcements may take, though never fewer than one a second
+MOST_SHARE = 1 / 16  # of it, that one a second may take: at a few kbit/s there are fewer
+FIRST_SHARE = 1 / 3  # the same, in the first seconds
 FIRST_SECONDS = 3.0  # of a session, with one every SHORTEST_SECONDS
 SHORTEST_SECONDS = 0.2
 LONGEST_SECONDS = 1.0
@@ -125,10 +129,11 @@ class Announcer:
     def sent(self, message_bytes: int, rate: float, now: float) -> None:
         """An announcement was sent; `rate`: wire bytes per second that the sender may spend."""
         self._last = now
-        afforded = (message_bytes + SEAL_BYTES + IP_UDP_BYTES) / (SHARE * rate)
-        self._pause = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, afforded))
+        seconds = (message_bytes + SEAL_BYTES + IP_UDP_BYTES) / rate
+        longest = max(LONGEST_SECONDS, seconds / MOST_SHARE)
+        self._pause = min(longest, max(SHORTEST_SECONDS, seconds / SHARE))
         if now - self._began < FIRST_SECONDS:
-            self._pause = SHORTEST_SECONDS
+            self._pause = max(SHORTEST_SECONDS, seconds / FIRST_SHARE)
 
 
 def _tlv(kind: int, value: bytes) -> bytes:

@@ -114,6 +114,11 @@ def parse(index: int, payload: bytes) -> Source | Parity:
     return Source.parse(index, payload)
 
 
+def is_parity(segment: Segment) -> bool:
+    """Whether a segment of a protected stream carries parity."""
+    return bool(segment.payload) and bool(segment.payload[0] & _PARITY)
+
+
 def pack(payload: bytes, size: int) -> bytes:
     """A source payload as the symbol of `size` bytes that is coded: length, payload, zeros."""
     return (len(payload).to_bytes(LENGTH_BYTES) + payload).ljust(size, b"\0")

@@ -52,8 +52,9 @@ VIDEO = StreamSpec(1, "video", DeliveryClass.TOLERANT)
 REPORT = StreamSpec(2, "report", DeliveryClass.TOLERANT, Direction.BACK)
 TEXT = StreamSpec(3, "text", DeliveryClass.RELIABLE, Direction.BOTH)
 AUDIO = StreamSpec(4, "audio", DeliveryClass.PROTECTED)
+CONTOURS = StreamSpec(5, "contours", DeliveryClass.PROTECTED)
 
-STREAMS = MappingProxyType({spec.id: spec for spec in (CONTROL, VIDEO, REPORT, TEXT, AUDIO)})
+STREAMS = MappingProxyType({spec.id: spec for spec in (CONTROL, VIDEO, REPORT, TEXT, AUDIO, CONTOURS)})
 
 
 def lookup(stream: int, direction: Direction = Direction.FORWARD) -> StreamSpec:

@@ -22,13 +22,15 @@ from common.runtime.base import BackendError
 from common.service import EX_UNAVAILABLE, ServiceError, ready
 from proto.crypto import KeyFileError, load_key
 from proto.report import PlayoutState
-from proto.session import ReceiverEndpoint, Recovered
-from proto.streams import AUDIO
+from proto.session import Message, ReceiverEndpoint, Recovered
+from proto.streams import AUDIO, CONTOURS
 from proto.wire import Mode
 from receiver.audio.metrics import audio_status, export_audio
 from receiver.audio.player import AudioPlayer
 from receiver.capture import Capture
 from receiver.config import ReceiverConfig
+from receiver.contours.metrics import contour_status, export_contours
+from receiver.contours.player import ContourPlayer
 from receiver.decode import DecodeWorker, Outcome
 from receiver.framelog import FrameLog
 from receiver.metrics import ReceiverMetrics
@@ -42,7 +44,7 @@ from receiver.replay.deck import Deck
 from receiver.replay.engine import Replay
 from receiver.replies import Replies
 from receiver.sinks import Sinks
-from receiver.status import announces_sound, status
+from receiver.status import announces, status
 from receiver.text import TextLog
 
 LIVE = ("play", "playout.", "signal.lost_after", "log.")
@@ -83,17 +85,20 @@ class App:
         self.player.on_decoded = self.replies.decoded
         self.text = TextLog()
         self.receive = Receive(
-            self.endpoint, self.replies, self.player.arrived, self.text.delivered, self._recovered
+            *(self.endpoint, self.replies, self.player.arrived, self.text.delivered, self._recovered),
+            self._message,
         )
         self._sinks = self._make_sinks()
         self.sinks = self._sinks.all
         self.audio = AudioPlayer(
             lambda: self.player.newest, self._sinks.hear, wall=self._wall, clock=self._clock
         )
+        self.contours = ContourPlayer(lambda: self.player.newest, clock=self._clock, live=deck is None)
+        self.player.maps = self.contours.at
         self.replay: Replay | None = None
         if deck is not None:
             self.replay = deck.load(self.receive, self.player, self._worker, self.sinks)
-            self.replay.sound = self.audio.step
+            self.replay.beside = (self.audio.step, self.contours.step)
         self.capture: Capture | None = None
         if config.record.capture is not None:
             self.capture = Capture(config.record.capture, config.record.rules, self.endpoint, self.player)
@@ -124,7 +129,8 @@ class App:
         )
         self.player.on_unit, self.player.on_stage = metrics.unit, metrics.stage
         recovered = self.endpoint.recovered[AUDIO.id]
-        export_audio(metrics.exporter, self.audio, recovered, lambda: announces_sound(self.endpoint))
+        export_audio(metrics.exporter, self.audio, recovered, lambda: announces(self.endpoint, AUDIO))
+        export_contours(metrics.exporter, self.contours, lambda: announces(self.endpoint, CONTOURS))
         export_recordings(
             metrics.exporter,
             lambda: [sink.recording for sink in self.sinks if isinstance(sink, FileSink)],
@@ -140,7 +146,8 @@ class App:
             if self.replay is None:
                 await self._listen(stack)
             ready()
-            playing = [self.player.run(), self.audio.run()] if self.replay is None else [self.replay.run()]
+            live = self.player, self.audio, self.contours
+            playing = [part.run() for part in live] if self.replay is None else [self.replay.run()]
             await self._until_first(*playing, self._sinks.until_ended())
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
@@ -150,8 +157,9 @@ class App:
             stack.callback(self._frame_log.close)
         await asyncio.to_thread(self._prepare)
         if self.replay is None:
-            self._worker.start()
-            stack.callback(self._worker.close)
+            for worker in (self._worker, self.contours.worker):
+                worker.start()
+                stack.callback(worker.close)
         stack.push_async_callback(self._sinks.close)
         await self._sinks.start()
         if self.config.metrics.listen is not None:
@@ -182,7 +190,7 @@ class App:
         recording = any(isinstance(sink, FileSink) and not sink.ended for sink in self.sinks)
         recording = (recording or self.capture is not None) and self.player.shown > 0
         figures = status(self.endpoint, self.player, self.text, self._clock(), recording)
-        return figures | audio_status(self.audio)
+        return figures | audio_status(self.audio) | contour_status(self.contours)
 
     async def reconfigure(self, config: ReceiverConfig) -> None:
         """Settings of LIVE have changed."""
@@ -196,6 +204,13 @@ class App:
         """Units of a protected stream have come."""
         if event.active and event.stream == AUDIO.id:
             self.audio.recovered(event.origin, event.units, now)
+        elif event.active and event.stream == CONTOURS.id:
+            self.contours.recovered(event.origin, event.units, now)
+
+    def _message(self, event: Message) -> None:
+        """A message of a stream that carries no segments."""
+        active = self.endpoint.active
+        self.contours.message(event, None if active is None else active.id)
 
     def _playing(self) -> tuple[PlayoutState, float]:
         """What reports say of playback."""

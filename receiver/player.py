@@ -16,6 +16,7 @@ from common.log import Log
 from proto.session import Arrival, ReceiverEndpoint
 from proto.streams import VIDEO
 from proto.wire import IP_UDP_BYTES
+from receiver.contours.store import ShownMap
 from receiver.decode import Job, Outcome
 from receiver.delay import AUTOMATIC, DelayBounds
 from receiver.figures import Figures
@@ -85,6 +86,8 @@ class Player:
         self.on_decoded: Callable[[int, bool, bool, float], None] | None = None
         """Told of every unit of the newest run that went to the decoder: its number, whether it was refused, whether
         pictures were made from what had arrived, and when that was known."""
+        self.maps: Callable[[float], ShownMap | None] = lambda captured_at: None
+        """The map to be shown with a picture captured then."""
         self.observer: Observer | None = None
         self.current: Program | None = None
         self._coming: Program | None = None
@@ -315,13 +318,14 @@ class Player:
         ready = tick.ready
         received = not (ready.concealed or tick.repeated)
         state = self._watch.shown((program.generation, ready.unit), received)
+        captured_at = program.captured_at(ready.media_time)
         return Shown(
             number=0 if self.last is None else self.last.number + 1,
             picture=ready.picture.picture,
             trust=ready.picture.trust,
             unit=ready.unit,
             offset=ready.offset,
-            captured_at=program.captured_at(ready.media_time),
+            captured_at=captured_at,
             shown_at=self._wall.from_monotonic(now),
             arrived=ready.picture.arrived,
             state=state,
@@ -329,6 +333,7 @@ class Player:
             repeated=tick.repeated,
             fps=fps,
             silence=self._watch.silence(now),
+            map=self.maps(captured_at),
         )
 
     def _account(self, outcome: Outcome, unit: DecodedUnit, now: float) -> None:

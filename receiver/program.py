@@ -89,8 +89,8 @@ class Program:
             self._join_at = now + JOIN_WAIT_S
         return self.captured_at(timestamp)
 
-    def sound_arrived(self, media_time: float, now: float) -> None:
-        """Sound of this media time came at `now`."""
+    def beside_arrived(self, media_time: float, now: float) -> None:
+        """Sound, or a map, of this media time came at `now`."""
         if self._auto is not None:
             self._auto.observe(now - media_time - self.clock.base, now)
 

@@ -14,7 +14,7 @@ from common.multicast import is_group, join
 from common.service import EX_UNAVAILABLE, ServiceError
 from common.values import Address as Listen
 from proto.origins import Address
-from proto.session import Announced, Answer, Arrival, Delivered, Dropped, ReceiverEndpoint, Recovered
+from proto.session import Announced, Answer, Arrival, Delivered, Dropped, Message, ReceiverEndpoint, Recovered
 from proto.wire import Reason
 from receiver.replies import Replies
 
@@ -38,13 +38,15 @@ class Receive(asyncio.DatagramProtocol):
         arrived: Callable[[Arrival, int, float], None],
         delivered: Callable[[Delivered, float], None] = lambda event, now: None,
         recovered: Callable[[Recovered, float], None] = lambda event, now: None,
+        message: Callable[[Message], None] = lambda event: None,
     ) -> None:
         """`arrived(arrival, size of the datagram, now)` is called for every segment of a tolerant stream that was
-        taken in; `delivered` and `recovered` for what a reliable and a protected stream bring."""
+        taken in; `delivered` and `recovered` for what a reliable and a protected stream bring, `message` for control
+        messages but announcements."""
         self._endpoint = endpoint
         self._replies = replies
         self._arrived = arrived
-        self._delivered, self._recovered = delivered, recovered
+        self._delivered, self._recovered, self._message = delivered, recovered, message
         self._refused = RateLimited(log)
         self._transport: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -76,6 +78,8 @@ class Receive(asyncio.DatagramProtocol):
             self._send(event.datagram, addr)
         elif isinstance(event, Announced):
             self._announced(event)
+        elif isinstance(event, Message):
+            self._message(event)
 
     def _announced(self, event: Announced) -> None:
         if event.origin != self._named:

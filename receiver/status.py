@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from proto.endpoint import ReceiverEndpoint
-from proto.streams import AUDIO, VIDEO
+from proto.streams import AUDIO, CONTOURS, VIDEO, StreamSpec
 from proto.wire import Reason
 from receiver.player import Player
 from receiver.text import TextLog
@@ -28,7 +28,8 @@ def status(
         "state": str(player.state),
         "sender": (active.name or None) if active else None,
         "recording": recording,
-        "sound": announces_sound(endpoint),
+        "sound": announces(endpoint, AUDIO),
+        "maps": announces(endpoint, CONTOURS),
         "loss": loss,
         "imagined": sums.share("imagined", "cells", now),
         "recovered": sums.share("recovered", "cells", now),
@@ -49,7 +50,7 @@ def status(
     }
 
 
-def announces_sound(endpoint: ReceiverEndpoint) -> bool:
-    """Whether the sender on show says that it sends sound."""
+def announces(endpoint: ReceiverEndpoint, spec: StreamSpec) -> bool:
+    """Whether the sender on show says that it sends a stream."""
     announcement = None if endpoint.active is None else endpoint.active.announcement
-    return announcement is not None and any(stream.id == AUDIO.id for stream in announcement.streams)
+    return announcement is not None and any(stream.id == spec.id for stream in announcement.streams)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
@@ -13,6 +14,7 @@ from common.codec.base import UnitEncoder
 from common.handoff import DropOldest
 from common.log import Log
 from common.log import setup as log_setup
+from common.maps.base import MapSource
 from common.metrics_server import MetricsServer
 from common.record.metrics import export as export_recordings
 from common.reload import Reloads
@@ -24,7 +26,8 @@ from sender.audio.sending import AudioSending
 from sender.audio.stage import AudioStage
 from sender.capture import create_source
 from sender.capture.base import Source
-from sender.config import SenderConfig
+from sender.ceiling import Ceiling
+from sender.config import STRUCTURE, SenderConfig
 from sender.control import Control
 from sender.encode import CodedUnit, EncodeStage
 from sender.lines import check_lines
@@ -34,6 +37,9 @@ from sender.record import Capture, Recorder
 from sender.text_sending import TextSending
 from sender.transmit import Transmitter
 from sender.worker import Worker
+
+if TYPE_CHECKING:
+    from sender.contours.sending import ContourSending
 
 log = Log("sender")
 
@@ -57,7 +63,8 @@ async def run(
     audio = await asyncio.to_thread(build.make_audio, config)
     source = create_source(config.source, build.capture_options(config, audio))
     encoder = await asyncio.to_thread(make_encoder, config)
-    sender = Sender(config, session, source, encoder, audio)
+    maps = await asyncio.to_thread(build.make_maps, config, source)
+    sender = Sender(config, session, source, encoder, audio, maps)
     if reloads is not None:
         reloads.follow(LIVE, sender.reconfigure)
     await sender.run()
@@ -73,6 +80,7 @@ class Sender:
         source: Source,
         encoder: UnitEncoder,
         audio: AudioStage | None = None,
+        maps: MapSource | None = None,
     ) -> None:
         self.registry = CollectorRegistry()
         self.metrics = SenderMetrics(self.registry)
@@ -83,11 +91,13 @@ class Sender:
         self._stop = threading.Event()
         self._frames: DropOldest[Frame] = DropOldest()
         self._pacer: Pacer[Segment] = Pacer(config.pacing.spread)
-        rate = build.rate_controller(config, session, encoder.frames_per_unit)
+        ceiling = build.make_ceiling(config)
+        rate = build.rate_controller(config, session, encoder.frames_per_unit, ceiling)
         self._control = Control(
             *(session, build.rate_limits(config), rate, self._pacer, build.packet_length(config, session)),
             late_join=build.late_join(config),
         )
+        self._control.ceiling = ceiling
         self._transmit = Transmitter(
             *(config.to, self._pacer, self._control),
             hops=config.multicast.hops,
@@ -105,6 +115,7 @@ class Sender:
         self._capture_file = None if capture is None else Capture(capture, config.record.rules, session)
         self._export()
         self._audio = None if audio is None else self._make_audio(audio)
+        self._contours = None if maps is None or ceiling is None else self._make_contours(maps, ceiling)
         self._text = None if config.text is None else self._make_text(config.text)
         self._capturing = Worker("capture", self._capture)
         self._encoding = Worker("encode", self._encode.run)
@@ -129,6 +140,14 @@ class Sender:
         return AudioSending(
             *(stage, self._config.audio.parity, self._control, self._transmit.poll),
             *(self.metrics.exporter, self._stop),
+        )
+
+    def _make_contours(self, maps: MapSource, ceiling: Ceiling) -> ContourSending:
+        from sender.contours.sending import ContourSending  # and OpenCV with it
+
+        return ContourSending(
+            *(maps, self._config, self._control, ceiling, self._transmit.poll),
+            *(self.metrics.exporter, self.metrics.stage_seconds),
         )
 
     def _make_text(self, path: str) -> TextSending:
@@ -160,12 +179,14 @@ class Sender:
 
     async def _close(self) -> None:
         self._stop.set()
-        self._frames.close()
+        self._close_frames()
         if self._server is not None:
             await self._server.close()
         workers = [self._capturing, self._encoding]
         if self._text is not None:
             workers.append(self._text.worker)
+        if self._contours is not None:
+            workers.append(self._contours.worker)
         if self._audio is not None and self._audio.worker is not None:
             workers.append(self._audio.worker)
         for worker in workers:
@@ -178,6 +199,12 @@ class Sender:
     async def reconfigure(self, config: SenderConfig) -> None:
         """Settings of LIVE have changed."""
         log_setup(config.log.level, config.log.format)
+        if (config.codec.profile == STRUCTURE) != (self._config.codec.profile == STRUCTURE):
+            log.warning(
+                "codec.profile: only a restart changes to or from structure", profile=config.codec.profile
+            )
+            codec = config.codec.model_copy(update={"profile": self._config.codec.profile})
+            config = config.model_copy(update={"codec": codec})
         self._control.limit(build.rate_limits(config), monotonic())
         self._control.session.streams = build.streams_in_use(config)
         if self._choosing is not None:
@@ -186,6 +213,8 @@ class Sender:
     async def _flow(self) -> None:
         """From the first frame to the last packet."""
         self._encoding.start()
+        if self._contours is not None:
+            self._contours.worker.start()
         self._capturing.start()
         if self._text is not None:
             self._text.worker.start()
@@ -205,8 +234,15 @@ class Sender:
         try:
             for frame in self._source.frames(self._stop):
                 self._frames.put(frame)
+                if self._contours is not None:
+                    self._contours.stage.frames.put(frame)
         finally:
-            self._frames.close()
+            self._close_frames()
+
+    def _close_frames(self) -> None:
+        self._frames.close()
+        if self._contours is not None:
+            self._contours.stage.frames.close()
 
     def _deliver(self, unit: CodedUnit) -> None:
         """Called by the encoding thread."""

@@ -3,34 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from common.codec import plan
 from common.codec.base import UnitEncoder
 from common.codec.effort import Effort
-from common.codec.registry import create_switching_encoder
+from common.codec.registry import create_encoder, create_switching_encoder
 from common.codec.switching import SwitchingEncoder
 from common.codec.weights import WeightsError
 from common.config import ConfigError
+from common.maps.base import MapSource
 from common.multicast import is_group
 from common.service import ServiceError
 from proto.announce import StreamInUse
 from proto.crypto import KeyFileError, load_key
 from proto.session import Rules as SessionRules
 from proto.session import SenderSession
-from proto.streams import AUDIO, TEXT, VIDEO
+from proto.streams import AUDIO, CONTOURS, TEXT, VIDEO
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES, Mode
 from sender.audio.stage import OFF, AudioStage
-from sender.capture.base import CaptureOptions
+from sender.capture.base import CaptureOptions, Source
+from sender.ceiling import Ceiling
 from sender.choose import ChoosingEncoder
-from sender.config import AUTO, SenderConfig
+from sender.config import AUTO, STRUCTURE, SenderConfig
 from sender.congestion import RateLimits
 from sender.control import Control
 from sender.encode import UnitRecord
+from sender.maps.create import create_map_source
 from sender.packet_length.adapt import PacketLength
 from sender.packet_length.join import LateJoin
 from sender.profile import ProfileController, Rules
 from sender.rate import RateController
+from sender.rate_held import HeldRate
 from sender.record import FrameLog, Recorder
+
+STRUCTURE_KBPS = 2.0
+"""The least that profile `structure` is adapted to."""
+
+FIRST_SHARE = 0.25
+"""Of the rate, for the first handshake of profile `structure`: half of it would be seconds without a picture."""
 
 MakeEncoder = Callable[[SenderConfig], UnitEncoder]
 
@@ -43,7 +54,7 @@ def make_session(config: SenderConfig) -> SenderSession:
             config.packet.max_bytes,
             mode=session_mode(config),
             name=config.session.name,
-            rules=SessionRules(rekey_seconds=60 * config.session.rekey_minutes),
+            rules=_rules(config),
         )
     except KeyFileError as error:
         raise ConfigError(f"key_file: {error}") from None
@@ -51,11 +62,19 @@ def make_session(config: SenderConfig) -> SenderSession:
     return session
 
 
+def _rules(config: SenderConfig) -> SessionRules:
+    rules = SessionRules(rekey_seconds=60 * config.session.rekey_minutes)
+    return replace(rules, first_share=FIRST_SHARE) if config.codec.profile == STRUCTURE else rules
+
+
 def make_encoder(config: SenderConfig) -> UnitEncoder:
-    """The encoder of every profile; reads networks. Raises ConfigError or ServiceError."""
+    """The encoder of the profile, or of all that may be changed to; reads networks. Raises ConfigError or
+    ServiceError."""
     codec = config.codec
     effort = Effort(codec.effort, codec.threads, adaptive=True)
     try:
+        if codec.profile == STRUCTURE:
+            return create_encoder(STRUCTURE, config.size.width, config.size.height, config.fps, effort)
         return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
     except ValueError as error:
         raise ConfigError(f"codec: {error}") from None
@@ -67,7 +86,22 @@ def streams_in_use(config: SenderConfig) -> tuple[StreamInUse, ...]:
     """What announcements tell of."""
     text = () if config.text is None else (StreamInUse(TEXT.id, TEXT.delivery),)
     audio = () if config.audio.source == OFF else (StreamInUse(AUDIO.id, AUDIO.delivery),)
-    return (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile), *text, *audio)
+    maps = () if config.codec.profile != STRUCTURE else (StreamInUse(CONTOURS.id, CONTOURS.delivery),)
+    return (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile), *text, *audio, *maps)
+
+
+def make_maps(config: SenderConfig, source: Source) -> MapSource | None:
+    """Where maps of the source's pictures come from, None where none are sent; reads networks and files. Raises
+    ConfigError or ServiceError."""
+    if config.codec.profile != STRUCTURE:
+        return None
+    maps = config.maps
+    return create_map_source(maps.source, source, config.size, config.fps, maps.legend, maps.fps)
+
+
+def make_ceiling(config: SenderConfig) -> Ceiling | None:
+    """What holds the rate over ten seconds where a packet is much of it."""
+    return Ceiling(config.rate.kbps) if config.codec.profile == STRUCTURE else None
 
 
 def make_audio(config: SenderConfig) -> AudioStage | None:
@@ -92,6 +126,8 @@ def rate_limits(config: SenderConfig) -> RateLimits:
     """What the configuration allows the congestion control."""
     rate = config.rate
     least = min(rate.min_kbps, rate.kbps)
+    if config.codec.profile == STRUCTURE:
+        least = min(least, STRUCTURE_KBPS)
     return RateLimits(
         start=rate.kbps,
         minimum=least,
@@ -114,14 +150,14 @@ def least_payload(config: SenderConfig) -> int:
 
 def packet_length(config: SenderConfig, session: SenderSession) -> PacketLength | None:
     """What adapts the length of packets; None where it is fixed, or nobody could tell."""
-    if not config.packet.adapt or session.mode is Mode.ONE_WAY:
+    if not config.packet.adapt or session.mode is Mode.ONE_WAY or config.codec.profile == STRUCTURE:
         return None
     return PacketLength(session.payload_limit, least_payload(config))
 
 
 def late_join(config: SenderConfig) -> LateJoin | None:
     """How packets are cut while nobody reports; None where that changes nothing."""
-    headers = config.packet.late_join
+    headers = 0.0 if config.codec.profile == STRUCTURE else config.packet.late_join
     return LateJoin(headers, least_payload(config)) if headers else None
 
 
@@ -144,13 +180,18 @@ def capture_options(config: SenderConfig, audio: AudioStage | None = None) -> Ca
     )
 
 
-def rate_controller(config: SenderConfig, session: SenderSession, frames_per_unit: int) -> RateController:
+def rate_controller(
+    config: SenderConfig, session: SenderSession, frames_per_unit: int, ceiling: Ceiling | None = None
+) -> RateController:
     """What gives each unit its bytes."""
-    return RateController(
-        config.rate.kbps,
-        frames_per_unit / config.fps,
-        packet_overhead=OVERHEAD_BYTES + IP_UDP_BYTES,
-        max_payload=session.payload_limit,
+    duration, overhead = frames_per_unit / config.fps, OVERHEAD_BYTES + IP_UDP_BYTES
+    if ceiling is None:
+        return RateController(config.rate.kbps, duration, overhead, session.payload_limit)
+    return HeldRate(
+        *(config.rate.kbps, duration, overhead, session.payload_limit),
+        part=1.0 - config.contours.share,
+        ceiling=ceiling,
+        spread=config.pacing.spread,
     )
 
 

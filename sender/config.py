@@ -26,6 +26,7 @@ from proto.announce import MAX_NAME_BYTES
 from proto.crypto import KeyFileError, new_key_file
 from proto.wire import DATAGRAM_LIMIT, MAX_DATAGRAM, OVERHEAD_BYTES, Mode
 from sender.audio.units import AudioFormat
+from sender.contours.settings import ContoursSection
 from sender.maps.settings import MAPS_HELP, MapsSection
 from sender.packet_length.limit import LEAST_PAYLOAD
 
@@ -66,6 +67,9 @@ examples:
   sender --source clip.mp4 --audio source --to 192.0.2.7:5004 --key-file semcast.key
       with its sound
   SEMCAST_SENDER_RATE__KBPS=40 sender --config /etc/semcast/sender.yaml
+  sender --source tabletop --to 192.0.2.7:5004 --key-file semcast.key --profile structure --rate-kbps 7 --size 480x352
+      --fps 10
+      maps of classes and small pictures, on next to nothing
   sender --stats
       shows what the sender that runs on this host does, in the terminal
 
@@ -74,8 +78,9 @@ such host, 69 something needed is missing, 73 an output cannot be written, 78 wr
 """
 )
 
-AUTO = "auto"
-"""The profile that is chosen unit by unit."""
+AUTO, STRUCTURE = "auto", "structure"
+"""The profile that is chosen unit by unit; the one with maps."""
+LEAST_KBPS = 8.0  # of the profiles but `structure`
 
 
 class CaptureSection(Section):
@@ -123,12 +128,13 @@ class CaptureSection(Section):
 class CodecSection(Section):
     """What encodes."""
 
-    profile: Literal["resilient", "classic", "auto"] = option(
+    profile: Literal["resilient", "classic", "auto", "structure"] = option(
         "resilient",
         "`resilient`: shows something of whatever arrives; `classic`: H.265 and an erasure code, for good links; "
-        "`auto`: moves between them as the receiver's reports tell (one-way: resilient)",
+        "`auto`: moves between them as the receiver's reports tell (one-way: resilient); `structure`: small pictures "
+        "and maps of classes (--maps), for 2 to 20 kbit/s",
         alias="--profile",
-        metavar="resilient|classic|auto",
+        metavar="resilient|classic|auto|structure",
     )
     effort: float = option(
         0.36, "share of the time from unit to unit that coding may take: more looks better", ge=0.05, le=0.9
@@ -191,15 +197,17 @@ class RateSection(Section):
     kbps: float = option(
         60.0,
         "wire rate that is not passed over any ten seconds, IP and UDP headers included; one-way, and before the first "
-        "report, it is what is sent",
+        "report, it is what is sent; at least 8, with `--profile structure` 2",
         unit="kbit/s",
         alias="--rate-kbps",
-        ge=8,
+        ge=2,
     )
     adapt: bool = option(True, "follow what the path carries where the receiver reports")
-    min_kbps: float = option(8.0, "never adapt below", unit="kbit/s", ge=8)
+    min_kbps: float = option(
+        8.0, "never adapt below (with `--profile structure`: 2, or less)", unit="kbit/s", ge=2
+    )
     safe_kbps: float = option(
-        30.0, "where the rate goes when reports stop coming, until they are back", unit="kbit/s", ge=8
+        30.0, "where the rate goes when reports stop coming, until they are back", unit="kbit/s", ge=2
     )
 
 
@@ -339,6 +347,7 @@ class SenderConfig(Section):
     capture: CaptureSection = CaptureSection()
     codec: CodecSection = CodecSection()
     maps: MapsSection = MapsSection()
+    contours: ContoursSection = ContoursSection()
     audio: AudioSection = AudioSection()
     rate: RateSection = RateSection()
     session: SessionSection = SessionSection()
@@ -354,6 +363,15 @@ class SenderConfig(Section):
         if not value.host or not value.port:
             raise ValueError("needs a host and a port above 0, for example 192.0.2.7:5004")
         return value
+
+    @model_validator(mode="after")
+    def _carries_pictures(self) -> Self:
+        if self.rate.kbps < LEAST_KBPS and self.codec.profile != STRUCTURE:
+            raise ValueError(
+                f"rate.kbps: {self.rate.kbps:g} carries no pictures of profile {self.codec.profile}; at least "
+                f"{LEAST_KBPS:g}, or use --profile {STRUCTURE}"
+            )
+        return self
 
 
 def load_config(argv: Sequence[str]) -> SenderConfig:

@@ -10,12 +10,15 @@ from collections import deque
 from common.log import Log
 from proto.crypto import read_header
 from proto.packet import Segment
+from proto.protected import is_parity
 from proto.report import Report
 from proto.session import Dropped, Established, Message, SenderSession
-from proto.streams import REPORT, TEXT
+from proto.streams import CONTROL, REPORT, TEXT
 from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, Mode, WireError
+from sender.ceiling import Ceiling
 from sender.choose import Heard
 from sender.congestion import CongestionControl, RateLimits, State
+from sender.contours.stream import ContourStream
 from sender.feedback import Feedback
 from sender.pacer import Pacer
 from sender.packet_length.adapt import PacketLength
@@ -58,6 +61,10 @@ class Control:
         self.text = TextStream(session.payload_limit, answered=session.mode is not Mode.ONE_WAY)
         self.audio: ProtectedStream | None = None
         """Set before the first poll, where sound is sent."""
+        self.contours: ContourStream | None = None
+        """Set before the first poll, where maps are sent."""
+        self.ceiling: Ceiling | None = None
+        """Told of all that is sent beside media, where there is one."""
         self._rate, self._pacer = rate, pacer
         self._reports: deque[UnitReport] = deque(maxlen=MOST_REPORTS)
         self._ticked = self._polled = float("-inf")
@@ -96,12 +103,17 @@ class Control:
             self.congestion.tick(dead, now)
             if self.audio is not None:
                 self.audio.believe(self.feedback.loss(now) if self._alive else None)
+            if self.contours is not None:
+                self.contours.believe(self.feedback.loss(now) if self._alive else None)
+                self.contours.settle(self._alive, now)
+                self._rate.charge(-self.contours.share.surplus(now))
             self._apply(now)
         self._polled = now
         due = self.session.poll(now, wall) + self._beside(now)
         for datagram in due:
-            self._rate.charge(len(datagram) + IP_UDP_BYTES)
+            self._charge(len(datagram) + IP_UDP_BYTES, now)
             self._sent(datagram, now)
+        due += self._contours(now)
         self._watch()
         return due
 
@@ -111,6 +123,7 @@ class Control:
         if self.session.ready:
             beside = [self.text.next_time(self.session.two_way, self._polled)]
             beside += [] if self.audio is None else [self.audio.next_time()]
+            beside += [] if self.contours is None else [self.contours.next_time(self._polled)]
             times += [time for time in beside if time is not None]
         return max(self._polled + SHORTEST_PAUSE, min(times))
 
@@ -120,6 +133,8 @@ class Control:
         if isinstance(event, Established):
             log.info("keys agreed with the receiver", handshakes=self.session.handshakes)
             self.text.greet(now)
+            if self.contours is not None:
+                self.contours.greet()
         elif isinstance(event, Dropped):
             log.debug("refused what came back", reason=event.reason)
         elif isinstance(event, Message) and event.stream == REPORT.id:
@@ -151,7 +166,38 @@ class Control:
         if self.session.ready:
             payloads = self.text.poll(self.session.two_way, now)
             sealed += [self.session.seal(TEXT.id, payload) for payload in payloads]
+        if self.contours is not None and self.session.ready:
+            sealed += [self.session.seal(CONTROL.id, message) for message in self.contours.control(now)]
         return [datagram for datagram in sealed if datagram is not None]
+
+    def _contours(self, now: float) -> list[bytes]:
+        """Contours, sealed; in a two-way session without keys they are lost."""
+        stream, out = self.contours, []
+        full = self.ceiling is not None and self.ceiling.passed(now)
+        for segment in [] if stream is None else stream.poll(now):
+            if full and is_parity(segment):
+                continue
+            datagram = self.session.seal_segment(segment)
+            if stream is None or datagram is None:
+                continue
+            wire = len(datagram) + IP_UDP_BYTES
+            if is_parity(segment):
+                stream.share.parity(wire)
+            self._sent(datagram, now)
+            header = read_header(datagram)
+            stream.sent(segment, header.session, header.counter, now)
+            out.append(datagram)
+        return out
+
+    def _charge(self, wire: int, now: float) -> None:
+        """So much is sent beside media: pictures and maps have less."""
+        maps = 0.0 if self.contours is None else self.contours.share.beside(wire)
+        self._rate.charge(round(wire - maps))
+        self._count(wire, now)
+
+    def _count(self, wire: int, now: float) -> None:
+        if self.ceiling is not None:
+            self.ceiling.add(wire, now)
 
     def plan_packets(self) -> None:
         """Choose how long the packets of the next unit may be. The encoding thread, once before each unit."""
@@ -177,6 +223,8 @@ class Control:
         update = self.feedback.report(report, now)
         if update is not None:
             self._reports.extend(update.units)
+            if self.contours is not None:
+                self.contours.told(self.feedback.session, list(update.arrived))
             self.congestion.update(update, self.feedback.rtt or 0.0, now)
             self._apply(now)
             if self.lengths is not None and self._calm(now):
@@ -202,6 +250,10 @@ class Control:
         self.text.set_rate(target * 125, now)
         if self.audio is not None:
             self.audio.afford(target * 125)
+        if self.contours is not None:
+            self.contours.set_rate(target * 125)
+        if self.ceiling is not None:
+            self.ceiling.set_rate(target)
         if target < FELL * before:
             self._pacer.slow(target, now)
 

@@ -29,7 +29,7 @@ class RateControl(Protocol):
         ...
 
     def admit(self, packet_bytes: Sequence[int], steps: Sequence[int] = ()) -> int:
-        """How many of the unit's packets to send; `steps`: how many are of use."""
+        """How many of the unit's packets to send, perhaps none; `steps`: how many are of use."""
         ...
 
     def spent(self, wire_bytes: int) -> None:
@@ -152,8 +152,11 @@ class EncodeStage:
         self.packets_withheld += len(sizes) - admitted
         wire_bytes = sum(sizes[:admitted])
         self._rate.spent(wire_bytes)
-        cut = segments(VIDEO.id, unit, timestamp, encoded.payloads[:admitted], self._payload_limit)
-        self._deliver(CodedUnit(unit, cut, self.unit_duration, wire_bytes))
+        if admitted:
+            cut = segments(VIDEO.id, unit, timestamp, encoded.payloads[:admitted], self._payload_limit)
+            self._deliver(CodedUnit(unit, cut, self.unit_duration, wire_bytes))
+        else:
+            self._encoder.report(unit, (False,) * len(sizes))
         for stage, seconds in encoded.stages.items():
             self._stage_seconds(stage, seconds)
         self.units += 1

@@ -71,6 +71,7 @@ class Update:
     fates: tuple[
         Fate, ...
     ] = ()  # of packets sent SETTLE_S ago, by rising counter; those not told are left out
+    arrived: tuple[int, ...] = ()  # counters of this session's packets that are now known to have arrived
 
 
 class Feedback:
@@ -85,6 +86,7 @@ class Feedback:
         self.min_rtt = math.inf
         self._session = b""
         self._sent: OrderedDict[int, _Sent] = OrderedDict()
+        self._news: list[int] = []
         self._unsettled: deque[_Sent] = deque(maxlen=MOST_SENT)
         self._newest = 0  # counter sent
         self._total = 0
@@ -151,7 +153,12 @@ class Feedback:
         samples, hole = self._samples(report, arrived_at)
         update = self._difference(report, newest, samples, max(hole, report.age_ms / 1000), units, now)
         self._base = report
-        return replace(update, fates=self._settle(now))
+        return replace(update, fates=self._settle(now), arrived=tuple(self._news))
+
+    @property
+    def session(self) -> bytes:
+        """That the counters of `Update.arrived` are of."""
+        return self._session
 
     def dead(self, now: float) -> bool:
         """Whether reports have stayed away for longer than their loss explains. False before the first one."""
@@ -232,12 +239,14 @@ class Feedback:
             counter -= earlier.step
             listed.append((counter, arrived_ms - earlier.milliseconds))
         out: list[Sample] = []
+        self._news = []
         hole = 0.0
         for counter, at in reversed(listed):
             sent = self._sent.get(counter)
             if sent is None or sent.known:
                 continue
             sent.known = True
+            self._news.append(counter)
             if self._arrived_last > -math.inf:
                 hole = max(hole, at / 1000 - self._arrived_last)
             self._arrived_last = max(self._arrived_last, at / 1000)

@@ -21,7 +21,7 @@ from sender.pacer import Pacer
 from sender.transmit import Transmitter
 
 PREFIX = "semcast_sender_"
-STAGES = ("capture", "encode")
+STAGES = ("capture", "encode", "map", "contours")
 QUIET_SECONDS = 10.0
 """Without a packet for so long the sender counts as failing."""
 
@@ -34,7 +34,8 @@ class SenderMetrics:
         export_process(exporter)
         self._stages = exporter.histogram(
             "stage_seconds",
-            "Time that one step of a stage took: capture (decoding and scaling a frame), encode (an access unit).",
+            "Time that one step of a stage took: capture (decoding and scaling a frame), encode (an access unit), map "
+            "(making the map of a frame), contours (coding a unit of maps).",
             STAGE_BUCKETS,
             "stage",
             STAGES,

@@ -53,6 +53,12 @@ class ProtectedStream:
             if most != self.policy.max_overhead:
                 self._protector.policy = replace(self.policy, max_overhead=most)
 
+    def protect(self, most: float) -> None:
+        """Parity packets to each packet of the stream, at most."""
+        if most != self.policy.max_overhead:
+            self._most = most
+            self._protector.policy = replace(self.policy, max_overhead=most)
+
     def push(self, data: bytes, timestamp: float, duration: float, now: float) -> None:
         """Take one unit that lasts from `timestamp` (s, Unix epoch) for `duration` seconds; poll after it."""
         self.units += 1

@@ -30,6 +30,7 @@ class RateController:
         """Seconds of video in one unit."""
         self.payload_limit = max_payload
         """Bytes that a payload of the next unit may have, at most."""
+        self._credit, self._most_debt = MAX_CREDIT, MAX_DEBT_UNITS
         self._debt = 0.0
         self._charged = self._counted = 0  # bytes beside media: all, and those that a unit has paid for
         self._beside = 0  # of the last unit
@@ -84,4 +85,4 @@ class RateController:
         self._beside = charged - self._counted
         debt = self._debt + wire_bytes + self._beside - self.share
         self._counted = charged
-        self._debt = max(-MAX_CREDIT * self.share, min(MAX_DEBT_UNITS * self.share, debt))
+        self._debt = max(-self._credit * self.share, min(self._most_debt * self.share, debt))

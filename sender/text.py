@@ -12,6 +12,7 @@ from proto.wire import WireError
 
 SHARE = 0.05  # of the wire rate that text may take, though never less than LEAST
 LEAST = 60.0  # wire bytes a second: a line of usual length every two seconds
+MOST_SHARE = 0.1  # of the wire rate, that LEAST may be
 KEY = 0  # of the announcements: the last line stands for those before
 
 
@@ -61,7 +62,7 @@ class TextStream:
     def set_rate(self, rate: float, now: float) -> None:
         """`rate`: wire bytes a second of the whole session."""
         for budget in (self._reliable.budget, self._carousel.budget):
-            budget.set_rate(max(LEAST, SHARE * rate), now)
+            budget.set_rate(max(min(LEAST, MOST_SHARE * rate), SHARE * rate), now)
 
     def poll(self, two_way: bool, now: float) -> list[bytes]:
         """The payloads to be sent now. `two_way`: whether acknowledgements can come."""

@@ -13,9 +13,14 @@ from common.codec.effort import Effort
 from common.codec.encoder import ResilientEncoder
 from common.codec.header import FRAMES, CodecHeader
 from common.codec.switching import CLASSIC, RESILIENT, SwitchingDecoder, SwitchingEncoder
+from common.codec.texture.decoder import TextureDecoder
+from common.codec.texture.encoder import TextureEncoder
+from common.codec.texture.header import MODEL as TEXTURE
+from common.codec.texture.header import PROFILE as STRUCTURE
+from common.codec.texture.header import TextureHeader
 from common.codec.weights import load_model
 
-PROFILES = (RESILIENT, CLASSIC)
+PROFILES = (RESILIENT, CLASSIC, STRUCTURE)
 NEURAL = (RESILIENT,)  # those with a network, which runs on a backend
 
 
@@ -28,13 +33,17 @@ def create_encoder(
     _check(profile)
     if profile == CLASSIC:
         return ClassicEncoder(width, height, fps, effort)
+    if profile == STRUCTURE:
+        return TextureEncoder(width, height, fps)
     return _resilient_encoder(width, height, fps, effort)
 
 
 def create_switching_encoder(
     width: int, height: int, fps: float, effort: Effort | None = None
 ) -> SwitchingEncoder:
-    """Encoder that may change the profile with any unit; it begins with the first of PROFILES. Raises as above."""
+    """Encoder that may change between `resilient`, with which it begins, and `classic` with any unit.
+
+    Raises as above."""
     own = copy.copy(effort)  # each learns how long its own coder takes
     return SwitchingEncoder(
         _resilient_encoder(width, height, fps, effort), ClassicEncoder(width, height, fps, own)
@@ -46,12 +55,18 @@ def create_decoder(profile: str, backend: str = "auto", threads: int = 1) -> Uni
     _check(profile)
     if profile == CLASSIC:
         return ClassicDecoder()
+    if profile == STRUCTURE:
+        return TextureDecoder()
     return ResilientDecoder(load_model(profile), backend, threads)
 
 
 def create_switching_decoder(backend: str = "auto", threads: int = 1) -> SwitchingDecoder:
     """Decoder of any profile, and of streams that change it. Raises BackendError, WeightsError."""
-    return SwitchingDecoder(ResilientDecoder(load_model(RESILIENT), backend, threads), ClassicDecoder())
+    return SwitchingDecoder(
+        ResilientDecoder(load_model(RESILIENT), backend, threads),
+        ClassicDecoder(),
+        TextureDecoder,
+    )
 
 
 def describe(payload: bytes) -> StreamInfo:
@@ -59,6 +74,8 @@ def describe(payload: bytes) -> StreamInfo:
     if payload and payload[0] >> 4 == MODEL:
         classic = ClassicHeader.parse(payload)
         return StreamInfo(CLASSIC, classic.width, classic.height, classic.fps, FRAMES)
+    if payload and payload[0] >> 4 == TEXTURE:
+        return TextureHeader.parse(payload).info
     header = CodecHeader.parse(payload)
     model = load_model(RESILIENT)
     if model.model_id != header.model:

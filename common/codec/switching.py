@@ -1,15 +1,16 @@
-"""Both profiles as one: an encoder that may change the profile with any unit, and the decoder that follows it.
+"""Profiles as one: an encoder that may change between two with any unit, and the decoder that follows it.
 
 All units have the same number of pictures and one row of numbers, so a receiver's schedule sees no difference. The
 first unit of `classic` after another profile is a key unit; units of `resilient` stand alone anyhow. What was shown
-last goes to the decoder that takes over, so that a loss at the change is concealed from it.
+last goes to the decoder that takes over, so that a loss at the change is concealed from it. Texture units (profile
+`structure`) are longer, and a stream of them has no other units: only the decoder knows them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from common.codec.base import Budget, DecodedUnit, EncodedUnit, Segments
+from common.codec.base import Budget, DecodedUnit, EncodedUnit, Segments, UnitDecoder
 from common.codec.classic.decoder import ClassicDecoder
 from common.codec.classic.encoder import ClassicEncoder
 from common.codec.classic.header import MODEL
@@ -17,6 +18,7 @@ from common.codec.classic.protection import Shape
 from common.codec.decoder import ResilientDecoder
 from common.codec.encoder import ResilientEncoder
 from common.codec.plan import LossBelief
+from common.codec.texture.header import MODEL as TEXTURE
 from common.video import Picture
 
 RESILIENT, CLASSIC = "resilient", "classic"
@@ -86,21 +88,36 @@ class SwitchingEncoder:
 class SwitchingDecoder:
     """Decodes each unit in the profile that its payloads tell. Called by one thread."""
 
-    def __init__(self, resilient: ResilientDecoder, classic: ClassicDecoder) -> None:
+    def __init__(
+        self,
+        resilient: ResilientDecoder,
+        classic: ClassicDecoder,
+        make_texture: Callable[[], UnitDecoder] | None = None,
+    ) -> None:
+        """`make_texture`: called when the first texture unit comes; None: there are none."""
         self._resilient, self._classic = resilient, classic
-        self._decoder: ResilientDecoder | ClassicDecoder = resilient
+        self._make_texture = make_texture
+        self._texture: UnitDecoder | None = None
+        self._decoder: UnitDecoder = resilient
         self._shown: list[Picture] = []  # the last two
 
     def decode(self, received: Segments | None) -> DecodedUnit:
         """See UnitDecoder.decode. What is lost wholly is concealed by the profile that was last."""
         payload = next((part for part in received.segments if part), None) if received else None
         if payload is not None:
-            self._take(self._classic if payload[0] >> 4 == MODEL else self._resilient)
+            self._take(self._of(payload[0] >> 4))
         decoded = self._decoder.decode(received)
         self._shown = [*self._shown, *decoded.pictures][-2:]
         return decoded
 
-    def _take(self, decoder: ResilientDecoder | ClassicDecoder) -> None:
+    def _of(self, model: int) -> UnitDecoder:
+        if model == TEXTURE and self._make_texture is not None:
+            if self._texture is None:
+                self._texture = self._make_texture()
+            return self._texture
+        return self._classic if model == MODEL else self._resilient
+
+    def _take(self, decoder: UnitDecoder) -> None:
         if decoder is self._decoder:
             return
         self._decoder = decoder
@@ -108,5 +125,5 @@ class SwitchingDecoder:
             return
         if decoder is self._classic:
             self._classic.adopt(self._shown[-1])
-        else:
+        elif decoder is self._resilient:
             self._resilient.adopt(self._shown[0], self._shown[-1])

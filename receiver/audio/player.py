@@ -30,7 +30,7 @@ class Pictures(Protocol):
         """Seconds since the epoch, by the sender's clock."""
         ...
 
-    def sound_arrived(self, media_time: float, now: float) -> None:
+    def beside_arrived(self, media_time: float, now: float) -> None:
         """Sound of this media time came at `now`: the playout delay can wait for sound."""
         ...
 
@@ -100,7 +100,7 @@ class AudioPlayer:
         if not self.heard:
             log.info("sound", delay_ms=round(pictures.clock.delay * 1000))
             self._pace.begin(now)
-        pictures.sound_arrived(time, now)
+        pictures.beside_arrived(time, now)
         if self.playout.late > late:
             self._trouble.add(
                 "sound comes after its pictures; raise playout.delay_ms here, or lower audio.packet_ms there",

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from common.capture.records import SENT, Decoded, Packet, Steps
 from common.clock import monotonic
@@ -112,8 +112,8 @@ class Replay:
         """`key`: of the endpoint behind `receive`. `recorded`: decide everything at the moment at which it was decided
         then; else as a receiver would that is never late. `busy`: whether a sink has too much to do."""
         self.packets = 0
-        self.sound: Callable[[float], object] = lambda now: None
-        """Called whenever the clock has gone on: what is heard goes by the same one."""
+        self.beside: Sequence[Callable[[float], object]] = ()
+        """Called whenever the clock has gone on: sound and maps go by the same one."""
         self._tape = tape
         self._seal = Resealer(key).seal
         self._clock, self._jobs = clock, jobs
@@ -218,4 +218,5 @@ class Replay:
         else:
             await asyncio.sleep(0)
         self._clock.now = now
-        self.sound(now)
+        for step in self.beside:
+            step(now)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import av
 
-from common.codec.registry import PROFILES
+from common.codec.switching import CLASSIC, RESILIENT
 from common.values import Size, parse_size
 from common.video import Picture, Resizer
 from tests.bench.contestant import unit_frames
@@ -31,6 +31,7 @@ from tests.bench.resilient import Resilient
 from tests.bench.trial import Condition, Settings, Trial, outcomes
 
 FPS, DELAY_MS = 15.0, 500.0
+SWITCHED = (RESILIENT, CLASSIC)
 SETTLED = 16  # pictures at the beginning that are not judged: neither profile knows the link yet
 LOSSES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3)
 KBPS = (60.0, 120.0, 250.0, 500.0)
@@ -116,7 +117,7 @@ def table(rows: Iterable[Cell]) -> str:
     groups: dict[tuple[float, float], dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         groups[row.kbps, row.loss][row.profile].append(row)
-    first, second = PROFILES
+    first, second = SWITCHED
     lines = [
         f"| kbit/s | loss | {first} dB | {second} dB | gain | {first} MS-SSIM | {second} MS-SSIM"
         f" | {second} better on | {first} frozen | {second} frozen |",
@@ -151,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add = parser.add_argument
     add("--clips", type=Path, nargs="+", metavar="FILE")
-    add("--profiles", nargs="+", choices=PROFILES, default=list(PROFILES))
+    add("--profiles", nargs="+", choices=SWITCHED, default=list(SWITCHED))
     add("--wire-kbps", type=float, nargs="+", default=list(KBPS), metavar="KBPS")
     add("--loss", type=float, nargs="+", default=list(LOSSES), metavar="SHARE")
     add("--feedback", type=float, default=100.0, metavar="RTT_MS", help="below 0: no reports (default: 100)")

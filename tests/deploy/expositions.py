@@ -16,7 +16,7 @@ from proto.session import SenderSession
 from receiver.app import App
 from receiver.config import configure
 from sender.app import Sender
-from sender.build import capture_options, make_audio
+from sender.build import capture_options, make_audio, make_maps
 from sender.capture import create_source
 from sender.config import load_config
 from tests.fakes import FakeDecoder, FakeEncoder, fake_describe
@@ -68,8 +68,11 @@ def _receiver(key: Path) -> Exporter:
 
 async def _sender(key: Path) -> Exporter:
     flags = ["--to", "127.0.0.1:9", "--key-file", str(key), "--metrics.listen", "off", "--audio", "synthetic"]
+    flags += ["--profile", "structure"]
     config = load_config(flags)
     session = SenderSession(load_key(key))
     source = create_source(config.source, capture_options(config))
     encoder = FakeEncoder(config.size.width, config.size.height, config.fps)
-    return Sender(config, session, source, encoder, make_audio(config)).metrics.exporter
+    return Sender(
+        config, session, source, encoder, make_audio(config), make_maps(config, source)
+    ).metrics.exporter

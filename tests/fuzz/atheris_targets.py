@@ -40,6 +40,8 @@ from tests.fuzz.daemon_targets import (
     contour_payload,
     contour_units,
     control,
+    legend,
+    map_part,
     replies,
     text,
     texture_header,
@@ -325,6 +327,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(codec_header, codec_unit, coded, classic_body, classic_units, control, replies),
         *(text, audio, capture),
         *(contour_payload, contour_units),
+        *(map_part, legend),
         *(texture_header, texture_units),
     )
 }

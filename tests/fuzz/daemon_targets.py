@@ -22,6 +22,8 @@ from common.codec.parse import parse_unit
 from common.codec.texture.decoder import TextureDecoder
 from common.codec.texture.header import TextureHeader
 from common.codec.view import coded_size
+from common.maps.part import MapPart
+from common.maps.told import LegendBook, LegendPart
 from common.text import MAX_TEXT_BYTES, Line
 from proto.crypto import Sealer
 from proto.packet import Segment
@@ -278,6 +280,29 @@ def capture(data: bytes) -> None:
     summary.finish()
     assert reader.damaged_bytes + reader.tail_bytes <= len(b"".join(file))
     json.dumps(figures_of(summary))
+
+
+def map_part(data: bytes) -> None:
+    """A unit of the contours stream."""
+    try:
+        part = MapPart.parse(data)
+    except WireError:
+        return
+    assert bytes(part) == data
+
+
+def legend(data: bytes) -> None:
+    """A message that tells a legend."""
+    try:
+        part = LegendPart.parse(data)
+    except WireError:
+        return
+    assert bytes(part) == data
+    book = LegendBook()
+    book.take(part)
+    told = book.legend(part.legend, 1)
+    assert len(told.classes) == part.classes
+    assert all(name.isprintable() for name in (told.name, *told.classes))
 
 
 def audio(data: bytes) -> None:

@@ -18,5 +18,6 @@ NAMES = (
     *("codec_header", "codec_unit", "coded", "classic_body", "classic_units", "control", "replies"),
     *("text", "audio", "capture"),
     *("contour_payload", "contour_units"),
+    *("map_part", "legend"),
     *("texture_header", "texture_units"),
 )

@@ -20,6 +20,9 @@ from common.codec.contour.encoder import ContourEncoder, ContourSettings
 from common.codec.header import CodecHeader, Mirror
 from common.codec.texture.encoder import TextureEncoder
 from common.codec.view import take
+from common.maps.base import Legend
+from common.maps.part import MapPart
+from common.maps.told import messages as told
 from common.text import Line
 from common.video import blank
 from proto.announce import Announcement, StreamInUse
@@ -219,6 +222,8 @@ def seeds() -> dict[str, list[bytes]]:
         "audio": sound(),
         "contour_payload": [one for unit in contours() for one in unit],
         "contour_units": [join(*(b"\0" + one for unit in contours() for one in unit))],
+        "map_part": [bytes(MapPart(7, i, 2, 25, 9, one)) for i, one in enumerate(contours()[0][:1] * 2)],
+        "legend": told(Legend("street", ("sky", "road"), ((9, 8, 7), (6, 5, 4))), 500),
         "texture_header": [one[:6] for one in textures()],
         "texture_units": [join(*textures())],
         "text": [bytes(Line(7, "north mast, 11.9 V")), bytes(Line(0, "")), b"\0\0\0\1\xff"],

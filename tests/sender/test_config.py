@@ -42,7 +42,7 @@ def test_options_for_ffmpeg() -> None:
         (["--size", "250x250"], "size: both sides must be multiples of 16"),
         (["--fps", "0"], "fps: must be >= 1 (got 0)"),
         (["--fps", "14.9"], "fps: must be a multiple of 0.25 (got 14.9)"),
-        (["--rate-kbps", "1"], "rate.kbps: must be >= 8 (got 1)"),
+        (["--rate-kbps", "1"], "rate.kbps: must be >= 2 (got 1)"),
         (["--packet.max-bytes", "1500"], "packet.max_bytes: must be <= 1472 (got 1500)"),
         (["--pacing.spread", "2"], "pacing.spread: must be <= 1 (got 2)"),
         (["--capture.ffmpeg", "x"], "capture.ffmpeg: must be NAME=VALUE, not 'x'"),

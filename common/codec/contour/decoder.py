@@ -36,6 +36,11 @@ class ContourDecoder:
         self._bodies: list[Contours] = []
         self._frames = self._steps = 1
 
+    @property
+    def instances(self) -> int:
+        """That are known now."""
+        return len(self._scene.tracks) if not self._bodies else sum(len(one.contours) for one in self._bodies)
+
     def decode(self, payloads: Sequence[bytes | None] | None) -> DecodedMaps | None:
         """Maps of the next unit from its payloads in order, None for each that was lost; None: nothing arrived.
         Instances of which nothing arrived stay, moving on. Returns None while no size is known. Raises CodecError on a

@@ -73,6 +73,10 @@ class ContourEncoder:
 
     def __init__(self, settings: ContourSettings, width: int, height: int) -> None:
         self._settings = settings
+        self.floor = settings.floor
+        """Mean IoU that is aimed at; may be changed between two units."""
+        self.repeat = settings.repeat
+        """See ContourSettings; may be changed likewise."""
         self._scene = Scene()
         self._size = (height, width)
         self._measure = Measure(settings.classes)
@@ -99,6 +103,11 @@ class ContourEncoder:
     def mean_iou(self) -> float:
         """Of the last dozens of units, where every packet arrives."""
         return self._measure.miou
+
+    @property
+    def instances(self) -> int:
+        """That a decoder which got everything knows now."""
+        return len(self._scene.tracks)
 
     def encode(self, given: Sequence[LabelMap | Labels], unit: int, budget: Budget) -> EncodedUnit:
         """Payloads of one unit: `period` maps, each with instances or (H, W) of uint8, fewer at the end of a stream.
@@ -293,7 +302,7 @@ class ContourEncoder:
 
     def _again(self) -> list[Record]:
         """Keys and ends of the unit before that go again, of those tracks that have had none since."""
-        due = {record.track: record for record in self._repeats} if self._settings.repeat else {}
+        due = {record.track: record for record in self._repeats} if self.repeat else {}
         due |= self._lost
         self._lost = {}
         tracks = self._scene.tracks
@@ -330,7 +339,7 @@ class ContourEncoder:
                 shown = paint(self._size, self._known.ground, self._scene.polygons(frame, end - start))
                 total += counts(maps[start + frame], shown, classes)
         self._measure.add(total)
-        short = self._settings.floor - self._measure.miou
+        short = self.floor - self._measure.miou
         self._worth = float(np.clip(self._worth * np.exp(np.clip(GAIN * short, -0.4, 0.7)), *KEEP_WORTH))
         if self._worth > SHORTER and self._steps < len(maps):
             self._steps, self._worth = min(2 * self._steps, self._settings.period), self._worth / 2

@@ -34,7 +34,7 @@ class Pictures:
     def captured_at(self, media_time: float) -> float:
         return media_time - BEGIN + EPOCH
 
-    def sound_arrived(self, media_time: float, now: float) -> None:
+    def beside_arrived(self, media_time: float, now: float) -> None:
         self.told.append(now - media_time)
 
 

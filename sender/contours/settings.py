@@ -1,0 +1,23 @@
+"""The settings of contours."""
+
+from __future__ import annotations
+
+from common.config import Section, option
+
+
+class ContoursSection(Section):
+    """Maps coded as contours beside small pictures: with `--profile structure`."""
+
+    fps: float = option(10.0, "maps a second, at most one a frame", unit="maps/s", ge=0.5, le=30)
+    share: float = option(
+        0.5,
+        "share of rate.kbps that contours may take, their parity included; pictures get the rest",
+        ge=0.1,
+        le=0.8,
+    )
+    miou: float = option(
+        0.95,
+        "mean IoU of the decoded maps that is never aimed beyond, where the rate would allow it; pictures get the rest",
+        ge=0.1,
+        le=1,
+    )

@@ -1,0 +1,58 @@
+"""Rate control of pictures that share a few kbit/s with maps, where a packet is much of the rate. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from common.clock import Clock, monotonic
+from common.codec.base import Budget
+from sender.ceiling import HEADROOM, Ceiling
+from sender.rate import RateController
+
+CREDIT, DEBT = 1.0, 12.0  # units' worth that may be saved up, and owed
+
+
+class HeldRate(RateController):
+    """As RateController, but for a part of the rate, and so that over any ten seconds no more than the ceiling's rate
+    is promised: a unit that would pass it is left out. What the other part does not use is given by `charge` of less
+    than nothing."""
+
+    def __init__(
+        self,
+        kbps: float,
+        unit_duration: float,
+        packet_overhead: int,
+        max_payload: int,
+        *,
+        part: float,
+        ceiling: Ceiling,
+        spread: float,
+        clock: Clock = monotonic,
+    ) -> None:
+        """`part`: of the rate, for pictures; `spread`: share of a unit's duration over which its packets leave; the
+        rest as of RateController."""
+        super().__init__(kbps, unit_duration, packet_overhead, max_payload)
+        self._part, self._ceiling, self._spread, self._clock = part, ceiling, spread, clock
+        self._credit, self._most_debt = CREDIT, DEBT
+
+    @property
+    def share(self) -> float:
+        """Wire bytes of one unit."""
+        return HEADROOM * self._part * super().share
+
+    def budget(self) -> Budget:
+        """See RateController."""
+        budget = super().budget()
+        return replace(budget, wire_bytes=min(budget.wire_bytes, self._ceiling.room(self._clock())))
+
+    def admit(self, packet_bytes: Sequence[int], steps: Sequence[int] = ()) -> int:
+        """See RateController; perhaps none. What is admitted counts as promised."""
+        now = self._clock()
+        count, room = super().admit(packet_bytes, steps), self._ceiling.room(now)
+        while count and sum(packet_bytes[:count]) > room:
+            count -= 1
+        pause = self._spread * self.unit_duration / max(1, count)
+        for number, size in enumerate(packet_bytes[:count]):
+            self._ceiling.add(size, now + number * pause)
+        return count

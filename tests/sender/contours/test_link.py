@@ -1,0 +1,54 @@
+"""Contours beside stand-ins for pictures over links at a few kbit/s, in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.maps.told import LegendBook, number_of
+from proto.streams import CONTOURS, VIDEO
+from proto.wire import Mode
+from tests.sender.contours.link import StructureLink
+from tests.sender.contours.scene import LEGEND
+
+
+@pytest.mark.parametrize("kbps", [2.0, 7.0])
+def test_the_rate_is_used_and_never_passed_over_ten_seconds(kbps: float) -> None:
+    link = StructureLink(kbps)
+    link.advance(40.0)
+    assert link.most() <= kbps * 1250
+    assert link.wire(link.now - 20) >= 0.88 * kbps * 2500
+    # Neither stream starves the other.
+    assert link.wire(link.now - 20, CONTOURS.id) >= 0.15 * kbps * 2500
+    assert link.wire(link.now - 20, VIDEO.id) >= 0.3 * kbps * 2500
+    assert len(link.recovered) == sum(len(unit.parts) for unit in link.maps)
+    assert link.stream.protected.parity == 0  # reports say that nothing is lost
+    book = LegendBook()
+    for part in link.legends:
+        book.take(part)
+    assert book.legend(number_of(LEGEND), 1) == LEGEND
+
+
+def test_lost_units_come_back_where_loss_is_reported() -> None:
+    link = StructureLink(14.0, loss=0.3)
+    link.advance(40.0)
+    parts = sum(len(unit.parts) for unit in link.maps)
+    assert link.stream.protected.parity > 0.2 * parts
+    assert len(link.recovered) >= 0.78 * parts
+    assert any(unit.repaired for unit in link.recovered)
+    assert link.most() <= 14 * 1250
+
+
+def test_one_way_parity_is_for_a_link_that_is_not_known() -> None:
+    link = StructureLink(14.0, Mode.ONE_WAY)
+    link.advance(20.0)
+    assert link.stream.protected.parity > 0
+    assert link.legends and link.most() <= 14 * 1250
+
+
+def test_at_two_kbit_a_map_unit_lasts_longer_than_a_second() -> None:
+    link = StructureLink(2.0)
+    link.advance(20.0)
+    lasting = [unit.duration for unit in link.maps]
+    assert min(lasting) >= 1.0
+    # The scene needs few bits, and yet headers are not much more than half of what contours cost.
+    assert link.stage.figures.wire_bytes < 2.5 * link.stage.figures.payload_bytes

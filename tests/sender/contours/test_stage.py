@@ -1,0 +1,94 @@
+"""The stage of maps, and what becomes of bad ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from common.maps.part import MapPart
+from common.values import Size
+from sender.ceiling import Ceiling
+from sender.contours.share import Aim, ContourShare
+from sender.contours.stage import ContourStage, MapUnit
+from sender.contours.stream import ContourStream
+from tests.proto.link import EPOCH
+from tests.sender.contours.scene import FPS, HEIGHT, LEGEND, WIDTH, Squares, frame
+
+
+class Bench:
+    """A stage at 20 kbit/s whose clock is that of its frames."""
+
+    def __init__(self, source: Squares, kbps: float = 20.0, every: int = 1) -> None:
+        self.now = 0.0
+        self.units: list[MapUnit] = []
+        ceiling = Ceiling(kbps)
+        share = ContourShare(0.5, FPS / every, kbps, ceiling)
+        self.stream = ContourStream(1171, LEGEND, share, ceiling)
+        self.stage = ContourStage(
+            *(source, Size(WIDTH, HEIGHT), FPS, self.stream),
+            every=every,
+            highest=0.9,
+            payload_limit=1171,
+            deliver=self.units.append,
+            clock=lambda: self.now,
+        )
+
+    def take(self, numbers: range, pause: float = 0.0) -> None:
+        self.now += pause
+        for number in numbers:
+            self.now += 1 / FPS
+            self.stage.take(frame(number, EPOCH + self.now))
+
+
+def test_units_hold_maps_in_order_with_their_times() -> None:
+    bench = Bench(Squares())
+    bench.take(range(30))
+    assert len(bench.units) >= 4
+    for unit in bench.units:
+        parts = [MapPart.parse(bytes(part)) for part in unit.parts]
+        assert [part.index for part in parts] == list(range(len(parts)))
+        assert {part.interval for part in parts} == {25}
+    assert [unit.parts[0].unit for unit in bench.units] == list(range(len(bench.units)))
+    assert bench.units[1].timestamp > bench.units[0].timestamp
+    assert bench.stage.figures.miou > 0.8
+
+
+def test_each_second_frame_gets_a_map_where_asked() -> None:
+    bench = Bench(Squares(), every=2)
+    bench.take(range(40))
+    assert 15 <= bench.stage.figures.maps <= 20
+    assert {part.interval for unit in bench.units for part in unit.parts} == {50}
+
+
+def test_bad_maps_cost_a_count_each() -> None:
+    wrong, strange = np.zeros((8, 8), np.uint8), np.full((HEIGHT, WIDTH), 77, np.uint8)
+    bench = Bench(Squares({1: None, 2: wrong, 13: strange}))
+    bench.take(range(40))
+    figures = bench.stage.figures
+    assert figures.empty == 1
+    assert 0 < figures.failed <= 20 and figures.units >= 2
+
+
+def test_after_a_pause_of_the_source_maps_begin_anew() -> None:
+    source = Squares()
+    bench = Bench(source)
+    bench.take(range(7))
+    bench.take(range(7, 14), pause=5.0)
+    assert source.resets == 1
+    assert all(unit.duration < 1.0 for unit in bench.units)
+
+
+def test_the_thread_ends_with_its_queue_and_closes_the_source() -> None:
+    source = Squares()
+    bench = Bench(source)
+    bench.stage.frames.put(frame(0, EPOCH))
+    bench.stage.frames.close()
+    bench.stage.run()
+    assert source.closed == 1
+
+
+def test_the_aim_follows_the_use_of_the_budget() -> None:
+    aim = Aim(0.9)
+    assert aim.next(0.7, 100, 100) < 0.7
+    assert aim.next(0.7, 50, 100) > 0.7
+    assert aim.next(0.9, 10, 100) == 0.9
+    assert aim.next(0.0, 100, 100) == 0.0
