@@ -15,6 +15,7 @@ from common.handoff import DropOldest
 from common.log import Log
 from common.service import EX_CANTCREAT, ServiceError
 from common.video import Picture
+from receiver.contours.store import ShownMap
 
 TrustMap = npt.NDArray[np.uint8]
 """One value per 16 x 16 block, shape (H / 16, W / 16): RECEIVED, RECOVERED or IMAGINED of common.codec.base."""
@@ -56,6 +57,8 @@ class Shown:
     fps: float
     silence: float = 0.0
     """Seconds since the last packet when the signal is lost, else 0."""
+    map: ShownMap | None = None
+    """The classes of what is shown; None where the sender sends none, or they are not known."""
 
 
 class Sink(Protocol):
