@@ -9,10 +9,10 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from aiohttp import WSMsgType, web
 
 from common.maps.base import Legend
+from receiver.contours.figures import same
 from receiver.contours.store import ShownMap
 from receiver.play.base import Shown
 from receiver.play.feed import Feed, FeedClosed
@@ -91,15 +91,6 @@ class SharedMaps:
                 self.packed += 1
             self._of = shown
             return self._now
-
-
-def same(one: ShownMap, other: ShownMap) -> bool:
-    """Whether they look the same, whatever their age."""
-    return (
-        (one.labels is other.labels or np.array_equal(one.labels, other.labels))
-        and (one.trust is other.trust or np.array_equal(one.trust, other.trust))
-        and (one.legend is other.legend or one.legend == other.legend)
-    )
 
 
 async def serve_maps(

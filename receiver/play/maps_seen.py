@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from receiver.contours.figures import same
 from receiver.contours.store import ShownMap
 from receiver.play.base import Shown, SignalState
 from receiver.play.osd.canvas import Rgba
@@ -38,7 +39,7 @@ class MapsSeen:
         before, mode, strength = self._painted
         if (
             (before is None) == (found is None)
-            and (before is None or found is None or _same(before, found))
+            and (before is None or found is None or same(before, found))
             and (found is None or (mode, strength) == (self.mode, self.strength))
         ):
             return False, self.pixels
@@ -46,7 +47,3 @@ class MapsSeen:
         self.pixels = None if found is None else paint(found, self.mode, self.strength)
         self.entries = () if found is None else entries(found)
         return True, self.pixels
-
-
-def _same(one: ShownMap, other: ShownMap) -> bool:
-    return one.labels is other.labels and one.trust is other.trust and one.legend is other.legend
