@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from common.video import Picture, to_video_frame
 from receiver.play.osd.canvas import LINE, Canvas, Rgba, text_width
-from receiver.play.osd.classes import Entry
+from receiver.play.osd.classes import Entry, swatch
 
 STRIP = (14, 16, 20, 255)
 GAP = 20  # dots around the name of an entry
@@ -67,8 +67,7 @@ def _strip(legend: Sequence[Entry], width: int) -> npt.NDArray[np.uint8]:
     canvas = Canvas(room, top + LINE)
     canvas.box(0, 0, canvas.width, canvas.height, STRIP)
     for (x, y), (name, colour) in zip(places, legend, strict=True):
-        canvas.box(x, y, 8, 7, (255, 255, 255, 255))
-        canvas.box(x + 1, y + 1, 6, 5, (*colour[:3], 255))
+        swatch(canvas, x, y, colour)
         canvas.text(x + 12, y, name, backing=None)
     return canvas.pixels.repeat(dot, 0).repeat(dot, 1)[:, :width, :3]
 

@@ -115,7 +115,8 @@ class SideBySide:
             need = 18 + PITCH * (len(name) + 2)
             if left + need > end:
                 break
-            _fill(canvas, top + 8, left, 12, 12, _yuv(colour))
+            _fill(canvas, top + 8, left, 12, 12, (FAINT, 128, 128))
+            _fill(canvas, top + 10, left + 2, 8, 8, _yuv(colour))
             self._write(canvas, plain(name), left + 18, top + 10, 1, INK)
             left += need
 

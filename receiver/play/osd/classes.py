@@ -8,17 +8,25 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from common.codec.base import IMAGINED, RECEIVED, RECOVERED
+from common.codec.base import IMAGINED, RECEIVED
 from common.maps.base import VOID, Legend
+from receiver.contours.figures import shares
 from receiver.contours.store import ShownMap
-from receiver.play.osd.canvas import LINE, PAD, WHITE, Canvas, Colour, Rgba, text_width
+from receiver.play.osd.canvas import BACKING, LINE, PAD, WHITE, Canvas, Colour, Rgba, text_width
 
 BLOCK = 16
 HATCH = 12
 """Pixels from one line to the next."""
 
 HATCHED: Colour = (255, 255, 255, 150)
+CROSSED: Colour = (255, 255, 255, 151)
+"""In a legend: what is held over, and what has been for long."""
+
+FINE_SIDE = 400
+"""Of maps with a longer side the outlines are twice as wide."""
+
 UNKNOWN: Colour = (90, 98, 108, 255)
+BLACK: Colour = (8, 10, 14, 255)
 STEP, LEAST, MOST, USUAL = 10, 10, 100, 50
 """Of the tint's strength, per cent."""
 
@@ -43,9 +51,11 @@ def paint(shown: ShownMap, mode: MapMode, strength: int = USUAL) -> Rgba:
     `strength`: of the tint, per cent."""
     table = _table(shown.legend, round(255 * strength / 100) if mode is MapMode.TINT else 0)
     pixels: Rgba = table[shown.labels]
-    if mode is MapMode.OUTLINES:
-        pixels[_borders(shown.labels), 3] = 255
     _hatch(pixels, shown.trust)
+    if mode is MapMode.OUTLINES:
+        lines = _borders(shown.labels)
+        pixels[lines] = table[shown.labels[lines]]
+        pixels[lines, 3] = 255
     return pixels
 
 
@@ -60,10 +70,9 @@ def entries(shown: ShownMap) -> tuple[Entry, ...]:
     ]
     if counts[len(legend.classes) :].any():
         seen.append(("not known", UNKNOWN))
-    for trust, name in ((RECOVERED, "held over"), (IMAGINED, "lost")):
-        share = float((shown.trust == trust).mean()) if shown.trust.size else 0.0
+    for share, name, look in zip(shares(shown.trust), ("held over", "lost"), (HATCHED, CROSSED), strict=True):
         if share:
-            seen.append((f"{name} {max(1, round(100 * share))} %", HATCHED))
+            seen.append((f"{name} {max(1, round(100 * share))} %", look))
     return tuple(seen)
 
 
@@ -75,15 +84,22 @@ def list_entries(canvas: Canvas, seen: tuple[Entry, ...], right: int, top: int, 
     rows: list[Entry] = [*shown, *([(f"+{rest} more", UNKNOWN)] if rest else [])]
     width = max(text_width(name) for name, _ in rows) + 15
     left = right - width
-    canvas.box(left - PAD, top - PAD, width + 2 * PAD, len(rows) * LINE + PAD, (8, 10, 14, 165))
+    canvas.box(left - PAD, top - PAD, width + 2 * PAD, len(rows) * LINE + PAD, BACKING)
     for number, (name, colour) in enumerate(rows):
         y = top + number * LINE
-        canvas.box(left, y, 8, 7, WHITE)
-        canvas.box(left + 1, y + 1, 6, 5, (*colour[:3], 255))
-        if colour == HATCHED:
-            for step in range(5):
-                canvas.box(left + 1 + step, y + 5 - step, 1, 1, (8, 10, 14, 255))
+        swatch(canvas, left, y, colour)
         canvas.text(left + 13, y, name, backing=None)
+
+
+def swatch(canvas: Canvas, x: int, y: int, colour: Colour) -> None:
+    """A sample of a colour, 8 x 7 dots; of what is held over one with a line, of what is lost one with two."""
+    canvas.box(x, y, 8, 7, WHITE)
+    canvas.box(x + 1, y + 1, 6, 5, (*colour[:3], 255))
+    for step in range(5):
+        if colour in (HATCHED, CROSSED):
+            canvas.box(x + 1 + step, y + 5 - step, 1, 1, BLACK)
+        if colour == CROSSED:
+            canvas.box(x + 1 + step, y + 1 + step, 1, 1, BLACK)
 
 
 def _table(legend: Legend, alpha: int) -> npt.NDArray[np.uint8]:
@@ -101,6 +117,8 @@ def _borders(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     found[:, :-1] |= across
     found[1:] |= down
     found[:-1] |= down
+    if max(labels.shape) > FINE_SIDE:
+        found = cv2.dilate(found.view(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_)
     return found
 
 

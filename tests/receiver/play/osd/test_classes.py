@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from common.maps.base import VOID
 from receiver.contours.store import ShownMap
 from receiver.play.osd.canvas import Canvas
-from receiver.play.osd.classes import HATCHED, MapMode, entries, list_entries, paint
+from receiver.play.osd.classes import CROSSED, HATCHED, MapMode, entries, list_entries, paint
 from receiver.play.osd.view import Level, View, draw
 from tests.receiver.play.osd.test_view import LIVE, has
 from tests.receiver.play.test_maps import LEGEND, a_map
@@ -44,7 +44,7 @@ def test_the_legend_lists_what_is_seen() -> None:
     assert entries(found) == (
         ("road", (10, 20, 30, 255)),
         ("car", (250, 0, 0, 255)),
-        ("lost 8 %", HATCHED),
+        ("lost 8 %", CROSSED),
     )
     only = dataclasses.replace(
         found, labels=np.full((48, 64), VOID, np.uint8), trust=np.zeros((3, 4), np.uint8)
