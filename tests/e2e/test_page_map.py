@@ -151,7 +151,7 @@ async def test_switched_off_it_costs_nothing_and_switched_on_it_lists_what_is_se
         await holds(page, "/6.4kbit.s/.test(document.getElementById('map-rate').textContent)")
         await holds(
             page,
-            "/40 ms old . 6 % held over . 6 % lost/.test(document.getElementById('map-detail').textContent)",
+            "/40 ms old . 13 % held over/.test(document.getElementById('map-detail').textContent)",
         )
         await page.reload()
         await holds(page, "mapMode() === 'tint' && mapNow !== null && !mapCanvas.hidden")

@@ -148,6 +148,7 @@ function showMapFigures() {
   [1 - held - lost, held, lost].forEach((share, i) => { $("map-shares").children[i].style.width = 100 * share + "%"; });
   $("map-shares").setAttribute("aria-label", `${percent(1 - held - lost)} of the map received, ${percent(held)} held over, ${percent(lost)} lost`);
   const age = typeof stats.map_age_ms === "number" ? `${stats.map_age_ms.toFixed(0)} ms old` : "";
-  $("map-detail").textContent = [age, `${percent(held)} held over`, lost && `${percent(lost)} lost`].filter(Boolean).join(" \u00b7 ");
+  $("map-detail").textContent = [age, `${percent(held + lost)} held over`].filter(Boolean).join(" \u00b7 ");
+  $("map-detail").title = `${percent(held)} held over, ${percent(lost)} lost`;
   $("map-name").textContent = stats.map;
 }
