@@ -21,7 +21,7 @@ INPUTS     := pyproject.toml constraints.txt
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-## make demo        a lossy link on this machine, with a page to watch; SOURCE, AUDIO, LOSS, RATE_KBPS, SIZE, FPS, DEMO_SECONDS, ... (README.md)
+## make demo        a lossy link on this machine, with a page to watch; PROFILE, SOURCE, AUDIO, LOSS, RATE_KBPS, SIZE, FPS, DEMO_SECONDS, ... (README.md)
 demo: $(CORE_READY)
 	@$(BIN)/python -m tests.demo
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
@@ -12,17 +14,20 @@ import numpy as np
 
 from common.log import Log
 from common.service import EX_CANTCREAT, ServiceError
+from receiver.contours.store import ShownMap
 from receiver.play.base import Shown
 
 log = Log("framelog")
 
 
 class FrameLog:
-    """Written line by line on the event loop thread: a line is some 500 bytes and goes to the page cache."""
+    """Written line by line on the event loop thread: a line is some 500 bytes, some 3 kB more with a new map of
+    classes, and goes to the page cache."""
 
     def __init__(self, path: Path) -> None:
         """Raises ServiceError when the file cannot be made."""
         self._failed = False
+        self._map: ShownMap | None = None
         try:
             self._file: TextIO = path.open("w", encoding="utf-8", buffering=1)
         except OSError as error:
@@ -33,7 +38,9 @@ class FrameLog:
         if self._failed:
             return
         try:
-            self._file.write(json.dumps(line(shown), separators=(",", ":")) + "\n")
+            told = line(shown) | ({} if shown.map is None else {"classes": classes(shown.map, self._map)})
+            self._map = shown.map or self._map
+            self._file.write(json.dumps(told, separators=(",", ":")) + "\n")
         except OSError as error:
             self._failed = True
             log.error("frame log ended", reason=error.strerror)
@@ -61,3 +68,18 @@ def line(shown: Shown) -> dict[str, object]:
         "columns": shown.trust.shape[1],
         "map": (shown.trust.ravel() + ord("0")).tobytes().decode("ascii"),
     }
+
+
+def classes(shown: ShownMap, before: ShownMap | None) -> dict[str, object]:
+    """Of a line with a map of classes: its age (seconds) and, where they are not those of the map before, its trust as
+    in `map`, its legend, and its labels row by row (base64 of zlib)."""
+    told: dict[str, object] = {"age": round(shown.age_s, 4)}
+    if before is None or shown.legend != before.legend:
+        told["legend"] = asdict(shown.legend)
+    if before is None or shown.labels is not before.labels or shown.trust is not before.trust:
+        height, width = shown.labels.shape
+        packed = base64.b64encode(zlib.compress(shown.labels.tobytes(), 1)).decode("ascii")
+        trust = (shown.trust.ravel() + ord("0")).tobytes().decode("ascii")
+        told |= {"width": width, "height": height, "labels": packed}
+        told |= {"columns": shown.trust.shape[1], "trust": trust}
+    return told

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from proto.endpoint import ReceiverEndpoint
 from proto.streams import AUDIO, CONTOURS, VIDEO, StreamSpec
 from proto.wire import Reason
+from receiver.contours.figures import shares
+from receiver.play.base import Shown
 from receiver.player import Player
 from receiver.text import TextLog
 
@@ -44,10 +46,21 @@ def status(
         "packets_lost": endpoint.tallies[VIDEO.id].lost,
         "text": text.last(origin),
         "text_age_s": text.age(origin, now),
+        **map_figures(player.last),
         "packets_forged": endpoint.dropped[Reason.FORGED],
         "senders": [asdict(sender) for sender in senders],
         "chosen": None if choice is None else {"id": choice.id.hex(), "name": choice.name},
     }
+
+
+def map_figures(shown: Shown | None) -> dict[str, object]:
+    """Of the map of classes on show: the name of its legend (None: there is no map), how much older than the picture
+    it is, and the shares of it that are held over for a while and for long."""
+    found = None if shown is None else shown.map
+    if found is None:
+        return {"map": None}
+    held, lost = shares(found.trust)
+    return {"map": found.legend.name, "map_age_ms": found.age_s * 1000, "map_held": held, "map_lost": lost}
 
 
 def announces(endpoint: ReceiverEndpoint, spec: StreamSpec) -> bool:

@@ -9,7 +9,10 @@ from importlib.resources.abc import Traversable
 
 from common.web_page import page_headers
 
-SCRIPTS = ("base.js", "figures.js", "overlay.js", "connection.js", "senders.js", "controls.js", "main.js")
+SCRIPTS = (
+    *("base.js", "figures.js", "overlay.js", "map_data.js", "map.js", "connection.js"),
+    *("senders.js", "snapshot.js", "controls.js", "main.js"),
+)
 """In the order in which they run, as one script."""
 
 

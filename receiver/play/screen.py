@@ -1,4 +1,4 @@
-"""SDL behind four calls: a picture, its tint, the display over it, and the keys that were pressed.
+"""SDL behind a few calls: a picture, what is laid over it, the display, and the keys that were pressed.
 
 SDL wants one thread for everything, so whoever makes a Screen makes all calls.
 """
@@ -44,6 +44,7 @@ class Screen:
         self._window: Any = None
         self._renderer: Any = None
         self._picture = _Texture(self, sdl2.SDL_PIXELFORMAT_IYUV, sdl2.SDL_ScaleModeLinear)
+        self._classes = _Texture(self, sdl2.SDL_PIXELFORMAT_RGBA32, sdl2.SDL_ScaleModeLinear)
         self._tint = _Texture(self, sdl2.SDL_PIXELFORMAT_RGBA32, sdl2.SDL_ScaleModeNearest)
         self._osd = _Texture(self, sdl2.SDL_PIXELFORMAT_RGBA32, sdl2.SDL_ScaleModeNearest)
         self._dot = 1
@@ -104,6 +105,10 @@ class Screen:
             arguments += [plane.ctypes.data_as(ctypes.POINTER(ctypes.c_ubyte)), plane.shape[1]]
         sdl2.SDL_UpdateYUVTexture(texture, None, *arguments)
 
+    def classes(self, colours: Rgba | None) -> None:
+        """What is laid over the picture before the tint, stretched to its size; None: nothing."""
+        self._classes.show(colours)
+
     def tint(self, colours: Rgba | None) -> None:
         """What is laid over the picture, stretched to its size; None: nothing."""
         self._tint.show(colours)
@@ -120,6 +125,7 @@ class Screen:
         if self._picture.size != (0, 0):
             place = fit(*self._picture.size, *self.size)
             self._picture.draw(place)
+            self._classes.draw(place)
             self._tint.draw(place)
         width, height = self._osd.size
         self._osd.draw((0, 0, width * self._dot, height * self._dot))
@@ -138,7 +144,7 @@ class Screen:
 
     def close(self) -> None:
         """May be called on a window that could not be opened."""
-        for texture in (self._picture, self._tint, self._osd):
+        for texture in (self._picture, self._classes, self._tint, self._osd):
             texture.drop()
         if self._renderer:
             sdl2.SDL_DestroyRenderer(self._renderer)

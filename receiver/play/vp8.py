@@ -192,8 +192,14 @@ class SharedVp8:
     def show(self, shown: Shown) -> None:
         """The picture on show now; dropped where nobody looks."""
         self._latest = shown
+        if self._origin is None:
+            self._origin = shown.shown_at
         if self._subscriptions:
             self._queue.put(shown)
+
+    def pts(self, shown: Shown) -> int:
+        """When a picture is due, in TIME_BASE since the first one that was shown."""
+        return 0 if self._origin is None else round((shown.shown_at - self._origin) / TIME_BASE)
 
     async def close(self) -> None:
         """End all subscriptions and the thread."""
@@ -227,10 +233,8 @@ class SharedVp8:
         key = self._key.is_set() and now - self._key_at >= KEY_INTERVAL_S
         if key:
             self._key.clear()
-        if self._origin is None:
-            self._origin = shown.shown_at
         step = round(REPEAT_S / TIME_BASE) if repeated else 1
-        self._pts = max(self._pts + step, round((shown.shown_at - self._origin) / TIME_BASE))
+        self._pts = max(self._pts + step, self.pts(shown))
         packet = self._encoder.encode(shown.picture, self._pts, shown.fps, key)
         if packet.is_keyframe:
             self._key_at = now

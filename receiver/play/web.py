@@ -22,6 +22,7 @@ from receiver.play.access import Access
 from receiver.play.base import Shown, SinkError
 from receiver.play.feed import Feed, FeedClosed
 from receiver.play.gate import Gate, same_origin, this_host
+from receiver.play.maps import SharedMaps, serve_maps
 from receiver.play.mjpeg import BOUNDARY, SharedJpeg, part
 from receiver.play.page import player_page
 from receiver.play.sound_track import SoundTracks
@@ -62,6 +63,8 @@ class WebSink:
         self._choose = choose
         self._feed: Feed[Shown] = Feed()
         self._jpeg = SharedJpeg()
+        self._maps = SharedMaps()
+        self._map_viewers = 0
         self._vp8 = SharedVp8(None if settings.video_kbps == "auto" else settings.video_kbps * 1000)
         self._viewers = Viewers(self._vp8, settings.max_viewers)
         self._sound = SoundTracks()
@@ -105,6 +108,7 @@ class WebSink:
                 web.get("/stats.json", self._get_stats),
                 web.get("/events", self._get_events, allow_head=False),
                 web.get("/stream.mjpeg", self._get_mjpeg, allow_head=False),
+                web.get("/maps", self._get_maps, allow_head=False),
                 web.post("/sender", self._post_sender),
                 web.post("/whep", self._post_whep),
                 web.delete("/whep/{viewer}", self._delete_whep),
@@ -204,6 +208,21 @@ class WebSink:
                 await _write(response, part(await self._jpeg.of(shown)))
 
         return await self._stream(request, f"multipart/x-mixed-replace; boundary={BOUNDARY}", pictures)
+
+    async def _get_maps(self, request: web.Request) -> web.StreamResponse:
+        """`?viewer=ID` of a WebRTC connection: its maps are stamped with the times of its pictures."""
+        if self._map_viewers >= self._settings.max_viewers:
+            raise web.HTTPServiceUnavailable(text="too many viewers\n", headers={"Retry-After": "5"})
+        viewer = request.query.get("viewer", "")
+
+        def timestamp(shown: Shown) -> int | None:
+            return self._viewers.timestamp(viewer, self._vp8.pts(shown))
+
+        self._map_viewers += 1
+        try:
+            return await serve_maps(request, self._feed, self._maps, timestamp)
+        finally:
+            self._map_viewers -= 1
 
     async def _stream(
         self,

@@ -46,6 +46,11 @@ class SharedTrack(MediaStreamTrack):
         super().__init__()
         self._encoder = encoder
         self._subscription: Subscription | None = None
+        self.sender: RTCRtpSender | None = None
+        """Who sends it."""
+        self.origin: int | None = None
+        """What the sender adds to the encoder's pts, so that they become RTP timestamps; None: not known (yet)."""
+        self._sent: int | None = None
 
     async def recv(self) -> VideoPacket:
         """The next picture, encoded. Raises MediaStreamError at the end."""
@@ -53,9 +58,14 @@ class SharedTrack(MediaStreamTrack):
             raise MediaStreamError
         if self._subscription is None:
             self._subscription = self._encoder.subscribe()
+        # aiortc adds a random number of its own, which shows only in what it has sent: by now the last packet is.
+        stamp = getattr(self.sender, "_RTCRtpSender__rtp_timestamp", None)
+        if self._sent is not None and isinstance(stamp, int):
+            self.origin = (stamp - self._sent) & 0xFFFFFFFF
         packet = await self._subscription.next()
         if packet is None:
             raise MediaStreamError
+        self._sent = packet.pts
         return packet
 
     def need_key(self) -> None:
@@ -101,6 +111,7 @@ class Viewers:
             transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == "video/VP8"])
             # aiortc tells its own encoder alone that the viewer asks for a key picture.
             setattr(transceiver.sender, "_send_keyframe", track.need_key)  # noqa: B010
+            track.sender = transceiver.sender
             if self.audio is not None and "\nm=audio " in offer:
                 tracks.append(self.audio())
                 peer.addTransceiver(tracks[-1], direction="sendonly")
@@ -114,6 +125,14 @@ class Viewers:
             raise OfferError(f"{type(error).__name__}: {error}") from None
         asyncio.get_running_loop().call_later(CONNECT_TIMEOUT_S, self._check, viewer)
         return viewer, peer.localDescription.sdp
+
+    def timestamp(self, viewer: str, pts: int) -> int | None:
+        """The RTP timestamp of the encoder's `pts` in a viewer's video (RFC 3550 section 5.1); None: not known."""
+        found = self._peers.get(viewer)
+        track = found[1][0] if found is not None else None
+        if not isinstance(track, SharedTrack) or track.origin is None:
+            return None
+        return (track.origin + pts) & 0xFFFFFFFF
 
     async def close(self, viewer: str) -> bool:
         """End one connection; False if there is none of that name."""

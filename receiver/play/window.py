@@ -17,10 +17,11 @@ from common.video import picture_size
 from receiver.audio.block import SoundBlock
 from receiver.config import WindowSection
 from receiver.play.base import Shown, SignalState, SinkError, ThreadedSink
+from receiver.play.maps_seen import MapsSeen
 from receiver.play.mark import marked
-from receiver.play.osd.tint import tint
-from receiver.play.osd.view import HISTORIES, HISTORY_LENGTH, Level, View, dot_size, draw
-from receiver.play.snapshot import save
+from receiver.play.osd.tint import TINTS, tint
+from receiver.play.osd.view import HISTORIES, HISTORY_LENGTH, LEGEND, Level, View, dot_size, draw
+from receiver.play.snapshot import Overlay, save
 from receiver.play.speaker import Speaker
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ OSD_S = 0.2
 
 HISTORY_S = 1.0
 NOTICE_S = 4.0
+LEGEND_ENTRIES = tuple((name.lower(), TINTS[trust]) for trust, name in LEGEND)
 
 log = Log("play.window")
 
@@ -59,6 +61,7 @@ class WindowSink(ThreadedSink):
         self.speaker = Speaker(mute)
         self.level = Level(settings.osd)
         self.overlay = self.help = False
+        self.map = MapsSeen()
         self.notice = ""
         self._status = status
         self._settings = settings
@@ -115,6 +118,7 @@ class WindowSink(ThreadedSink):
         if last is None:
             screen.resize(*self._start_size(shown))
         screen.picture(marked(shown))
+        self._classes()
         self._tint()
         changed = last is None or shown.state is not last.state
         if changed or int(shown.silence) != int(last.silence if last else 0):
@@ -180,6 +184,7 @@ class WindowSink(ThreadedSink):
             figures=self._figures,
             picture=picture,
             overlay=self.overlay,
+            classes=self.map.entries,
             help=self.help,
             mute=self.speaker.mute,
             notice=self.notice,
@@ -210,6 +215,15 @@ class WindowSink(ThreadedSink):
             case "t":
                 self.overlay = not self.overlay
                 self._tint()
+            case "c":
+                self._tell(self.map.next(self._last))
+                self._classes()
+            case "+" | "=" | "keypad +":
+                self.map.stronger(1)
+                self._classes()
+            case "-" | "keypad -":
+                self.map.stronger(-1)
+                self._classes()
             case "f" | "f11":
                 self._window.toggle_full_screen()
             case "o":
@@ -219,20 +233,31 @@ class WindowSink(ThreadedSink):
             case "s":
                 self._snapshot()
 
+    def _classes(self) -> None:
+        changed, pixels = self.map.look(self._last)
+        if changed:
+            self._window.classes(pixels)
+
     def _tint(self) -> None:
         """Of what is on show; a lost signal has a mark of its own."""
         last = self._last
-        wanted = self.overlay and last is not None and last.state is SignalState.LIVE
-        self._window.tint(tint(last.trust) if wanted and last is not None else None)
+        self._window.tint(tint(last.trust) if last is not None and self._tinted(last) else None)
+
+    def _tinted(self, shown: Shown) -> bool:
+        return self.overlay and shown.state is SignalState.LIVE
 
     def _snapshot(self) -> None:
-        """What is on show, without the display; marked when the signal is lost, as recordings are."""
+        """What is on show: the picture, marked when the signal is lost as recordings are, and what is laid over it with
+        its legend below; without the display."""
         if self._last is None:
             self._tell("NO PICTURE YET")
             return
-        folder = self._settings.snapshots
+        folder, last = self._settings.snapshots, self._last
+        layers = [self.map.pixels, tint(last.trust) if self._tinted(last) else None]
+        rows = (*self.map.entries, *(LEGEND_ENTRIES if self._tinted(last) else ()))
+        laid = Overlay([layer for layer in layers if layer is not None], rows)
         try:
-            path = save(marked(self._last), folder, datetime.fromtimestamp(time.time()))
+            path = save(marked(last), folder, datetime.fromtimestamp(time.time()), laid)
         except OSError as error:
             log.error("snapshot cannot be written", folder=str(folder), reason=error.strerror or str(error))
             self._tell(f"NO SNAPSHOT: {(error.strerror or 'ERROR').upper()}")

@@ -98,6 +98,10 @@ def told(summary: dict[str, Any]) -> str:
         concealed, silent = (100 * (sound[name] or 0) for name in ("concealed", "silent"))
         text = f"{concealed:.1f} % concealed, {silent:.1f} % silent, {sound['kbps'] or 0:g} kbit/s before headers"
         lines.insert(2, ("sound", text))
+    if found := summary.get("map"):
+        near = "" if found["miou"] is None else f"mIoU {found['miou']} against the exact ones, "
+        text = f"{near}{100 * found['held_over']:.0f} % held over, {100 * found['lost']:.0f} % lost"
+        lines.append(("map", f"with {100 * found['shown']:.0f} % of the pictures, {text}"))
     if outage := summary.get("outage"):
         again = outage["new_after_s"]
         lines.insert(

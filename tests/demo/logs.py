@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from common.maps.base import Legend
+from receiver.contours.store import ShownMap
 
 UNIT_WRAP = 1 << 16
 
@@ -25,6 +30,22 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedMap:
+    """The map of classes of a line, packed."""
+
+    age: float  # seconds older than the picture
+    trust: NDArray[np.uint8]  # (H / 16, W / 16)
+    legend: Legend
+    packed: bytes
+    size: tuple[int, int]  # height, width
+
+    def shown(self) -> ShownMap:
+        """Unpacked."""
+        labels = np.frombuffer(zlib.decompress(self.packed), np.uint8).reshape(self.size)
+        return ShownMap(labels, self.trust, self.legend, self.age)
+
+
+@dataclass(frozen=True, slots=True)
 class ShownLine:
     """A picture on show at one tick of the receiver."""
 
@@ -37,6 +58,7 @@ class ShownLine:
     concealed: bool
     repeated: bool
     trust: NDArray[np.uint8]  # (H / 16, W / 16)
+    classes: LoggedMap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +80,44 @@ def read_sent(path: Path) -> list[Sent]:
 
 def read_shown(path: Path) -> list[ShownLine]:
     """The receiver's --frame-log."""
-    return [
-        ShownLine(
-            line["number"],
-            line["unit"],
-            line["offset"],
-            line["shown_at"],
-            line["arrived"],
-            (line["trust"][0], line["trust"][1], line["trust"][2]),
-            line["concealed"],
-            line["repeated"],
-            np.frombuffer(line["map"].encode(), np.uint8).reshape(-1, line["columns"]) - ord("0"),
+    result: list[ShownLine] = []
+    last: LoggedMap | None = None
+    for line in _lines(path):
+        found = None if "classes" not in line else _classes(line["classes"], last)
+        last = found or last
+        result.append(
+            ShownLine(
+                line["number"],
+                line["unit"],
+                line["offset"],
+                line["shown_at"],
+                line["arrived"],
+                (line["trust"][0], line["trust"][1], line["trust"][2]),
+                line["concealed"],
+                line["repeated"],
+                _digits(line["map"], line["columns"]),
+                found,
+            )
         )
-        for line in _lines(path)
-    ]
+    return result
+
+
+def _digits(text: str, columns: int) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode(), np.uint8).reshape(-1, columns) - np.uint8(ord("0"))
+
+
+def _classes(told: Mapping[str, Any], last: LoggedMap | None) -> LoggedMap:
+    """What is not told is as it was in the map before."""
+    if last is None or "legend" in told:
+        legend = told["legend"]
+        colours = tuple((one[0], one[1], one[2]) for one in legend["colours"])
+        named = Legend(legend["name"], tuple(legend["classes"]), colours)
+    else:
+        named = last.legend
+    if last is not None and "labels" not in told:
+        return replace(last, age=told["age"], legend=named)
+    trust, packed = _digits(told["trust"], told["columns"]), base64.b64decode(told["labels"])
+    return LoggedMap(told["age"], trust, named, packed, (told["height"], told["width"]))
 
 
 def read_packets(path: Path) -> list[Packet]:

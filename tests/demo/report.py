@@ -16,6 +16,7 @@ from common.video import Picture, planes
 from tests.bench.quality import SMALLEST_SIDE, ms_ssim, psnr
 from tests.demo import measure
 from tests.demo.logs import Sent, SentIndex, ShownLine, read_packets, read_sent, read_shown
+from tests.demo.maps import MapMeasure, exact_maps, has_maps
 from tests.demo.measure import Change, Window
 from tests.demo.settings import DemoError, Settings
 from tests.demo.side_by_side import SideBySide
@@ -122,6 +123,7 @@ class Analysis:
         self.psnr_db: list[float] = []
         self.ms_ssim: list[float] = []
         self.shown_changes: list[Change] = []
+        self.maps = MapMeasure()
 
     def run(self) -> None:
         """Measures quality and standstills, and writes side_by_side.mp4."""
@@ -129,8 +131,10 @@ class Analysis:
         shown, number = _decoded(self.files.shown_video), -1
         measured = {line.number for line in measure.fresh(self.ticks)}
         before: Picture | None = None
+        with_maps = has_maps([line.classes for line in self.ticks])
+        exact = exact_maps(settings.source, settings.size) if with_maps else None
         caption = f"LOSS {settings.loss:.0%}  {settings.rate_kbps:g} KBIT/S  {settings.fps:g} FPS"
-        with SideBySide(self.files.side_by_side, settings.size, settings.fps, caption) as video:
+        with SideBySide(self.files.side_by_side, settings.size, settings.fps, caption, with_maps) as video:
             for line in self.ticks:
                 picture = before
                 while number < line.number:
@@ -142,7 +146,11 @@ class Analysis:
                 if original is not None and line.number in measured:
                     self._compare(original, picture)
                 self.shown_changes.append(Change(line.shown_at, _difference(picture, before)))
-                video.add(original, picture, line.trust)
+                found = None if line.classes is None else line.classes.shown()
+                if with_maps:
+                    true = None if exact is None or original is None else exact.of(original)
+                    self.maps.add(line.classes, found, true)
+                video.add(original, picture, line.trust, found)
                 before = picture
 
     def _original(self, line: ShownLine, sent: SentPictures) -> Picture | None:
@@ -195,6 +203,8 @@ class Analysis:
                 zip(("received", "recovered", "imagined"), (round(float(s), 4) for s in shares), strict=True)
             ),
         }
+        if (maps := self.maps.summary()) is not None:
+            result["map"] = maps
         if outage is not None:
             again = measure.new_again(ticks, self.index, outage)
             result["outage"] = measure.outage_figures(outage, window, stood, again)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from common.values import Size, parse_size
 from proto.wire import Mode
@@ -16,7 +16,19 @@ from tests.bench.link.impairments import least_burst
 T = TypeVar("T")
 DEFAULT_SIZE = Size(256, 256)
 CHANNELS = ("iid", "gilbert")
-DEMO_PROFILES = ("resilient", "classic", "auto")
+DEMO_PROFILES = ("resilient", "classic", "structure", "auto")
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "structure": {
+        "source": "tabletop",
+        "size": Size(512, 512),
+        "fps": 10.0,
+        "rate_kbps": 14.0,
+        "loss": 0.3,
+    },
+}
+"""Defaults of a profile that differ from the others': what it is made for."""
+
+LEAST_KBPS: Mapping[str, float] = {"structure": 2.0}
 DEFAULT_BURST = 6.0
 LIVE_PREFIXES = ("/dev/", ":", "screen")
 
@@ -65,26 +77,30 @@ class Settings:
                 raise DemoError(f"{name}: must be {rule} (got {text!r})")
             return value
 
+        profile = read("PROFILE", cls.profile, str, lambda v: v in DEMO_PROFILES, " or ".join(DEMO_PROFILES))
+        usual = replace(cls(), **PRESETS.get(profile, {}))
+        least = LEAST_KBPS.get(profile, 8.0)
         burst: float | None = None
-        loss = read("LOSS", cls.loss, float, lambda v: 0 <= v <= 1, "between 0 and 1")
+        loss = read("LOSS", usual.loss, float, lambda v: 0 <= v <= 1, "between 0 and 1")
         seconds = read("DEMO_SECONDS", cls.seconds, float, lambda v: 2 <= v <= 86400, "at least 2 (seconds)")
         burst = read("BURST", burst, float, lambda v: v is not None and v >= 1, "at least 1 (packets)")
         channel = read("CHANNEL", "", str, lambda v: v in CHANNELS, " or ".join(CHANNELS))
         return cls(
-            source=_source(environ.get("SOURCE", "").strip()),
+            source=_source(environ.get("SOURCE", "").strip()) or usual.source,
             audio=_audio(environ.get("AUDIO", "").strip()),
             loss=loss,
-            rate_kbps=read("RATE_KBPS", cls.rate_kbps, float, lambda v: 8 <= v < 1e6, "at least 8 (kbit/s)"),
-            size=read("SIZE", cls.size, parse_size, lambda v: True, "WIDTHxHEIGHT, multiples of 16"),
+            rate_kbps=read(
+                *("RATE_KBPS", usual.rate_kbps, float),
+                *(lambda v: least <= v < 1e6, f"at least {least:g} (kbit/s)"),
+            ),
+            size=read("SIZE", usual.size, parse_size, lambda v: True, "WIDTHxHEIGHT, multiples of 16"),
             fps=read(
-                "FPS", cls.fps, float, lambda v: 1 <= v <= 60 and v % 0.25 == 0, "1 to 60 in steps of 0.25"
+                "FPS", usual.fps, float, lambda v: 1 <= v <= 60 and v % 0.25 == 0, "1 to 60 in steps of 0.25"
             ),
             seconds=seconds,
             seed=read("SEED", cls.seed, int, lambda v: True, "a whole number"),
             mode=read("MODE", cls.mode, Mode, lambda v: True, " or ".join(Mode)),
-            profile=read(
-                "PROFILE", cls.profile, str, lambda v: v in DEMO_PROFILES, " or ".join(DEMO_PROFILES)
-            ),
+            profile=profile,
             burst=_burst(channel, burst, loss),
             outage=read(
                 "OUTAGE", cls.outage, float, lambda v: 0 <= v <= seconds / 2, "0 to half of DEMO_SECONDS"

@@ -1,7 +1,9 @@
-"""One video of what was sent, what was shown, and how far each region of it can be trusted."""
+"""One video of what was sent, what was shown, its map of classes where there is one, and how far each region of it can
+be trusted."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -12,9 +14,12 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from common.codec.base import IMAGINED, RECEIVED, RECOVERED
-from common.font import PITCH, text_mask
+from common.font import PITCH, plain, text_mask
 from common.values import Size
-from common.video import Picture, blank, planes, to_video_frame
+from common.video import Picture, blank, from_video_frame, planes, to_video_frame
+from receiver.contours.store import ShownMap
+from receiver.play.osd.classes import Entry, entries
+from tests.demo.maps import coloured
 
 Colour = tuple[int, int, int]  # Y, U, V
 
@@ -33,11 +38,14 @@ PANEL_HEIGHT = 384  # smaller pictures are enlarged by a whole factor up to abou
 class SideBySide:
     """Writes the video; use as a context manager. All pictures have `size`."""
 
-    def __init__(self, path: Path, size: Size, fps: float, caption: str) -> None:
+    def __init__(self, path: Path, size: Size, fps: float, caption: str, maps: bool = False) -> None:
+        """`maps`: with a column for the map of classes."""
         self._size = size
+        self._titles = ("SENT", "SHOWN", "MAP", "TRUST") if maps else ("SENT", "SHOWN", "TRUST")
         self._factor = max(1, PANEL_HEIGHT // size.height)
         self._wide, self._high = size.width * self._factor, size.height * self._factor
-        self._width, self._height = 3 * self._wide + 2 * GAP, self._high + 2 * BAR
+        panels = len(self._titles)
+        self._width, self._height = panels * self._wide + (panels - 1) * GAP, self._high + 2 * BAR
         self._template = self._labelled(caption)
         self._count = 0
         self._rate = Fraction(fps).limit_denominator(1001)
@@ -57,16 +65,23 @@ class SideBySide:
             self._container.mux(self._stream.encode(None))
         self._container.close()
 
-    def add(self, sent: Picture | None, shown: Picture, trust: NDArray[np.uint8]) -> None:
-        """One tick; `sent` None when there is no such frame."""
-        picture = self.compose(sent, shown, trust)
+    def add(
+        self, sent: Picture | None, shown: Picture, trust: NDArray[np.uint8], found: ShownMap | None = None
+    ) -> None:
+        """One tick; `sent` None when there is no such frame; `found`: its map."""
+        picture = self.compose(sent, shown, trust, found)
         self._container.mux(self._stream.encode(to_video_frame(picture, self._count, 1 / self._rate)))
         self._count += 1
 
-    def compose(self, sent: Picture | None, shown: Picture, trust: NDArray[np.uint8]) -> Picture:
+    def compose(
+        self, sent: Picture | None, shown: Picture, trust: NDArray[np.uint8], found: ShownMap | None = None
+    ) -> Picture:
         """The picture of one tick."""
         canvas = self._template.copy()
-        panels = (sent if sent is not None else blank(*self._sides), shown, tinted(shown, trust))
+        panels = [sent if sent is not None else blank(*self._sides), shown, tinted(shown, trust)]
+        if "MAP" in self._titles:
+            panels.insert(2, shown if found is None else coloured(shown, found))
+            self._list(canvas, () if found is None else entries(found))
         for place, panel in enumerate(panels):
             left = place * (self._wide + GAP)
             for target, source, step in zip(planes(canvas), planes(panel), (1, 2, 2), strict=True):
@@ -81,16 +96,29 @@ class SideBySide:
 
     def _labelled(self, caption: str) -> Picture:
         canvas = blank(self._width, self._height, PAPER)
-        for place, title in enumerate(("SENT", "SHOWN", "TRUST")):
+        for place, title in enumerate(self._titles):
             self._write(canvas, title, place * (self._wide + GAP) + 8, 7, 2, INK)
         bottom = self._high + BAR
         self._write(canvas, caption, 8, bottom + 10, 1, FAINT)
-        left = 2 * (self._wide + GAP) + 8
+        left = (len(self._titles) - 1) * (self._wide + GAP) + 8
         for name, colour in TINTS.values():
             _fill(canvas, bottom + 8, left, 12, 12, colour)
             self._write(canvas, name, left + 18, bottom + 10, 1, INK)
             left += 18 + PITCH * (len(name) + 2)
         return canvas
+
+    def _list(self, canvas: Picture, seen: Sequence[Entry]) -> None:
+        """The classes below the map, as many as there is room for."""
+        left, top = 2 * (self._wide + GAP) + 8, self._high + BAR
+        end = left + self._wide - 16
+        for name, colour in seen:
+            need = 18 + PITCH * (len(name) + 2)
+            if left + need > end:
+                break
+            _fill(canvas, top + 8, left, 12, 12, (FAINT, 128, 128))
+            _fill(canvas, top + 10, left + 2, 8, 8, _yuv(colour))
+            self._write(canvas, plain(name), left + 18, top + 10, 1, INK)
+            left += need
 
     @staticmethod
     def _write(canvas: Picture, text: str, left: int, top: int, dot: int, luma: int) -> None:
@@ -109,6 +137,16 @@ def tinted(picture: Picture, trust: NDArray[np.uint8]) -> Picture:
         share = TINT if number == 0 else 2 * TINT
         target[...] = (source * np.uint16(256 - share) + tint * np.uint16(share)) >> 8
     return out
+
+
+def _yuv(colour: tuple[int, int, int, int]) -> Colour:
+    luma, blue, red = (plane[0, 0] for plane in planes(_picture(colour)))
+    return int(luma), int(blue), int(red)
+
+
+def _picture(colour: tuple[int, int, int, int]) -> Picture:
+    pixels = np.full((2, 2, 3), colour[:3], np.uint8)
+    return from_video_frame(av.VideoFrame.from_ndarray(pixels, format="rgb24"))
 
 
 def _fill(canvas: Picture, top: int, left: int, height: int, width: int, colour: Colour) -> None:

@@ -71,3 +71,11 @@ TABLE = (
     Item("drift_ppm", "DRIFT", lambda value: f"{value:+.0f} PPM"),
 )
 """The full level."""
+
+MAP_TABLE = (
+    Item("contours_kbps", "CONTOURS", rate),
+    Item("map_age_ms", "MAP AGE", milliseconds, 1000, 2000),
+    Item("map_held", "MAP HELD", share, 0.3, 0.7),
+    Item("map_lost", "MAP LOST", share, 0.1, 0.5),
+)
+"""Added to it while there is a map of classes."""

@@ -29,7 +29,8 @@ from receiver.play.osd.canvas import (
     Rgba,
     text_width,
 )
-from receiver.play.osd.figures import SHORT, TABLE, Item
+from receiver.play.osd.classes import Entry, list_entries
+from receiver.play.osd.figures import MAP_TABLE, SHORT, TABLE, Item
 from receiver.play.osd.tint import TINTS
 
 MARGIN = 5
@@ -38,6 +39,8 @@ MAX_TEXT = 200
 
 KEYS = (
     ("T", "TRUST: TINT WHAT WAS NOT RECEIVED"),
+    ("C", "CLASSES: OUTLINES, TINT, OFF"),
+    ("+", "MORE OF THE TINT (-: LESS)"),
     ("O", "FIGURES: OFF, SMALL, FULL"),
     ("S", "SNAPSHOT TO A PNG FILE"),
     ("F", "FULL SCREEN"),
@@ -77,6 +80,8 @@ class View:
     picture: str = ""
     """Size and nominal rate, such as `256X256 15`."""
     overlay: bool = False
+    classes: tuple[Entry, ...] = ()
+    """Of the map of classes, as far as it is shown."""
     help: bool = False
     mute: bool = False
     """The window plays no sound."""
@@ -105,8 +110,10 @@ def draw(view: View, width: int, height: int) -> Rgba:
             _table(canvas, view)
     else:
         bottom = canvas.height - MARGIN
-    if view.overlay and view.state is SignalState.LIVE:
-        _legend(canvas, bottom)
+    if view.state is SignalState.LIVE:
+        top = _legend(canvas, bottom) if view.overlay else bottom
+        if view.classes:
+            list_entries(canvas, view.classes, canvas.width - MARGIN, MARGIN + LINE + 5, top - PAD)
     if view.help:
         _help(canvas)
     if view.notice:
@@ -196,7 +203,8 @@ def _packed(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
 def _table(canvas: Canvas, view: View) -> None:
     """Labels and values under the state, then a minute of rate and loss as bars."""
     y = MARGIN + LINE + 5
-    rows = [(item.label, *item.made(view.figures, labelled=False)) for item in TABLE]
+    items = TABLE + MAP_TABLE if view.figures.get("map") else TABLE
+    rows = [(item.label, *item.made(view.figures, labelled=False)) for item in items]
     rows.append(("PICTURE", view.picture or "-", WHITE))
     column = MARGIN + max(text_width(label) for label, _, _ in rows) + 7
     width = max(HISTORY_LENGTH, *(text_width(value) for _, value, _ in rows))
@@ -215,8 +223,8 @@ def _table(canvas: Canvas, view: View) -> None:
         y += BAR_HEIGHT + 4
 
 
-def _legend(canvas: Canvas, bottom: int) -> None:
-    """What the colours of the tint mean, on the right above what is at the bottom."""
+def _legend(canvas: Canvas, bottom: int) -> int:
+    """What the colours of the tint mean, on the right above what is at the bottom; returns its first row."""
     width = max(text_width(label) for _, label in LEGEND) + 18
     height = len(LEGEND) * LINE + 4
     x, y = canvas.width - MARGIN - width, bottom - height
@@ -225,6 +233,7 @@ def _legend(canvas: Canvas, bottom: int) -> None:
         row = y + 4 + number * LINE
         canvas.box(x + 4, row, 7, 7, (*TINTS[trust][:3], 255))
         canvas.text(x + 15, row, label, backing=None)
+    return y
 
 
 def _help(canvas: Canvas) -> None:

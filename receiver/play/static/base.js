@@ -4,7 +4,7 @@ const video = $("video"), pictures = $("pictures"), overlay = $("overlay"), body
 const SETTINGS = "semcast";
 
 let stats = null; // what the receiver told last
-const settings = { theme: "auto", trust: false, figures: true, volume: 100, muted: true };
+const settings = { theme: "auto", trust: false, map: "off", strength: 50, figures: true, volume: 100, muted: true };
 try {
   const kept = JSON.parse(localStorage.getItem(SETTINGS));
   for (const name in settings) if (kept && typeof kept[name] === typeof settings[name]) settings[name] = kept[name];

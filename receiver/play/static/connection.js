@@ -134,6 +134,7 @@ function lose() {
   events.close();
   events = null;
   reached = false;
+  followMap();
   setState("offline");
   noFigures();
   $("senders").hidden = true;

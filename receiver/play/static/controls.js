@@ -24,24 +24,6 @@ function togglePip() {
   else toast("This browser offers picture in picture in its own menu");
 }
 
-function snapshot() {
-  const mjpeg = body.dataset.transport === "mjpeg", source = mjpeg ? pictures : video;
-  const [width, height] = mjpeg ? [pictures.naturalWidth, pictures.naturalHeight] : [video.videoWidth, video.videoHeight];
-  if (!width) return toast("There is no picture yet");
-  const canvas = element("canvas");
-  canvas.width = width;
-  canvas.height = height;
-  canvas.getContext("2d").drawImage(source, 0, 0, width, height);
-  const time = new Date().toISOString().replace(/[-:]/g, "");
-  const from = $("source").textContent.replace(/[^\p{L}\p{N}_-]+/gu, "_");
-  canvas.toBlob((blob) => {
-    const link = element("a", { href: URL.createObjectURL(blob), download: `semcast-${from ? from + "-" : ""}${time}.png` });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    toast(`Saved ${link.download}`);
-  }, "image/png");
-}
-
 // There is always a track for sound, so that it may come later; the controls are there while a sender sends some.
 let sound = false, audible = false;
 function soundTrack(there) {
@@ -106,7 +88,11 @@ function toggleHelp() {
   else $("help").showModal();
 }
 
-const KEYS = { f: toggleFull, p: togglePip, s: snapshot, t: toggleTrust, m: toggleMute, i: toggleFigures, d: nextTheme, "?": toggleHelp };
+const more = () => stepStrength(1), less = () => stepStrength(-1);
+const KEYS = {
+  f: toggleFull, p: togglePip, s: snapshot, t: toggleTrust, c: nextMap, "+": more, "=": more, "-": less, m: toggleMute,
+  i: toggleFigures, d: nextTheme, "?": toggleHelp,
+};
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const action = KEYS[event.key.toLowerCase()];
@@ -121,6 +107,8 @@ function busy() {
 }
 
 $("trust").onclick = toggleTrust;
+$("classes").onclick = nextMap;
+$("strength").oninput = () => setStrength(+$("strength").value);
 $("toggle").onclick = toggleFigures;
 $("full").onclick = toggleFull;
 $("pip").onclick = togglePip;

@@ -44,6 +44,8 @@ function show() {
   if ($("caption").textContent !== caption) $("caption").textContent = caption;
   $("caption").hidden = !caption;
   tint();
+  showMap();
+  showMapFigures();
   watch();
 }
 
@@ -53,7 +55,7 @@ showToggle();
 showOverlay();
 showSound();
 $("pip").hidden = !document.pictureInPictureEnabled;
-addEventListener("resize", tint);
+addEventListener("resize", () => { tint(); drawMap(); });
 addEventListener("pagehide", hangUp);
 addEventListener("pageshow", (event) => { if (event.persisted) connect(); });
 timeFirst();

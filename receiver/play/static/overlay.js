@@ -1,16 +1,24 @@
 // The trust overlay: one colour for each 16x16 block, over the picture and nothing else.
 const COLOURS = ["rgb(20 163 139 / .24)", "rgb(240 168 48 / .42)", "rgb(224 71 158 / .46)"];
 
+// A canvas in the resolution of the display, and where in it the picture is.
+function placed(canvas) {
+  const ratio = devicePixelRatio || 1, box = canvas.getBoundingClientRect();
+  const width = Math.round(box.width * ratio), height = Math.round(box.height * ratio);
+  if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
+  return { pen: canvas.getContext("2d"), ratio, ...within(canvas) };
+}
+
+function within({ width, height }) {
+  const scale = Math.min(width / stats.width, height / stats.height), wide = stats.width * scale, high = stats.height * scale;
+  return { left: (width - wide) / 2, top: (height - high) / 2, wide, high };
+}
+
 function tint() {
   if (!settings.trust || !stats || !stats.trust) return;
   const { rows, columns, cells } = stats.trust;
-  const ratio = devicePixelRatio || 1, box = overlay.getBoundingClientRect();
-  const width = Math.round(box.width * ratio), height = Math.round(box.height * ratio);
-  if (overlay.width !== width || overlay.height !== height) { overlay.width = width; overlay.height = height; }
-  const scale = Math.min(width / stats.width, height / stats.height);
-  const left = (width - stats.width * scale) / 2, top = (height - stats.height * scale) / 2;
-  const x = (i) => Math.round(left + stats.width * scale * i / columns), y = (i) => Math.round(top + stats.height * scale * i / rows);
-  const pen = overlay.getContext("2d");
+  const { pen, ratio, left, top, wide, high } = placed(overlay), { width, height } = overlay;
+  const x = (i) => Math.round(left + wide * i / columns), y = (i) => Math.round(top + high * i / rows);
   pen.clearRect(0, 0, width, height);
   for (let value = 0; value < 3; value++) {
     const path = new Path2D();
@@ -21,17 +29,19 @@ function tint() {
     }
     pen.fillStyle = COLOURS[value];
     pen.fill(path);
-    if (value === 2) hatch(pen, path, width, height, ratio);
+    if (value === 2) hatch(pen, path, width, height, ratio, "rgb(255 210 235 / .4)");
   }
 }
 
-function hatch(pen, path, width, height, ratio) {
+// `way`: 1 rising, -1 falling lines.
+function hatch(pen, path, width, height, ratio, colour, way = 1) {
   pen.save();
   pen.clip(path);
-  pen.strokeStyle = "rgb(255 210 235 / .4)";
+  pen.strokeStyle = colour;
   pen.lineWidth = ratio;
   pen.beginPath();
-  for (let x = -height; x < width; x += 9 * ratio) { pen.moveTo(x, height); pen.lineTo(x + height, 0); }
+  const [from, to] = way > 0 ? [height, 0] : [0, height];
+  for (let x = -height; x < width; x += 9 * ratio) { pen.moveTo(x, from); pen.lineTo(x + height, to); }
   pen.stroke();
   pen.restore();
 }

@@ -95,6 +95,11 @@ async def test_a_whep_viewer_gets_moving_vp8_pictures() -> None:
         assert first.shape == (192, 128)
         assert np.abs(first - last).mean() > 0.5
         assert sink.viewers == 1
+        viewer = place.rpartition("/")[2]  # maps are stamped with the times of its pictures
+        await until(lambda: sink._viewers.timestamp(viewer, 0) is not None)
+        later = sink._viewers.timestamp(viewer, 90), sink._viewers.timestamp(viewer, 0)
+        assert later[0] is not None and later[1] is not None and (later[0] - later[1]) % 2**32 == 90
+        assert sink._viewers.timestamp("nobody", 0) is None
         async with client.delete(place) as gone:
             assert gone.status == 200
         async with client.delete(place) as gone:

@@ -16,9 +16,11 @@ import pytest
 from common.video import blank, picture_size
 from receiver.config import WindowSection
 from receiver.play.base import Shown, SignalState
+from receiver.play.osd.classes import MapMode
 from receiver.play.osd.view import Level
 from receiver.play.window import WindowSink, title
 from tests.receiver.play.pictures import shown
+from tests.receiver.play.test_maps import a_map
 from tests.waiting import until
 
 sdl2 = pytest.importorskip("sdl2", reason="the window extra is not installed")
@@ -103,6 +105,49 @@ async def test_the_picture_keeps_its_shape_and_the_window_its_bars() -> None:
         bar = width // 4
         assert pixels[:, : bar - 2].max() < 30 and pixels[:, 2 - bar :].max() < 30
         assert pixels[:, bar + 2 : -bar - 2].min() > 240
+
+
+async def test_the_map_goes_from_off_to_outlines_to_a_tint(tmp_path: Path) -> None:
+    found = a_map(64, 64, 32)
+    picture = dataclasses.replace(plain(shown(0, 64, 64), 128), map=found)
+    async with window(osd="off", snapshots=str(tmp_path)) as sink:
+        before = await seen(sink, picture)
+        assert np.ptp(before.reshape(-1, 3).mean(0)) < 2
+        looks = []
+        for number, mode in ((100, MapMode.OUTLINES), (200, MapMode.TINT)):
+            press(sdl2.SDLK_c)
+            await until(lambda mode=mode: sink.map.mode is mode)
+            looks.append(await seen(sink, dataclasses.replace(picture, number=number)))
+        height, width, _ = before.shape
+        inner = (
+            slice(height // 8, height // 3),
+            slice(width // 8, width // 3),
+        )  # of the class "car", without legend
+        outlines, tinted = (look[inner].reshape(-1, 3).astype(int).mean(0) for look in looks)
+        assert np.ptp(outlines) < 2 and tinted[0] - tinted[2] > 80
+        press(sdl2.SDLK_MINUS)
+        await until(lambda: sink.map.strength == 40)
+        weaker = (await seen(sink, dataclasses.replace(picture, number=300)))[inner].reshape(-1, 3).mean(0)
+        assert 20 < weaker[0] - weaker[2] < tinted[0] - tinted[2]
+        press(sdl2.SDLK_s)
+        await until(lambda: list(tmp_path.glob("*.png")) != [])
+        saved = await saved_picture(tmp_path)
+        assert saved.shape[1] == 64 and saved.shape[0] > 64  # a legend below
+        assert int(saved[10, 10, 0]) - int(saved[10, 10, 2]) > 60
+        lost = dataclasses.replace(picture, number=400, state=SignalState.LOST)
+        dark = await seen(sink, lost)
+        assert np.ptp(dark[inner].reshape(-1, 3).mean(0)) < 2
+        press(sdl2.SDLK_c)
+        await until(lambda: sink.map.mode is MapMode.OFF)
+        assert sink.map.pixels is None and sink.map.entries == ()
+
+
+async def saved_picture(folder: Path) -> npt.NDArray[np.uint8]:
+    """The only snapshot, as soon as it is whole."""
+    path = next(folder.glob("*.png"))
+    await until(lambda: path.read_bytes().endswith(b"IEND\xaeB`\x82"))
+    with av.open(str(path)) as image:
+        return np.asarray(next(image.decode(video=0)).to_ndarray(format="rgb24"), np.uint8)
 
 
 async def test_the_tint_colours_what_was_not_received() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 
@@ -13,6 +14,7 @@ from receiver.play.base import SignalState
 from receiver.play.mark import mark
 from receiver.play.y4m import Y4mSink, header
 from tests.receiver.play.pictures import shown
+from tests.receiver.play.test_maps import a_map
 from tests.waiting import until
 
 
@@ -37,6 +39,17 @@ async def test_a_player_reads_exactly_the_pictures_shown() -> None:
     assert len(frames) == 5 and frames[0].width == 64 and frames[0].height == 48
     for number, frame in enumerate(frames):
         assert np.array_equal(frame.to_ndarray(format="yuv420p"), shown(number).picture)
+
+
+async def test_a_recorded_picture_is_clean_whatever_its_map() -> None:
+    reader, writer = os.pipe()
+    sink = Y4mSink(writer)
+    await sink.start()
+    sink.show(dataclasses.replace(shown(0), map=a_map()))
+    await sink.close()
+    os.close(writer)
+    with open(reader, "rb") as pipe:
+        assert pipe.read().endswith(shown(0).picture.tobytes())
 
 
 async def test_a_closed_pipe_ends_the_sink_quietly() -> None:
