@@ -200,8 +200,10 @@ class App:
         self.player.set_lost_after(config.signal.lost_after)
         await self._sinks.change(_sinks(config))
 
-    def _recovered(self, event: Recovered, now: float) -> None:
-        """Units of a protected stream have come."""
+    def _recovered(self, event: Recovered, datagram_bytes: int, now: float) -> None:
+        """A packet of a protected stream has come, perhaps with whole units."""
+        if event.active:
+            self.player.heard(event.stream, datagram_bytes, now)
         if event.active and event.stream == AUDIO.id:
             self.audio.recovered(event.origin, event.units, now)
         elif event.active and event.stream == CONTOURS.id:

@@ -8,6 +8,7 @@ WINDOW_S = 2.0
 BUCKET_S = 0.25
 KEYS = (
     "bytes",
+    "contours",
     "sent",
     "lost",
     "cells",
@@ -20,7 +21,7 @@ KEYS = (
 
 
 class Figures:
-    """Sums over a sliding window of two seconds: at most nine buckets of nine numbers."""
+    """Sums over a sliding window of two seconds: at most nine buckets of ten numbers."""
 
     def __init__(self) -> None:
         self._buckets: deque[tuple[int, dict[str, float]]] = deque()

@@ -14,7 +14,7 @@ from common.clock import Clock, WallClock, monotonic
 from common.codec.base import IMAGINED, RECOVERED, CodecError, DecodedUnit
 from common.log import Log
 from proto.session import Arrival, ReceiverEndpoint
-from proto.streams import VIDEO
+from proto.streams import CONTOURS, VIDEO
 from proto.wire import IP_UDP_BYTES
 from receiver.contours.store import ShownMap
 from receiver.decode import Job, Outcome
@@ -110,7 +110,7 @@ class Player:
     def arrived(self, arrival: Arrival, datagram_bytes: int, now: float) -> None:
         """A segment was taken in (called by the socket)."""
         if arrival.active:
-            self.figures.add(now, bytes=datagram_bytes + IP_UDP_BYTES)
+            self.heard(arrival.stream, datagram_bytes, now)
         if not arrival.active or arrival.stream != VIDEO.id:
             return
         if arrival.took_over:
@@ -123,6 +123,11 @@ class Player:
             if captured_at is not None and self._times.arrived(key, now):
                 self._stage("path", max(0.0, wall - captured_at))
         self._wake.set()
+
+    def heard(self, stream: int, datagram_bytes: int, now: float) -> None:
+        """A packet of the sender on show was taken in, of whatever stream: what it cost on the wire."""
+        wire = datagram_bytes + IP_UDP_BYTES
+        self.figures.add(now, bytes=wire, contours=wire if stream == CONTOURS.id else 0)
 
     def decoded(self, outcome: Outcome) -> None:
         """A job is done (called in the event loop thread)."""

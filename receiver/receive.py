@@ -37,12 +37,12 @@ class Receive(asyncio.DatagramProtocol):
         replies: Replies,
         arrived: Callable[[Arrival, int, float], None],
         delivered: Callable[[Delivered, float], None] = lambda event, now: None,
-        recovered: Callable[[Recovered, float], None] = lambda event, now: None,
+        recovered: Callable[[Recovered, int, float], None] = lambda event, size, now: None,
         message: Callable[[Message], None] = lambda event: None,
     ) -> None:
         """`arrived(arrival, size of the datagram, now)` is called for every segment of a tolerant stream that was
-        taken in; `delivered` and `recovered` for what a reliable and a protected stream bring, `message` for control
-        messages but announcements."""
+        taken in; `recovered` likewise for a protected stream, `delivered` for what a reliable one brings, `message`
+        for control messages but announcements."""
         self._endpoint = endpoint
         self._replies = replies
         self._arrived = arrived
@@ -69,7 +69,7 @@ class Receive(asyncio.DatagramProtocol):
             self._replies.arrived(event, now)
             self._arrived(event, len(data), now)
         elif isinstance(event, Recovered):
-            self._recovered(event, now)
+            self._recovered(event, len(data), now)
         elif isinstance(event, Delivered):
             self._delivered(event, now)
             if self._transport is not None:

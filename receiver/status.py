@@ -39,6 +39,7 @@ def status(
         "playout_delay_ms": player.delay * 1000,
         "drift_ppm": None if player.drift is None else player.drift * 1e6,
         "rate_kbps": sums.rate("bytes", now) * 8 / 1000,
+        "contours_kbps": sums.rate("contours", now) * 8 / 1000,
         "fps_shown": sums.rate("pictures", now),
         "frames_shown": player.shown,
         "frames_concealed": player.concealed,

@@ -128,3 +128,16 @@ def test_a_missing_source_is_told(tmp_path: Path) -> None:
         _, errors = demo.communicate()
     assert demo.returncode == 1
     assert errors.startswith("demo: SOURCE: there is no file")
+
+
+def test_the_profile_structure_shows_maps_and_tells_how_good_they_were(tmp_path: Path) -> None:
+    variables = {"PROFILE": "structure", "SIZE": "256x256", "LOSS": "0.2", "DEMO_OUT": str(tmp_path)}
+    with start(DEMO_SECONDS="8", **variables) as demo:
+        output, errors = demo.communicate()
+    assert (demo.returncode, errors) == (0, "")
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["settings"]["source"] == "tabletop" and summary["settings"]["rate_kbps"] == 14
+    assert summary["map"]["miou"] > 0.3 and summary["map"]["shown"] > 0.3
+    assert f"mIoU {summary['map']['miou']} against the exact ones" in output
+    with av.open(str(tmp_path / "side_by_side.mp4")) as video:
+        assert video.streams.video[0].width == 4 * 256 + 3 * 4
