@@ -98,7 +98,8 @@ def to_pictures(frames: Sequence[Values], width: int, height: int, strength: flo
         ordered[..., scan(side).order] = values
         turn = basis(side)
         cut = turn.T @ ordered.reshape(count, rows, columns, side, side) @ turn
-        plane = cut.transpose(0, 1, 3, 2, 4).reshape(count, rows * side, columns * side)
+        whole = cut.transpose(0, 1, 3, 2, 4).reshape(count, rows * side, columns * side)
+        plane = np.asarray(whole, np.float32)
         _smooth(plane, side, strength * BLOCKS[0] / side)
         _smooth(plane.swapaxes(1, 2), side, strength * BLOCKS[0] / side)
         plane = plane[:, : height // share, : width // share]
