@@ -36,8 +36,8 @@ LOSSES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
 SECONDS = 12.8
 EVERY, EVERY_LARGE = (
     13,
-    65,
-)  # pictures from one that is measured to the next: small, of full size; no part of a unit
+    26,
+)  # pictures from a measured one to the next: small, of full size; not aligned to units
 SEED = 7
 
 
