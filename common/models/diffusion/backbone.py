@@ -140,7 +140,8 @@ def control_residuals(
         features.extend(made)
     features.append(control.mid_block(hidden, emb, encoder_hidden_states=context))
     heads = (*control.controlnet_down_blocks, control.controlnet_mid_block)
-    by_width = {weight.shape[-1]: weight for weight in weights}
+    by_width = {int(weight.shape[-1]): weight for weight in weights}
     return [
-        head(feature) * by_width[feature.shape[-1]] for head, feature in zip(heads, features, strict=True)
+        head(feature) * by_width[int(feature.shape[-1])]
+        for head, feature in zip(heads, features, strict=True)
     ]

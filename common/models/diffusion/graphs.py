@@ -148,7 +148,10 @@ def write_slot(caches: Sequence[Tensor], fresh: Sequence[Tensor], slot: Tensor) 
 
 
 class StepGraph(Protocol):
-    """What runs one denoising step; arguments and results of UNetStep.forward."""
+    """What runs one denoising step; arguments and results of UNetStep.forward.
+
+    One that writes the new slot into the caches itself returns no contents of it.
+    """
 
     def __call__(
         self, x: Tensor, noise: Tensor, timestep: Tensor, coefficients: Tensor, lambdas: Tensor, trust: Tensor,

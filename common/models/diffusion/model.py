@@ -112,7 +112,7 @@ class DiffusionModel(nn.Module):
             gains = (
                 gain.flatten(2).transpose(1, 2) for gain in pyramid(restoration_weight, self.config.levels)
             )
-            side = Restorer(self.restoration, queries, {gain.shape[1]: gain for gain in gains})
+            side = Restorer(self.restoration, queries, {int(gain.shape[1]): gain for gain in gains})
         return denoise(self.unet, x, t, context, side, temporal, residuals)
 
     def forward(

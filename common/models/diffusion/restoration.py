@@ -150,4 +150,4 @@ class Restorer:
 
     def __call__(self, layer: int, attention: Any, z: Tensor, query: Tensor) -> Tensor:
         added: Tensor = self.adapter.typed[layer](self.queries[layer], z)
-        return added * self.gains[z.shape[1]]
+        return added * self.gains[int(z.shape[1])]

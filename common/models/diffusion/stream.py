@@ -173,7 +173,8 @@ class Streamer:
                 state.slot, valid[ring], embedded, queries, state.caches[ring],
             )  # fmt: skip
             if use.temporal:
-                write_slot(state.caches[ring], fresh, state.slot)
+                if fresh:
+                    write_slot(state.caches[ring], fresh, state.slot)
                 state.valid[ring, rows, state.slot] = True
         state.slot.add_(1).remainder_(self.config.window)
         return x

@@ -1,0 +1,207 @@
+"""Engines in the background: built by a process, cached, tested, and never in a frame's way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from common.models.diffusion.loading import save
+from common.models.diffusion.runtime import build as building
+from common.models.diffusion.runtime.base import Figures, TorchRuntime, create_runtime
+from common.models.diffusion.runtime.engine_graphs import EngineGraphs, OnnxEngine, onnx_kind
+from common.models.diffusion.runtime.engines import Engines, Kind, weights_digest
+from common.models.diffusion.runtime.specs import FRAME_GRAPHS, Specs, expected, step_name, use_of
+from common.models.diffusion.stream import Streamer
+from common.runtime.base import BackendError
+from common.runtime.engine_cache import EngineCache
+from common.runtime.tensorrt_backend import build_engine, find
+from tests.common.models.diffusion.toy import SIZE, clip, run, toy_model
+
+MODEL = toy_model()
+GRAPHS = (*FRAME_GRAPHS, "step-crt")
+
+
+@pytest.fixture(scope="module")
+def exported() -> dict[str, bytes]:
+    """ONNX of every graph."""
+    specs = Specs(MODEL, SIZE, SIZE)
+    return {name: building.build(specs.of(name), "onnx") for name in (*GRAPHS, "step-0")}
+
+
+class Builds:
+    """Takes the place of the building process: gives what was exported, or what a test wants."""
+
+    def __init__(self, results: Mapping[str, bytes]) -> None:
+        self.results, self.asked = results, list[str]()
+
+    def __call__(self, engines: Engines, batch: int, graphs: list[str]) -> Iterator[tuple[str, bytes]]:
+        self.asked += graphs
+        yield from ((name, self.results[name]) for name in graphs if name in self.results)
+
+
+def runtime(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, results: Mapping[str, bytes], kind: Kind | None = None
+) -> tuple[EngineGraphs, Builds]:
+    builds = Builds(results)
+    monkeypatch.setattr(Engines, "_built", lambda self, batch, graphs: builds(self, batch, graphs))
+    cache = EngineCache(folder / "engines")
+    made = EngineGraphs("onnxruntime", MODEL, SIZE, SIZE, kind or onnx_kind(), cache, TorchRuntime(MODEL))
+    return made, builds
+
+
+def watch(graphs: EngineGraphs) -> float:
+    """Stream before and after the engines are there; the largest difference from torch."""
+    textures, maps = clip(4)
+    plain, ours = Streamer(MODEL, SIZE, SIZE, steps=2), Streamer(MODEL, SIZE, SIZE, steps=2, graphs=graphs)
+    states = plain.init_state(1), ours.init_state(1)
+    want = run(plain, states[0], textures, maps)
+    got = run(ours, states[1], textures[:, :2], maps[:, :2])
+    assert graphs.engines.wait(60)
+    got += run(ours, states[1], textures[:, 2:], maps[:, 2:])
+    return max(float((a - b).abs().max()) for a, b in zip(want, got, strict=True))
+
+
+def test_a_stream_goes_over_to_engines_and_the_next_start_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: dict[str, bytes]
+) -> None:
+    first, builds = runtime(tmp_path, monkeypatch, exported)
+    assert watch(first) < 1e-4
+    assert sorted(builds.asked) == sorted(GRAPHS)
+    assert (first.figures.engines, first.figures.built, first.figures.fallbacks) == (5, 5, 0)
+    first.close()
+    broken = next(first.engines._cache.folder.glob("decode-*"))
+    broken.write_bytes(broken.read_bytes()[:-1])
+    second, builds = runtime(tmp_path, monkeypatch, exported)
+    assert watch(second) < 1e-4
+    assert builds.asked == ["decode"] and (second.figures.refused, second.figures.engines) == (1, 5)
+    second.close()
+
+
+def test_a_wrong_engine_never_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: dict[str, bytes]
+) -> None:
+    class Off(OnnxEngine):
+        def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            made = super().run(inputs)
+            return made if "next" not in made else {**made, "next": made["next"] * 1.05}
+
+    graphs, _ = runtime(tmp_path, monkeypatch, exported, Kind("onnx", {"kind": "off"}, Off))
+    assert watch(graphs) < 1e-4
+    assert (graphs.figures.engines, graphs.figures.fallbacks) == (4, 1)
+    assert "off torch's" in graphs.figures.reasons[0]
+    graphs.close()
+
+
+def test_what_fails_in_use_is_dropped_and_the_frame_is_still_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: dict[str, bytes]
+) -> None:
+    class Dies(OnnxEngine):
+        runs = 0
+
+        def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            self.runs += 1
+            if self.runs > 1 and "picture" in self._outputs:
+                raise BackendError("device lost")
+            return super().run(inputs)
+
+    graphs, _ = runtime(tmp_path, monkeypatch, exported, Kind("onnx", {"kind": "dies"}, Dies))
+    assert watch(graphs) < 1e-4
+    assert graphs.figures.engines == 4 and "device lost" in graphs.figures.reasons[0]
+    graphs.close()
+
+
+def test_what_cannot_be_built_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs, builds = runtime(tmp_path, monkeypatch, {})
+    graphs.engines._said = {"encode": "no such operator", "": "the last word"}
+    assert watch(graphs) == 0
+    assert graphs.figures.fallbacks == 5 and "encode: no such operator" in graphs.figures.reasons
+    assert watch(graphs) == 0 and len(builds.asked) == 5  # not tried again
+    graphs.close()
+
+
+@pytest.mark.timeout(180)
+def test_the_building_process(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The real one: the decoder is handed over, an engine comes back."""
+    figures = Figures("onnxruntime")
+    engines = Engines(MODEL, SIZE, SIZE, onnx_kind(), EngineCache(tmp_path / "engines"), figures)
+    assert engines.get("decode", 2) is None and engines.get("decode", 2) is None
+    assert engines.wait(150)
+    assert engines.get("decode", 2) is not None, figures.reasons
+    engines.close()
+    assert [path.suffix for path in (tmp_path / "engines").iterdir()] == [".engine"]
+
+
+def test_the_builder_says_what_it_cannot_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(MODEL, tmp_path / "model")
+    common = ["--model", str(tmp_path / "model"), "--height", "32", "--width", "32", "--dtype", "float32"]
+    for package in ("tensorrt",):
+        with_engine = building.main(["embed", *common, "--kind", package, "--out", str(tmp_path)])
+        assert with_engine == 1 and "tensorrt is not installed; try: pip install" in capsys.readouterr().err
+
+
+def test_close_ends_a_build(tmp_path: Path) -> None:
+    engines = Engines(MODEL, SIZE, SIZE, onnx_kind(), EngineCache(tmp_path / "engines"), Figures("onnxruntime"))
+    engines.get("step-crt", 1)
+    deadline = time.monotonic() + 60
+    while engines._process is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    engines.close()
+    assert engines._process is not None and engines._process.poll() is not None
+    assert not list((tmp_path / "engines").iterdir())
+
+
+@pytest.mark.parametrize("graph", [*GRAPHS, "step-0"])
+def test_tensorrt_builds_every_graph(graph: str, exported: dict[str, bytes], tmp_path: Path) -> None:
+    """For one kind of GPU: none is needed to build."""
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(exported[graph])
+    found = find("tensorrt_rtx")
+    engine = build_engine(found, path, capability="SM120")
+    assert len(engine) > 10_000
+
+
+def test_tensorrt_says_what_it_cannot_read(tmp_path: Path) -> None:
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(b"no graph")
+    with pytest.raises(BackendError, match="cannot read"):
+        build_engine(find(), path)
+    with pytest.raises(BackendError, match="pip install"):
+        find("tensorrt_of_another_name")
+
+
+def test_onnx_gives_what_torch_gives(exported: dict[str, bytes]) -> None:
+    specs = Specs(MODEL, SIZE, SIZE)
+    for name, data in exported.items():
+        spec, engine = specs.of(name), OnnxEngine(data)
+        engine.check(spec.inputs, spec.outputs)
+        for key, value in expected(spec).items():
+            torch.testing.assert_close(engine.run(spec.inputs)[key], value, rtol=0, atol=1e-4)
+
+
+def test_choosing(tmp_path: Path) -> None:
+    def make(name: str) -> Any:
+        return create_runtime(name, MODEL, SIZE, SIZE, tmp_path / "engines")
+
+    for name, want in (("auto", "onnxruntime"), ("torch", "torch"), ("onnxruntime", "onnxruntime")):
+        made = make(name)
+        assert made.figures.runtime == want
+        made.close()
+    for name, words in (("tpu", "must be one of"), ("cudagraphs", "NVIDIA GPU"), ("tensorrt", "NVIDIA GPU")):
+        with pytest.raises(BackendError, match=words):
+            make(name)
+
+
+def test_names_and_digests() -> None:
+    for name in ("step-crt", "step-0", "step-rt"):
+        assert step_name(use_of(name)) == name
+    assert weights_digest(MODEL) == weights_digest(toy_model())
+    other = toy_model()
+    with torch.no_grad():
+        next(other.parameters()).view(-1)[0] += 1
+    assert weights_digest(MODEL) != weights_digest(other)
