@@ -74,5 +74,5 @@ $(CORE_READY): $(VENV)/.created $(INPUTS)
 $(DEV_READY): $(CORE_READY)
 	@echo "installing what the tests need (two minutes on a fast link, once)"
 	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
-	@$(PIP) -e ".[web,window,openvino,train,generative,tabletop,dev]"
+	@$(PIP) -e ".[web,window,openvino,train,generative,tensorrt-rtx,tabletop,dev]"
 	@touch $@

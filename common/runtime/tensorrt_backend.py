@@ -120,13 +120,14 @@ class TensorRTEngine:
         try:
             self._runtime = trt.Runtime(self._logger)
             self._engine = self._runtime.deserialize_cuda_engine(data)
-            self._context = self._engine.create_execution_context() if self._engine else None
+            context = self._engine.create_execution_context() if self._engine else None
         except (RuntimeError, TypeError) as error:
             raise BackendError(f"TensorRT cannot load an engine: {error}") from error
-        if self._context is None:
+        if context is None:
             raise BackendError(
                 f"TensorRT cannot load an engine: {'; '.join(errors)[:600] or 'no reason given'}"
             )
+        self._context: Any = context
         dtypes = {
             getattr(trt.DataType, name): dtype
             for name, dtype in (

@@ -52,8 +52,9 @@ Started = TypeVar("Started")
 PSK = bytes(range(32))
 PACKETS = 2000
 SIZES = (Size(256, 256), Size(512, 288), Size(640, 480))
+RUNTIMES = ("torch", "cudagraphs", "tensorrt", "onnxruntime")  # of the generative decoder
 ROUNDS, QUICK_ROUNDS = 10, 5
-WHAT = ("codec", "transport", "tools")
+WHAT = ("codec", "transport", "tools", "generative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Result:
     standings: list[Standing] = field(default_factory=list)
     macs: list[Macs] = field(default_factory=list)
     steps: list[Timing] = field(default_factory=list)
+    generative: list[dict[str, object]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failed: bool = False
 
@@ -201,8 +203,28 @@ def measure(args: argparse.Namespace, result: Result) -> None:
         result.steps += transport()
     if "tools" in args.what:
         result.steps += tools(args.size[0], args.fps)
+    if "generative" in args.what:
+        generative(args, result)
     rows = [[s.name, s.per, f"{s.p50:.3f}", f"{s.p95:.3f}"] for s in result.steps]
     _show("Other steps, ms", markdown(["step", "a", "p50", "p95"], rows) if rows else "")
+
+
+def generative(args: argparse.Namespace, result: Result) -> None:
+    """The generative decoder, where its extra is installed."""
+    try:
+        from tests.bench import generative_speed as decoder
+    except ImportError as error:
+        result.notes.append(f"no generative decoder: {error}; install the extra [generative]")
+        return
+    rows = []
+    for row in decoder.rows(
+        args.quick, result.notes.append, _tell, args.presets, args.sides, args.steps, args.runtimes
+    ):
+        rows.append(decoder.cells(row))
+        result.generative.append(decoder.plain(row))
+    _show(
+        "Generative decoder, random weights, all adapters on", markdown(decoder.HEADER, rows) if rows else ""
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -229,6 +251,22 @@ def parser() -> argparse.ArgumentParser:
     add("--fps", type=float, default=15.0, help="frames per second that the bit rate is for (default: 15)")
     add("--rounds", type=_count, metavar="N", help=f"turns of each that are measured (default: {ROUNDS})")
     add("--quick", action="store_true", help=f"one size and {QUICK_ROUNDS} rounds, unless told otherwise")
+    add(
+        "--presets",
+        nargs="+",
+        choices=("compact", "sd15"),
+        help="of the generative decoder (default: that fit)",
+    )
+    add("--sides", type=_count, nargs="+", metavar="N", help="of its square pictures (default: 256 512)")
+    add(
+        "--steps",
+        type=_count,
+        nargs="+",
+        default=[1, 2, 4],
+        metavar="N",
+        help="of its denoising (default: 1 2 4)",
+    )
+    add("--runtimes", nargs="+", choices=RUNTIMES, help="that run it (default: all for this machine)")
     add("--out", type=Path, metavar="FILE.json", help="all figures, for machines")
     return out
 

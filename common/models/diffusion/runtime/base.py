@@ -4,7 +4,7 @@
 |---|---|---|
 | torch | the modules as they are: the reference, CPU and GPU | at once |
 | cudagraphs | the same, recorded and replayed: no time is lost between kernels | slower once a graph |
-| tensorrt | engines, built in the background on first use; CUDA graphs serve until then and where one fails | at once |
+| tensorrt | engines, built in the background; CUDA graphs serve until then and where one fails | at once |
 | onnxruntime | the CPU: half the processor time of torch; built and replaced in the same way | at once |
 """
 
@@ -65,7 +65,7 @@ class TorchRuntime(TorchGraphs):
 def create_runtime(
     name: str, model: DiffusionModel, height: int, width: int, cache: Path | None = None
 ) -> Runtime:
-    """A runtime for pictures of this size, any batch. Raises BackendError naming what is missing (CacheError: the folder).
+    """A runtime for pictures of this size, any batch. Raises BackendError naming what is missing, CacheError.
 
     auto: CUDA graphs on a GPU, ONNX Runtime on a CPU. cache: folder of TensorRT's engines, the user's cache folder by default.
     """

@@ -1,8 +1,8 @@
 """CUDA graphs: each graph of a stream is recorded once for its shapes and replayed.
 
-Inputs are copied into static buffers, but for two kinds: the rings, which are where they are for the life of a state, so
-that a recording belongs to their addresses; and what another recording put out, which is read where it lies. Outputs
-are copied out of the pool that all recordings share, so that they may be replayed in any order. The write of the new
+Inputs are copied into static buffers, but for two kinds: the rings, which stay where they are for the life of a state,
+so that a recording belongs to their addresses; and what another recording put out, read where it lies. Outputs are
+copied out of the pool that all recordings share, so that they may be replayed in any order. The write of the new
 slot is part of the step's recording.
 """
 
@@ -45,7 +45,7 @@ class CudaCapturer:
 
     def __call__(self, warm_up: Callable[[], object], work: Callable[[], None]) -> Callable[[], None]:
         """See Capturer."""
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(2):  # libraries choose and allocate in the first

@@ -211,7 +211,7 @@ class Engines:
 def check(engine: Engine, spec: Spec) -> None:
     """Raise BackendError unless the engine gives what torch gives."""
     on_gpu = next(spec.module.parameters()).is_cuda
-    stream = torch.cuda.Stream() if on_gpu else None
+    stream = torch.cuda.Stream() if on_gpu else None  # type: ignore[no-untyped-call]
     with torch.cuda.stream(stream), torch.no_grad():
         want, got = expected(spec), engine.run(spec.inputs)
         for name, tensor in want.items():

@@ -1,4 +1,4 @@
-"""The graphs of a stream with named inputs and outputs of fixed shapes: what is exported, built, compared and captured."""
+"""The graphs of a stream with named inputs and outputs of fixed shapes: what is exported, built and compared."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ class Specs:
         valid = torch.ones(batch, window, dtype=torch.bool, device=self._device)
         valid[:, -1] = False
         arguments = (
-            latent, self._normal(*latent.shape), time + 499, self._uniform(batch, 3).float(), self._uniform(batch, 3), trust,
-            time + 1, valid, embedded, queries, caches,
+            latent, self._normal(*latent.shape), time + 499, self._uniform(batch, 3).float(), self._uniform(batch, 3),
+            trust, time + 1, valid, embedded, queries, caches,
         )  # fmt: skip
         names = list(STEP_INPUTS if use.control else STEP_INPUTS[:-1])
         names += numbered("query", len(queries)) + numbered("cache", len(caches))
