@@ -45,7 +45,7 @@ EXTRAS = {
     "common/training/diffusion/": {"diffusers"},
     "common/models/": {"torch"},
     "common/models/diffusion/": {"diffusers", "safetensors"},
-    "common/runtime/": {"torch", "safetensors", "openvino"},
+    "common/runtime/": {"torch", "safetensors", "openvino", "tensorrt", "tensorrt_rtx"},
     "common/web": {"aioice", "aiohttp"},
     "sender/capture/whip/": {"aiortc", "aioice", "aiohttp"},
     "receiver/play/": {"aiortc", "aioice", "aiohttp", "sdl2"},

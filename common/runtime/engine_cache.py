@@ -66,7 +66,7 @@ class EngineCache:
             raise CacheError(f"{folder}: others may write there; use a folder of your own with mode 700")
 
     def read(self, key: Key) -> bytes | None:
-        """An engine, None where there is none. Raises CacheError for a file that is not what it should be; it is gone."""
+        """An engine, None where there is none. Raises CacheError for a file that is not what it should be; it goes."""
         path = self.folder / key.file()
         try:
             data = path.read_bytes()

@@ -73,8 +73,8 @@ HEADER = [
 def cells(row: Row) -> list[str]:
     """Of a table with HEADER."""
     return [
-        row.preset, str(row.size), str(row.steps), row.runtime, str(row.batch), f"{row.p50_ms:.1f}", f"{row.p99_ms:.1f}",
-        f"{row.fps:.1f}", f"{row.first_ms:.0f}", f"{row.ready_s:.1f}", f"{row.peak_mib:.0f}", row.note,
+        row.preset, str(row.size), str(row.steps), row.runtime, str(row.batch), f"{row.p50_ms:.1f}",
+        f"{row.p99_ms:.1f}", f"{row.fps:.1f}", f"{row.first_ms:.0f}", f"{row.ready_s:.1f}", f"{row.peak_mib:.0f}", row.note,
     ]  # fmt: skip
 
 
@@ -154,7 +154,8 @@ def _warm(streamer: Streamer, inputs: StreamInputs, batch: int, runtime: Runtime
 
 def _times(streamer: Streamer, inputs: StreamInputs, batch: int, device: torch.device) -> list[float]:
     """Seconds of frames from a fresh state on."""
-    state, out, begun = streamer.init_state(batch), [], time.perf_counter()
+    state, begun = streamer.init_state(batch), time.perf_counter()
+    out: list[float] = []
     while len(out) < 3 or (
         len(out) <= FRAMES[device.type] and time.perf_counter() - begun < SECONDS[device.type]
     ):

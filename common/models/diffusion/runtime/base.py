@@ -67,7 +67,7 @@ def create_runtime(
 ) -> Runtime:
     """A runtime for pictures of this size, any batch. Raises BackendError naming what is missing, CacheError.
 
-    auto: CUDA graphs on a GPU, ONNX Runtime on a CPU. cache: folder of TensorRT's engines, the user's cache folder by default.
+    auto: CUDA graphs on a GPU, ONNX Runtime on a CPU. cache: folder of engines, by default in the user's cache.
     """
     if name not in RUNTIMES:
         raise BackendError(f"runtime: must be one of {', '.join(RUNTIMES)} (got {name!r})")
