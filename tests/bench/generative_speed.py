@@ -74,7 +74,8 @@ def cells(row: Row) -> list[str]:
     """Of a table with HEADER."""
     return [
         row.preset, str(row.size), str(row.steps), row.runtime, str(row.batch), f"{row.p50_ms:.1f}",
-        f"{row.p99_ms:.1f}", f"{row.fps:.1f}", f"{row.first_ms:.0f}", f"{row.ready_s:.1f}", f"{row.peak_mib:.0f}", row.note,
+        f"{row.p99_ms:.1f}", f"{row.fps:.1f}", f"{row.first_ms:.0f}", f"{row.ready_s:.1f}", f"{row.peak_mib:.0f}",
+        row.note,
     ]  # fmt: skip
 
 
