@@ -65,8 +65,12 @@ def train(sets: list[MapSet]) -> Tally:
     return tally
 
 
-def written(tally: Tally) -> str:
+def written(tallies: list[Tally]) -> str:
     """The JSON that tables.py reads."""
+    return "[" + ",\n".join(map(_written, tallies)) + "]\n"
+
+
+def _written(tally: Tally) -> str:
     zeros, ages = [], []
     for zero, one in tally.seen:
         share = (zero + 0.4) / (zero + one + 0.8)
@@ -76,7 +80,7 @@ def written(tally: Tally) -> str:
         ",\n".join(", ".join(map(str, part[i : i + 16])) for i in range(0, len(part), 16))
         for part in (zeros, ages)
     ]
-    return '{\n"zeros": [' + rows[0] + '],\n"ages": [' + rows[1] + "]\n}\n"
+    return '{\n"zeros": [' + rows[0] + '],\n"ages": [' + rows[1] + "]\n}"
 
 
 def main() -> None:
@@ -91,14 +95,12 @@ def main() -> None:
     stills = read(options.data / "camvid" / "trainannot", None)
     chosen = [stills[index] for index in rng.choice(len(stills), DRIVES, replace=False)]
     drives = sequences_of({str(number): drive(still, rng) for number, still in enumerate(chosen)})
-    sets = [
-        MapSet("drives", drives, CAMVID_CLASSES, CAMVID_CLASSES, 15.0),
-        davis(options.data, None, first=0),
-    ]
+    scenes = MapSet("drives", drives, CAMVID_CLASSES, CAMVID_CLASSES, 15.0)
+    sets = [davis(options.data, 48, first=0)]
     if options.tabletop:
         shown = {one.folder.name: list(one.classes()) for one in videos(options.tabletop)[:MOST_VIDEOS]}
         sets.append(MapSet("tabletop", sequences_of(shown), len(CLASSES), None, 10.0))
-    Path(tables.__file__).with_suffix(".json").write_text(written(train(sets)))
+    Path(tables.__file__).with_suffix(".json").write_text(written([train([scenes]), train(sets)]))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from common.codec.contour.syntax import CONTEXTS
 from tests.bench import structure_peers, structure_tables
 from tests.bench.structure import adaptive_row, main
 from tests.bench.structure_figure6 import paper_row
@@ -116,8 +118,9 @@ def test_a_folder_of_maps_is_a_set(tmp_path: Path) -> None:
 
 def test_tables_are_written_as_they_are_read() -> None:
     tally = structure_tables.train([MapSet("drawn", sequences_of({"one": scenes(4)}), CLASSES, None, 10.0)])
-    text = structure_tables.written(tally)
-    assert text.count("[") == text.count("]") == 2
+    text = structure_tables.written([tally, tally])
+    found = json.loads(text)
+    assert len(found) == 2 and all(len(one[name]) == CONTEXTS for one in found for name in ("zeros", "ages"))
     assert sum(map(sum, tally.seen)) > 500
 
 

@@ -15,6 +15,7 @@ from common.codec.contour.missing import LEAST_GAIN, MOST_BORN, Middles, missing
 from common.codec.contour.payload import Payload
 from common.codec.contour.raster import Labels, paint
 from common.codec.contour.scene import Scene
+from common.codec.contour.search import Course
 from common.codec.contour.sheet import Ids, Prices, Sheet
 from common.codec.contour.syntax import (
     GENERATIONS,
@@ -27,7 +28,7 @@ from common.codec.contour.syntax import (
     Records,
     parts,
 )
-from common.codec.contour.update import Course, bend, fresh, update, with_motion
+from common.codec.contour.update import bend, fresh, update, with_motion
 from common.codec.contour.worth import Measure, counts
 from common.maps.base import LabelMap
 
@@ -90,6 +91,7 @@ class ContourEncoder:
         self._middles = Middles()
         self._born: dict[int, int] = {}  # instances of the tracks that the unit brings
         self._repeats: list[Record] = []
+        self._tables = 0
         self._sent: dict[int, list[list[Record]]] = {}
         Geometry(width, height, 8, 0)  # says what is wrong with the size
         self._lost: dict[int, Record] = {}
@@ -185,7 +187,7 @@ class ContourEncoder:
                 if frames > 1:
                     middle.paint(track.label, track.points)
                 continue
-            due = (self._units - number) % self._settings.refresh == 0
+            due = self._due(number)
             course = self._courses.get(number, Course())
             if course.instance in went:
                 course = replace(course, speed=went[course.instance])
@@ -218,7 +220,7 @@ class ContourEncoder:
             left, top, right, bottom = (side // 2 for side in last.box(track.points, NEAR))
             right, bottom = min(right + 1, wrong.shape[1] - 1), min(bottom + 1, wrong.shape[0] - 1)
             about = wrong[bottom, right] - wrong[top, right] - wrong[bottom, left] + wrong[top, left]
-            if about * self._worth > LEAST_WRONG or (self._units - number) % self._settings.refresh == 0:
+            if about * self._worth > LEAST_WRONG or self._due(number):
                 found.add(number)
         return found
 
@@ -255,7 +257,7 @@ class ContourEncoder:
     def _named(self, key: Key, number: int) -> Key:
         """The key as that of a track, never of the generation that a decoder may still know by its number."""
         generation = (self._generations.get(number, -1) + 1) % GENERATIONS
-        return Key(number, generation, key.label, key.grid, key.points)
+        return replace(key, track=number, generation=generation)
 
     @property
     def _known(self) -> Geometry:
@@ -282,7 +284,10 @@ class ContourEncoder:
             steps = group(tracks)
             placed = any(isinstance(record, Key) for step in (*steps, repeats) for record in step)
             placed = placed or self._units % self._settings.refresh == 0
-            return bytes(Payload(frames, Records(self._known if placed else None, steps, repeats)))
+            body = Records(self._known if placed else None, steps, repeats)
+            if len(tracks) == len(ranked) == len(gains):  # all in one packet: the time to compare tables
+                self._tables = min((0, 1), key=lambda one: len(bytes(Payload(frames, body, one))))
+            return bytes(Payload(frames, body, self._tables))
 
         payloads: list[bytes] = []
         groups: list[Group] = []
@@ -317,16 +322,32 @@ class ContourEncoder:
         """One step of the unit, as the decoder does it, and the courses of what moved."""
         self._scene.apply(records)
         for record in records:
+            old = self._courses.get(record.track, Course(instance=self._born.get(record.track, 0)))
             if isinstance(record, Key):
                 self._generations[record.track] = record.generation
-                old = self._courses.get(record.track, Course(instance=self._born.get(record.track, 0)))
-                self._courses[record.track] = Course(speed=record.motion, instance=old.instance)
+                self._courses[record.track] = Course(
+                    speed=record.motion, instance=old.instance, keyed=self._units
+                )
             elif isinstance(record, Move):
-                old = self._courses.get(record.track, Course())
                 x, y = (record.motion[i] - old.motion[i] for i in (0, 1))
-                self._courses[record.track] = Course(record.motion, record.zoom, (x, y), old.instance)
+                self._courses[record.track] = Course(
+                    record.motion,
+                    record.zoom,
+                    (x, y),
+                    old.instance,
+                    record.turn,
+                    record.turn - old.turn,
+                    old.keyed,
+                )
             else:
                 self._courses.pop(record.track, None)
+
+    def _due(self, number: int) -> bool:
+        """Whether a track must have a key: one a unit or so, none after more units than `refresh`, and none soon after
+        another."""
+        refresh = self._settings.refresh
+        age = self._units - self._courses.get(number, Course()).keyed
+        return age >= refresh or (2 * age >= refresh and (self._units - number) % refresh == 0)
 
     def _settle(self, sent: Sequence[Group], maps: Sequence[Labels]) -> None:
         """The state that a decoder comes to, how good its maps are, and what a mean IoU may cost from now on."""

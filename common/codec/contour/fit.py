@@ -21,7 +21,7 @@ from common.codec.contour.syntax import MAX_SIDE
 Floats = NDArray[np.float32]
 
 SAMPLES = 24  # rows of a side that are looked at
-_BITS = (1.3 + 1.25 * np.log2(1 + np.arange(2 * MAX_SIDE))).astype(
+BITS = (1.3 + 1.25 * np.log2(1 + np.arange(2 * MAX_SIDE))).astype(
     np.float32
 )  # by lines of the grid along an axis
 NEIGHBOURS = np.array([(x, y) for y in (-1, 0, 1) for x in (-1, 0, 1)], np.int32)
@@ -86,7 +86,7 @@ class Gains:
 def side_bits(start: Ints, end: Ints, grid: int) -> Floats:
     """About what a side costs."""
     cells = np.abs(end - start) // grid
-    return np.asarray(_BITS.take(cells[..., 0]) + _BITS.take(cells[..., 1]), np.float32)
+    return np.asarray(BITS.take(cells[..., 0]) + BITS.take(cells[..., 1]), np.float32)
 
 
 def polygon(candidates: Ints, gains: Gains, grid: int, worth: float) -> Ints:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from common.codec.base import CodecError
 from common.codec.contour import syntax
 from common.codec.contour.coder import Coder, Contexts, Decoder, Encoder, Tally
-from common.codec.contour.syntax import CONTEXTS, MAX_FRAMES, Contours, Geometry, Records
+from common.codec.contour.syntax import CONTEXTS, MAX_FRAMES, Contours, Records
 from common.codec.contour.tables import AGES, ZEROS
 
-_PAPER, _GEOMETRY, _REPEATS = 0x80, 0x40, 0x20
+_PAPER, _GEOMETRY, _REPEATS, _TABLES = 0x80, 0x40, 0x20, 0x10
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,10 @@ class Payload:
 
     frames: int
     body: Records | Contours
+    tables: int = 0  # which the coder's contexts begin with: of scenes, or of single objects
 
     def __bytes__(self) -> bytes:
-        coder = Encoder(Contexts(ZEROS, AGES))
+        coder = Encoder(begin(self.tables))
         self._write(coder)
         return self._header() + coder.finish()
 
@@ -32,9 +33,13 @@ class Payload:
     def _header(self) -> bytes:
         geometry = self.body.geometry
         paper = isinstance(self.body, Contours)
-        flags = paper * _PAPER | (geometry is not None) * _GEOMETRY | self._repeats * _REPEATS
-        first = bytes((flags | self.frames - 1,))
-        return first + ((geometry.width - 1) << 12 | geometry.height - 1).to_bytes(3) if geometry else first
+        flags = (
+            paper * _PAPER
+            | self.tables * _TABLES
+            | (geometry is not None) * _GEOMETRY
+            | self._repeats * _REPEATS
+        )
+        return bytes((flags | self.frames - 1,))
 
     @property
     def _repeats(self) -> bool:
@@ -43,8 +48,7 @@ class Payload:
     def _write(self, coder: Coder) -> None:
         geometry = self.body.geometry
         if geometry:
-            coder.raw(3, geometry.class_bits - 1)
-            coder.raw(geometry.class_bits, geometry.ground)
+            syntax.placed(coder, geometry)
         if isinstance(self.body, Records):
             syntax.records(coder, self.body, geometry, self.frames, self._repeats)
         else:
@@ -56,27 +60,26 @@ class Payload:
         if not data:
             raise CodecError("contours: the payload is empty")
         first = data[0]
-        if first & 0x10 or (first & _PAPER and first & _REPEATS):
+        if first & _PAPER and first & (_REPEATS | _TABLES):
             raise CodecError(f"contours: reserved bits are set (got {first:#x})")
-        frames, paper, placed = (first & MAX_FRAMES - 1) + 1, bool(first & _PAPER), bool(first & _GEOMETRY)
+        frames, tables = (first & MAX_FRAMES - 1) + 1, int(first & _TABLES > 0)
+        paper, placed = bool(first & _PAPER), bool(first & _GEOMETRY)
         if paper and not placed:
             raise CodecError("geometry: missing beside contours")
-        start = 4 if placed else 1
-        if len(data) < start:
-            raise CodecError(f"contours: {len(data)} bytes are too short for the geometry")
-        coder = Decoder(Contexts(ZEROS, AGES), data[start:])
-        geometry = None
-        if placed:
-            sides = int.from_bytes(data[1:4])
-            bits = coder.raw(3) + 1
-            geometry = Geometry((sides >> 12) + 1, (sides & 0xFFF) + 1, bits, coder.raw(bits))
+        coder = Decoder(begin(tables), data[1:])
+        geometry = syntax.placed(coder, None) if placed else None
         body: Records | Contours
         if paper and geometry:
             body = syntax.contours(coder, Contours(geometry, 0), geometry, frames)
         else:
             body = syntax.records(coder, Records(geometry, ()), geometry, frames, bool(first & _REPEATS))
         coder.finish()
-        return cls(frames, body)
+        return cls(frames, body, tables)
+
+
+def begin(tables: int) -> Contexts:
+    """The contexts that a payload begins with."""
+    return Contexts(ZEROS[tables], AGES[tables])
 
 
 def fresh() -> Tally:

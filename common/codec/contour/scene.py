@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.codec.contour.raster import Ints, area2
-from common.codec.contour.syntax import GENERATIONS, GRIDS, End, Geometry, Key, Point, Record
+from common.codec.contour.syntax import (
+    ELLIPSE,
+    GENERATIONS,
+    GRIDS,
+    SYMMETRIC,
+    TURNS,
+    End,
+    Geometry,
+    Key,
+    Point,
+    Record,
+)
 
 FORGOTTEN = 24  # units of which packets were lost, without a word of a track: its end was among them
 COAST = 0.75  # of a step's motion that goes on in the next while nothing is known of it
 FAR = 1 << 13  # no vertex is ever further from the map
+ONE_BITS = 14  # binary places of sines
+CIRCLE = np.array(
+    [
+        (round((1 << ONE_BITS) * math.cos(at)), round((1 << ONE_BITS) * math.sin(at)))
+        for at in (2 * math.pi * turn / TURNS for turn in range(TURNS))
+    ],
+    np.int64,
+)  # cosines and sines; none is so near to a tie that the platform's rounding could matter
+_ROUND = CIRCLE[:: TURNS // 16]  # of an ellipse
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +84,40 @@ NOTHING: Ints = np.zeros((0, 2), np.int32)
 
 
 def pixels(key: Key, geometry: Geometry) -> Ints:
-    """Vertices of a key in pixels; the last lines of the grid lie on the border of the map."""
-    points = np.array(key.points, np.int32) * GRIDS[key.grid]
-    return np.minimum(points, np.array((geometry.width - 1, geometry.height - 1), np.int32))
+    """Vertices of a key in pixels; the last lines of the grid lie on the border of the map. What the form implies may
+    lie beyond it."""
+    grid = GRIDS[key.grid]
+    points = np.array(key.points, np.int32) * grid
+    limits = np.array((geometry.width - 1, geometry.height - 1), np.int32)
+    if key.form == ELLIPSE:
+        return ellipse(np.minimum(points[0], limits), points[1], key.slant)
+    points = np.minimum(points, limits)
+    return symmetric(points) if key.form == SYMMETRIC else points
+
+
+def symmetric(half: Ints) -> Ints:
+    """The polygons (..., 2 N - 2, 2) whose first halves are given (..., N, 2): the last point is opposite the first."""
+    return np.concatenate((half, half[..., :1, :] + half[..., -1:, :] - half[..., 1:-1, :]), axis=-2)
+
+
+def ellipse(middle: Ints, axes: Ints, slant: int) -> Ints:
+    """Polygons (..., 16, 2), clockwise, of ellipses about middles (..., 2) with half axes (..., 2)."""
+    along = axes[..., None, :].astype(np.int64) * _ROUND
+    return middle[..., None, :] + _rotated(along, slant * (TURNS // 32))
+
+
+def turned(points: Ints, turn: int) -> Ints:
+    """Points turned clockwise about the origin, in 1/128."""
+    return _rotated(points.astype(np.int64) << ONE_BITS, turn) if turn % TURNS else points
+
+
+def _rotated(points: NDArray[np.int64], turn: int) -> Ints:
+    """Points of ONE_BITS binary places, turned and rounded."""
+    cos, sin = CIRCLE[turn % TURNS].tolist()
+    x, y = points[..., 0], points[..., 1]
+    half = 1 << 2 * ONE_BITS - 1
+    out = np.stack((cos * x - sin * y + half, sin * x + cos * y + half), axis=-1)
+    return (out >> 2 * ONE_BITS).astype(np.int32)
 
 
 def begin(key: Key, geometry: Geometry, old: Track | None = None) -> Track:
@@ -78,13 +131,17 @@ def begin(key: Key, geometry: Geometry, old: Track | None = None) -> Track:
     )
 
 
-def moved(track: Track, motion: Point, zoom: int, shifts: Iterable[tuple[int, int, int]] = ()) -> Ints:
-    """The key's polygon moved by `motion` pixels, zoomed by `zoom` / 64 about its middle, some vertices shifted."""
+def moved(
+    track: Track, motion: Point, zoom: int, shifts: Iterable[tuple[int, int, int]] = (), turn: int = 0
+) -> Ints:
+    """The key's polygon moved by `motion` pixels, turned by `turn` / 128 and zoomed by `zoom` / 64 about its middle,
+    some vertices shifted."""
     key = track.key
-    out = key + np.array(motion, np.int32)
-    if zoom:
+    if zoom or turn:
         middle = (key.min(axis=0) + key.max(axis=0)) // 2
-        out += ((key - middle) * zoom + 32) >> 6
+        about = turned(key - middle, turn)
+        key = middle + about + ((about * zoom + 32) >> 6)
+    out = key + np.array(motion, np.int32)
     for vertex, x, y in shifts:
         if vertex < len(out):
             out[vertex] += (x * track.grid, y * track.grid)
@@ -114,7 +171,7 @@ class Scene:
             elif isinstance(record, End):
                 self.ended.append(self.tracks.pop(record.track).hold())
             else:
-                points = moved(old, record.motion, record.zoom, record.shifts)
+                points = moved(old, record.motion, record.zoom, record.shifts, record.turn)
                 self.tracks[record.track] = replace(
                     old, points=points, before=old.points, doubt=0, earlier=None, bend=record.bend
                 )

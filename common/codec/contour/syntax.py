@@ -1,18 +1,19 @@
 """What payloads hold: instances as polygons on a grid, and how a known instance moved. Parsing needs no other payload.
 
-    byte 0      paper (1 bit) | with geometry (1 bit) | with repeats (1 bit) | 0 (1 bit) | frames - 1 (4 bits)
-    bytes 1-3   with geometry: width - 1 (12 bits), height - 1 (12 bits)
-    then        arithmetic-coded (coder.py): with geometry, class bits - 1 (3 bits) and the class of the ground;
-                with repeats, keys and ends of the unit before; then the records of this one; both by ascending track
+    byte 0      paper (1 bit) | with geometry (1 bit) | with repeats (1 bit) | tables (1 bit) | frames - 1 (4 bits)
+    then        arithmetic-coded (coder.py): with geometry, whether the sides are no multiples of 16 (1 bit), width and
+                height (7 bits each, in 16 pixels, less 1; else 12 bits each, in pixels, less 1),
+                class bits - 1 (3 bits) and the class of the ground; with repeats, keys and ends of the unit before;
+                then the records of this one; both by ascending track
 
-A record is a *key* (the whole polygon), a *move* (translation, zoom and shifted vertices since that key) or an *end*.
+A record is a *key* (the whole polygon), a *move* (translation, zoom, turn and shifted vertices since that key) or an *end*.
 Geometry rides with every payload that has a key, and with a unit at every refresh. In the paper's own format
 (seed of the plain mode, section IV-A) every payload has geometry, and its records are contours with motion a frame.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from common.codec.base import CodecError
@@ -20,6 +21,7 @@ from common.codec.contour.coder import Coder, number, signed, symbol, total
 
 MAX_SIDE = 4096
 MAX_PIXELS = 1920 * 1088  # bounds what one authentic packet can make a receiver allocate
+COARSE = 16  # pixels that the sides of most maps are multiples of
 MAX_FRAMES = 16
 MAX_TRACKS = 1024  # tracks known at a time, and records of a payload
 MAX_VERTICES = 512
@@ -27,7 +29,9 @@ MAX_MOTION = 2048  # pixels
 MAX_ZOOM = 48  # in 1/64
 GRIDS = (1, 2, 4, 8)  # pixels
 GENERATIONS = 4
+TURNS = 128  # of a whole turn; an ellipse's axis lies at one of the 16 that are 4 apart in half of it
 KEY, MOVE, END = range(3)
+POLYGON, SYMMETRIC, ELLIPSE = range(3)  # forms of a key
 
 Point = tuple[int, int]
 
@@ -42,8 +46,8 @@ _GROUPS = {
     "class": 256,
     "grid": 4,
     "vertices": _NUMBER,
-    "dx": 5 * _NUMBER,
-    "dy": 16 * _NUMBER,
+    "dx": 3 * 5 * _NUMBER,
+    "dy": 3 * 16 * _NUMBER,
     "x sign": 18,
     "y sign": 27,
     **dict.fromkeys(("vx", "vy", "bx", "by"), 3 * _SIGNED),
@@ -54,6 +58,11 @@ _GROUPS = {
     "shift x": _SIGNED,
     "shift y": 2 * _SIGNED,
     **dict.fromkeys(("range", "px", "py", "mx", "my"), _SIGNED),
+    "form": 4 * 4,
+    "axis": _NUMBER,
+    "flat": 4 * _NUMBER,
+    "slant": 16,
+    "turn": _SIGNED,
 }
 _STARTS = total(_GROUPS.values())
 CONTEXTS = _STARTS[-1]
@@ -67,6 +76,7 @@ _LATE, _VX, _VY, _BX, _BY, _TX, _TY, _ZOOM = (
 )
 _SHIFTS, _GAP, _SX, _SY = (_AT[name] for name in ("shifts", "gap", "shift x", "shift y"))
 _RANGE, _PX, _PY, _MX, _MY = (_AT[name] for name in ("range", "px", "py", "mx", "my"))
+_FORM, _AXIS, _FLAT, _SLANT, _TURN = (_AT[name] for name in ("form", "axis", "flat", "slant", "turn"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +107,10 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A whole polygon, clockwise from its topmost vertex, in lines of the grid; `motion` in pixels over the unit."""
+    """A whole polygon, clockwise from its topmost vertex, in lines of the grid; `motion` in pixels over the unit.
+
+    One that is its own image under half a turn (SYMMETRIC) is told by its first half: the last point given lies
+    opposite the first. An ELLIPSE is told by its middle and its half axes, longer first, and how that is slanted."""
 
     track: int
     generation: int
@@ -107,11 +120,14 @@ class Key:
     motion: Point = (0, 0)
     bend: Point = (0, 0)  # how far the unit's middle frame is off the straight way
     late: bool = False  # appears in the second half of the unit
+    form: int = POLYGON
+    slant: int = 0  # of an ellipse: of its longer axis, in sixteenths of half a turn
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Where the polygon of a key is now: translation (pixels) and zoom (1/64) since it, and vertices that left it."""
+    """Where the polygon of a key is now: translation (pixels), zoom (1/64) and turn (1/128, clockwise) since it, and
+    vertices that left it."""
 
     track: int
     generation: int
@@ -119,6 +135,7 @@ class Move:
     zoom: int
     bend: Point = (0, 0)
     shifts: tuple[tuple[int, int, int], ...] = ()  # vertex, lines of the grid to the right and down
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +182,19 @@ class _Last:
     """What the record before had: neighbours in a payload tend to be of a kind and to move alike."""
 
     kind: int = 3
+    form: int = 3
     motion: Point = (0, 0)
     bend: Point = (0, 0)
+
+
+def placed(coder: Coder, given: Geometry | None) -> Geometry:
+    """Writes a geometry, or reads one."""
+    width, height = (given.width, given.height) if given else (COARSE, COARSE)
+    fine = coder.raw(1, int(width % COARSE > 0 or height % COARSE > 0 or max(width, height) > COARSE << 7))
+    bits, unit = (12, 1) if fine else (7, COARSE)
+    width, height = (unit * (1 + coder.raw(bits, side // unit - 1)) for side in (width, height))
+    class_bits = 1 + coder.raw(3, given.class_bits - 1 if given else 0)
+    return Geometry(width, height, class_bits, coder.raw(class_bits, given.ground if given else 0))
 
 
 def records(coder: Coder, body: Records, geometry: Geometry | None, frames: int, repeats: bool) -> Records:
@@ -211,38 +239,68 @@ def _key(
 ) -> Key:
     label = symbol(coder, _CLASS, geometry.class_bits, given.label if given else 0)
     grid = symbol(coder, _GRID, 2, given.grid if given else 0)
-    points = _polygon(coder, given.points if given else (), geometry.cells(GRIDS[grid]))
+    form = symbol(coder, _FORM + 4 * last.form, 2, given.form if given else 0)
+    _check("form", form, POLYGON, ELLIPSE)
+    last.form = form
+    cells, slant = geometry.cells(GRIDS[grid]), 0
+    if form == ELLIPSE:
+        points, slant = _ellipse(coder, given, cells)
+    else:
+        points = _polygon(coder, given.points if given else (), cells)
+    key = Key(track, generation, label, grid, points, form=form, slant=slant)
     if coder.bit(_LATE, int(given.late) if given else 0):
-        return Key(track, generation, label, grid, points, late=True)
+        return replace(key, late=True)
     last.motion = _pair(coder, _VX, _VY, given.motion if given else (0, 0), last.motion)
     last.bend = _pair(coder, _BX, _BY, given.bend if given else (0, 0), last.bend)
-    return Key(track, generation, label, grid, points, last.motion, last.bend)
+    return replace(key, motion=last.motion, bend=last.bend)
+
+
+def _first(coder: Coder, given: Point | None, cells: Point) -> Point:
+    x, y = (coder.raw(most.bit_length(), given[axis] if given else 0) for axis, most in enumerate(cells))
+    _within(x, y, cells)
+    return x, y
+
+
+def _within(x: int, y: int, cells: Point) -> None:
+    if not (0 <= x <= cells[0] and 0 <= y <= cells[1]):
+        raise CodecError(f"vertex: must be within the map (got {x}, {y} of {cells[0]}, {cells[1]})")
+
+
+def _ellipse(coder: Coder, given: Key | None, cells: Point) -> tuple[tuple[Point, ...], int]:
+    middle = _first(coder, given.points[0] if given else None, cells)
+    long, short = given.points[1] if given else (1, 1)
+    long = 1 + number(coder, _AXIS, _SIZE, long - 1)
+    _check("axis", long, 1, MAX_SIDE)
+    flat = number(
+        coder, _FLAT + _NUMBER * min(long.bit_length() // 2, 3), _SIZE, long - short if given else 0
+    )
+    _check("flattening", flat, 0, long - 1)
+    slant = symbol(coder, _SLANT, 4, given.slant if given else 0) if flat else 0
+    return (middle, (long, long - flat)), slant
 
 
 def _polygon(coder: Coder, given: tuple[Point, ...], cells: Point) -> tuple[Point, ...]:
     count = 1 + number(coder, _VERTICES, _SIZE, len(given) - 1)
     _check("vertices", count, 1, MAX_VERTICES)
-    x, y = (coder.raw(most.bit_length(), given[0][axis] if given else 0) for axis, most in enumerate(cells))
+    x, y = _first(coder, given[0] if given else None, cells)
     points = [(x, y)]
-    before = (0, 0)
-    for index in range(count):
-        if not (0 <= x <= cells[0] and 0 <= y <= cells[1]):
-            raise CodecError(f"vertex: must be within the map (got {x}, {y} of {cells[0]}, {cells[1]})")
-        if index == count - 1:
-            break
+    before, length = (0, 0), 2 - (count > 5) - (count > 9)
+    for index in range(count - 1):
         step = (given[index + 1][0] - x, given[index + 1][1] - y) if given else (0, 0)
-        before = _increment(coder, before, step, index == 0)
+        before = _increment(coder, before, step, index == 0, length)
         x, y = x + before[0], y + before[1]
+        _within(x, y, cells)
         points.append((x, y))
     return tuple(points)
 
 
-def _increment(coder: Coder, before: Point, step: Point, first: bool) -> Point:
-    """A side of a polygon in lines of the grid, never nothing; contexts are lengths and directions of the last."""
+def _increment(coder: Coder, before: Point, step: Point, first: bool, length: int) -> Point:
+    """A side of a polygon in lines of the grid, never nothing; contexts are lengths and directions of the last, and
+    of how many it is one."""
     (px, py), (x, y) = before, step
-    group = 4 if first else min(abs(px).bit_length(), 3)
+    group = 5 * length + (4 if first else min(abs(px).bit_length(), 3))
     dx = number(coder, _DX + group * _NUMBER, _SIZE, abs(x))
-    group = 4 * min(dx.bit_length(), 3) + min(abs(py).bit_length(), 3)
+    group = 16 * length + 4 * min(dx.bit_length(), 3) + min(abs(py).bit_length(), 3)
     least = int(dx == 0)
     dy = least + number(coder, _DY + group * _NUMBER, _SIZE, max(abs(y) - least, 0))
     turn = 3 * (1 + _sign(px)) + 1 + _sign(py)
@@ -257,6 +315,8 @@ def _move(coder: Coder, track: int, generation: int, given: Move | None, last: _
     motion = _pair(coder, _TX, _TY, given.motion if given else (0, 0))
     zoom = signed(coder, _ZOOM, _SIZE, given.zoom if given else 0)
     _check("zoom", zoom, -MAX_ZOOM, MAX_ZOOM)
+    turn = signed(coder, _TURN, _SIZE, given.turn if given else 0)
+    _check("turn", turn, -TURNS // 2, TURNS // 2)
     last.bend = _pair(coder, _BX, _BY, given.bend if given else (0, 0), last.bend)
     count = number(coder, _SHIFTS, _SIZE, len(given.shifts) if given else 0)
     _check("shifted vertices", count, 0, MAX_VERTICES)
@@ -269,7 +329,7 @@ def _move(coder: Coder, track: int, generation: int, given: Move | None, last: _
         y = signed(coder, _SY + _SIGNED * (x == 0), _SIZE, old[2])
         _check("shift of a vertex", max(abs(x), abs(y)), 0, MAX_MOTION)
         shifts.append((vertex, x, y))
-    return Move(track, generation, motion, zoom, last.bend, tuple(shifts))
+    return Move(track, generation, motion, zoom, last.bend, tuple(shifts), turn)
 
 
 def contours(coder: Coder, body: Contours, geometry: Geometry, frames: int) -> Contours:
@@ -288,16 +348,12 @@ def contours(coder: Coder, body: Contours, geometry: Geometry, frames: int) -> C
 def _contour(coder: Coder, given: Contour | None, geometry: Geometry, frames: int) -> Contour:
     label = symbol(coder, _CLASS, geometry.class_bits, given.label if given else 0)
     cells = geometry.cells(1)
-    x, y = (
-        coder.raw(most.bit_length(), given.first[axis] if given else 0) for axis, most in enumerate(cells)
-    )
-    if x > cells[0] or y > cells[1]:
-        raise CodecError(f"vertex: must be within the map (got {x}, {y} of {cells[0]}, {cells[1]})")
+    first = _first(coder, given.first if given else None, cells)
     count = number(coder, _VERTICES, _SIZE, len(given.increments) if given else 0)
     _check("vertices", count, 0, MAX_VERTICES - 1)
     increments = tuple(_pair(coder, _PX, _PY, given.increments[i] if given else (0, 0)) for i in range(count))
     motions = tuple(_pair(coder, _MX, _MY, given.motions[i] if given else (0, 0)) for i in range(frames - 1))
-    return Contour(label, (x, y), increments, motions)
+    return Contour(label, first, increments, motions)
 
 
 def _pair(coder: Coder, first: int, second: int, given: Point, last: Point | None = None) -> Point:

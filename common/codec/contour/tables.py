@@ -1,7 +1,7 @@
 """Where the coder's contexts begin: probabilities of a zero (of 65536) and ages, trained offline.
 
-`python -m tests.bench.structure_tables` makes tables.json from CamVid train, half of the DAVIS masks and tabletop
-videos. Part of the format: other tables decode other maps.
+`python -m tests.bench.structure_tables` makes tables.json: the first from CamVid train, the second, for single objects,
+from half of the DAVIS masks and tabletop videos. Part of the format: other tables decode other maps.
 """
 
 from __future__ import annotations
@@ -9,5 +9,5 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-_FOUND: dict[str, list[int]] = json.loads(Path(__file__).with_suffix(".json").read_text())
-ZEROS, AGES = tuple(_FOUND["zeros"]), tuple(_FOUND["ages"])
+_FOUND: list[dict[str, list[int]]] = json.loads(Path(__file__).with_suffix(".json").read_text())
+ZEROS, AGES = ([tuple(one[name]) for one in _FOUND] for name in ("zeros", "ages"))

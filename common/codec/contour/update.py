@@ -9,11 +9,13 @@ import numpy as np
 
 from common.codec.contour import fit
 from common.codec.contour.fit import Gains
+from common.codec.contour.forms import Form, forms, solid
 from common.codec.contour.instances import clockwise, contours
 from common.codec.contour.raster import Ints, Labels, area2
-from common.codec.contour.scene import Scene, Track, begin, moved, next_generation
+from common.codec.contour.scene import Scene, Track, moved, next_generation, pixels
+from common.codec.contour.search import Course, Way, search, search_turn
 from common.codec.contour.sheet import Sheet
-from common.codec.contour.syntax import GRIDS, MAX_ZOOM, End, Geometry, Key, Move, Point, Record
+from common.codec.contour.syntax import GRIDS, POLYGON, End, Geometry, Key, Move, Record
 
 MARGIN, WIDE_MARGIN = 16, 20  # pixels about a polygon in which it may move: over one frame, over several
 END_BITS, MOVE_BITS, KEY_BITS, BEND_BITS, SHIFT_BITS = (
@@ -23,34 +25,13 @@ END_BITS, MOVE_BITS, KEY_BITS, BEND_BITS, SHIFT_BITS = (
     6.0,
     12.0,
 )  # before what their numbers cost
-MOST_SEARCHED = 12  # vertices of the polygon that the search for motion looks at
+LEAST_FORM_BITS = 18.0  # of the sides of a polygon for which another form may cost less
+TURN_BITS = 14.0  # that must be left to gain before a turn is looked for
 MOST_CANDIDATES = 24  # vertices that a shortest path chooses from
 CLOSING = 9  # pixels: gaps that a polygon may span, where what lies in them is painted later
 _CLOSE = np.ones((CLOSING, CLOSING), np.uint8)
 _NEAR = np.ones((9, 9), np.uint8)
 _SQUARE = np.array([(x, y) for x in range(-2, 3) for y in range(-2, 3)], np.int32)
-
-
-def _stage(step: int, zoom: int, reach: int) -> Ints:
-    around = range(-reach, reach + 1)
-    return np.array(
-        [(x * step, y * step, z * zoom) for z in (-1, 0, 1) for x in around for y in around], np.int32
-    )
-
-
-_SHORT = (_stage(4, 2, 2), _stage(2, 1, 1), _stage(1, 1, 1))  # of the search for motion over one frame
-_LONG = (_stage(5, 3, 2), _stage(2, 1, 2), _stage(1, 1, 1))  # and over several
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """How a track moves, as the encoder remembers it: its last move since the key, and the last unit's part of it (or
-    where its instance went since)."""
-
-    motion: Point = (0, 0)
-    zoom: int = 0
-    speed: Point = (0, 0)
-    instance: int = 0  # the number that the map gives it, 0: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +96,15 @@ def _way(track: Track, course: Course) -> Ints:
 def _move(
     number: int, track: Track, course: Course, gains: Gains, worth: float, frames: int, potential: float
 ) -> Choice:
-    motion, zoom = _search(track.key, course, gains, worth, frames)
-    base = moved(track, motion, zoom)
-    spent = MOVE_BITS + 2 * float(np.log2(1 + np.abs((*motion, zoom))).sum())
-    plain = Choice(Move(number, track.generation, motion, zoom), base, gains.painted(base) * worth - spent)
-    if len(base) < 3 or potential * worth - plain.score < SHIFT_BITS:
+    way = search(track.key, course, gains, worth, frames)
+    plain = _plain(number, track, way, gains, worth)
+    if len(track.key) < 3:
+        return plain
+    if potential * worth - plain.score > TURN_BITS:
+        other = _plain(number, track, search_turn(track.key, way, gains, worth), gains, worth)
+        plain = max(plain, other, key=lambda choice: choice.score)
+    base, record = plain.points, plain.record
+    if base is None or not isinstance(record, Move) or potential * worth - plain.score < SHIFT_BITS:
         return plain
     residual = np.clip(np.rint((track.points - base) / track.grid), -6, 6).astype(np.int32)
     states = np.concatenate(
@@ -130,32 +115,22 @@ def _move(
     chosen = fit.refine(base, states * track.grid, bits, gains, worth)
     every = np.arange(len(base))
     shifts = tuple((vertex, x, y) for vertex, (x, y) in enumerate(states[every, chosen].tolist()) if x or y)
-    points = moved(track, motion, zoom, shifts)
-    score = gains.painted(points) * worth - spent - float(bits[every, chosen].sum())
+    points = moved(track, record.motion, record.zoom, shifts, record.turn)
+    score = gains.painted(points) * worth - _spent(record) - float(bits[every, chosen].sum())
     if score <= plain.score:
         return plain
-    return Choice(Move(number, track.generation, motion, zoom, (0, 0), shifts), points, score)
+    return Choice(replace(record, shifts=shifts), points, score)
 
 
-def _search(key: Ints, course: Course, gains: Gains, worth: float, frames: int) -> tuple[Point, int]:
-    """Translation and zoom of a key that gain most, from coarse to fine about where its course leads."""
-    about = np.array(
-        (course.motion[0] + course.speed[0], course.motion[1] + course.speed[1], course.zoom), np.int32
-    )
-    middle = (key.min(axis=0) + key.max(axis=0)) // 2
-    if len(key) > MOST_SEARCHED:
-        tolerance, whole = 2.0, key
-        while len(key) > MOST_SEARCHED:
-            key = np.asarray(cv2.approxPolyDP(whole, tolerance, True)[:, 0], np.int32)
-            tolerance *= 1.5
-    for stage in _SHORT if frames == 1 else _LONG:
-        tried = about + stage
-        np.minimum(np.maximum(tried[:, 2], -MAX_ZOOM), MAX_ZOOM, out=tried[:, 2])
-        polygons = key + tried[:, None, :2] + (((key - middle) * tried[:, 2, None, None] + 32) >> 6)
-        scores = gains.polygon(polygons, 10) * worth - 0.2 * np.abs(stage).sum(axis=1)
-        about = tried[int(scores.argmax())]
-    x, y, zoom = about.tolist()
-    return (x, y), zoom
+def _plain(number: int, track: Track, way: Way, gains: Gains, worth: float) -> Choice:
+    record = Move(number, track.generation, way[:2], way[2], turn=way[3])
+    points = moved(track, record.motion, record.zoom, turn=record.turn)
+    return Choice(record, points, gains.painted(points) * worth - _spent(record))
+
+
+def _spent(move: Move) -> float:
+    """About what a move costs in bits without its shifts."""
+    return MOVE_BITS + 2 * float(np.log2(1 + np.abs((*move.motion, move.zoom, move.turn))).sum())
 
 
 def _rekey(
@@ -204,13 +179,17 @@ def fresh(
             continue
         vertices = clockwise(fit.polygon(candidates, gains, grid, worth))
         cells = list(dict.fromkeys((-(-x // grid), -(-y // grid)) for x, y in vertices.tolist()))
-        key = Key(number, generation, label, index, tuple(cells))
-        points = begin(key, geometry).points
-        bits = KEY_BITS + float(np.log2((geometry.width / grid) * (geometry.height / grid)))
-        bits += float(fit.side_bits(points[:-1], points[1:], grid).sum())
-        score = gains.painted(points) * worth - bits
-        if best is None or score > best.score:
-            best = Choice(key, points, score)
+        bits = float(fit.side_bits(vertices[:-1], vertices[1:], grid).sum())
+        ways = [Form(POLYGON, tuple(cells), 0, bits)]
+        if bits > LEAST_FORM_BITS and solid(contour):
+            ways += forms(contour, gains, grid, (geometry.width - 1, geometry.height - 1))
+        place = KEY_BITS + float(np.log2((geometry.width / grid) * (geometry.height / grid)))
+        for way in ways:
+            key = Key(number, generation, label, index, way.points, form=way.form, slant=way.slant)
+            points = pixels(key, geometry)
+            score = gains.painted(points) * worth - place - way.bits
+            if best is None or score > best.score:
+                best = Choice(key, points, score)
     return best
 
 

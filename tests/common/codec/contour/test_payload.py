@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from common.codec.base import CodecError
 from common.codec.contour.payload import Payload
 from common.codec.contour.syntax import (
+    ELLIPSE,
     GRIDS,
     MAX_ZOOM,
+    POLYGON,
+    TURNS,
     Contour,
     Contours,
     End,
@@ -36,11 +39,15 @@ def keys(draw: st.DrawFn, track: int) -> Key:
             st.tuples(st.integers(0, columns), st.integers(0, rows)), min_size=1, max_size=9, unique=True
         )
     )
+    form, slant = draw(st.integers(POLYGON, ELLIPSE)), 0
+    if form == ELLIPSE:
+        short, longer = draw(st.integers(1, 200)), draw(st.integers(0, 200))
+        points = [points[0], (short + longer, short)]
+        slant = draw(st.integers(0, 15)) if longer else 0
     late = draw(st.booleans())
     motion, bend = ((0, 0), (0, 0)) if late else (draw(PAIRS), draw(PAIRS))
-    return Key(
-        track, draw(st.integers(0, 3)), draw(st.integers(0, 7)), grid, tuple(points), motion, bend, late
-    )
+    generation, label = draw(st.integers(0, 3)), draw(st.integers(0, 7))
+    return Key(track, generation, label, grid, tuple(points), motion, bend, late, form, slant)
 
 
 @st.composite
@@ -48,7 +55,8 @@ def moves(draw: st.DrawFn, track: int) -> Move:
     vertices = sorted(draw(st.sets(st.integers(0, 60), max_size=4)))
     shifts = tuple((vertex, *draw(PAIRS)) for vertex in vertices)
     zoom = draw(st.integers(-MAX_ZOOM, MAX_ZOOM))
-    return Move(track, draw(st.integers(0, 3)), draw(PAIRS), zoom, draw(PAIRS), shifts)
+    turn = draw(st.integers(-TURNS // 2, TURNS // 2))
+    return Move(track, draw(st.integers(0, 3)), draw(PAIRS), zoom, draw(PAIRS), shifts, turn)
 
 
 @st.composite
@@ -66,7 +74,8 @@ def payloads(draw: st.DrawFn) -> Payload:
     geometry, frames = draw(st.booleans()), draw(st.integers(1, 16))
     steps = tuple(draw(groups(geometry)) for _ in range(draw(st.integers(1, min(frames, 4)))))
     repeats = draw(groups(geometry))
-    return Payload(frames, Records(GEOMETRY if geometry else None, steps, repeats))
+    body = Records(GEOMETRY if geometry else None, steps, repeats)
+    return Payload(frames, body, draw(st.integers(0, 1)))
 
 
 @st.composite
@@ -115,10 +124,9 @@ def test_any_changed_byte(payload: Payload, place: int, flip: int) -> None:
     ("data", "text"),
     [
         (b"", "empty"),
-        (b"\x10", "reserved bits"),
+        (b"\x93", "reserved bits"),
         (b"\xe3\0\0\0", "reserved bits"),
         (b"\x83", "geometry: missing"),
-        (b"\x43\0", "too short for the geometry"),
         (b"\x43\xff\xff\xff", "size: at most"),
     ],
 )
