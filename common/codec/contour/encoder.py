@@ -35,10 +35,15 @@ from common.maps.base import LabelMap
 NEAR = 6  # pixels about a polygon within which errors are its own
 LEAST_WRONG = 60.0  # bits that the errors about a track must be worth before it is looked at
 MEASURED = 2  # of so many frames one is compared with what is shown, for the mean IoU
+MOST_SIMPLE = (
+    16  # instances of a scene in which ellipses, symmetric polygons and turns are looked for: single objects;
+)
+# of many, each small, they cost more than they bring, and time
 REMEMBERED = 16  # units whose packets a report may name
 KEEP_WORTH = (300.0, 1e6)  # bits that a mean IoU of 1 over a unit may cost, least and most
 FIRST_WORTH = 10000.0
 SHORTER, LONGER = 12000.0, 2500.0  # worth beyond which a unit has more steps, or fewer
+TABLES_KEPT = 8  # units from one comparison of the coder's tables to the next
 GAIN = 20.0  # how fast that follows the mean IoU
 Group = tuple[tuple[Record, ...], ...]  # records of one payload, by step
 
@@ -180,6 +185,7 @@ class ContourEncoder:
         out: list[tuple[float, Record]] = []
         painted = self._scene.painted()
         busy = self._busy(last, painted)
+        simple = len(painted) <= MOST_SIMPLE
         for number in painted:
             track = self._scene.tracks[number]
             if number not in busy:
@@ -191,7 +197,7 @@ class ContourEncoder:
             course = self._courses.get(number, Course())
             if course.instance in went:
                 course = replace(course, speed=went[course.instance])
-            choice = update(number, track, course, last, geometry, self._worth, frames, due)
+            choice = update(number, track, course, last, geometry, self._worth, frames, due, simple)
             if choice.points is not None:
                 last.paint(track.label, choice.points)
             record = choice.record
@@ -229,6 +235,7 @@ class ContourEncoder:
     ) -> list[tuple[float, Record]]:
         """Keys of what truth shows and the canvas does not, large first."""
         found = missing(last, self._worth)
+        simple = len(self._scene.tracks) + len(found) <= MOST_SIMPLE
         free = (number for number in range(MAX_TRACKS) if number not in self._scene.tracks)
         out: list[tuple[float, Record]] = []
         for label, contour, instance in found:
@@ -237,7 +244,7 @@ class ContourEncoder:
             gains = last.gains(label, contour, 6, instance)
             if gains.painted(contour) * self._worth < LEAST_GAIN:
                 continue
-            choice = fresh(0, label, 0, contour, gains, self._known, self._worth)
+            choice = fresh(0, label, 0, contour, gains, self._known, self._worth, simple)
             number = next(free, None) if choice is not None and choice.score > 0 else None
             if (
                 number is None
@@ -285,7 +292,7 @@ class ContourEncoder:
             placed = any(isinstance(record, Key) for step in (*steps, repeats) for record in step)
             placed = placed or self._units % self._settings.refresh == 0
             body = Records(self._known if placed else None, steps, repeats)
-            if len(tracks) == len(ranked) == len(gains):  # all in one packet: the time to compare tables
+            if len(tracks) == len(gains) and (self._units % TABLES_KEPT == 0 or self._units == 1):
                 self._tables = min((0, 1), key=lambda one: len(bytes(Payload(frames, body, one))))
             return bytes(Payload(frames, body, self._tables))
 

@@ -6,8 +6,8 @@
                 class bits - 1 (3 bits) and the class of the ground; with repeats, keys and ends of the unit before;
                 then the records of this one; both by ascending track
 
-A record is a *key* (the whole polygon), a *move* (translation, zoom, turn and shifted vertices since that key) or an *end*.
-Geometry rides with every payload that has a key, and with a unit at every refresh. In the paper's own format
+A record is a *key* (the whole polygon), a *move* (translation, zoom, turn and shifted vertices since that key) or
+an *end*. Geometry rides with every payload that has a key, and with a unit at every refresh. In the paper's own format
 (seed of the plain mode, section IV-A) every payload has geometry, and its records are contours with motion a frame.
 """
 

@@ -1,7 +1,7 @@
 """Where the coder's contexts begin: probabilities of a zero (of 65536) and ages, trained offline.
 
-`python -m tests.bench.structure_tables` makes tables.json: the first from CamVid train, the second, for single objects,
-from half of the DAVIS masks and tabletop videos. Part of the format: other tables decode other maps.
+`python -m tests.bench.structure_tables` makes tables.json: the first from CamVid train and half of the DAVIS masks,
+the second, for single objects, from tabletop videos. Part of the format: other tables decode other maps.
 """
 
 from __future__ import annotations

@@ -52,8 +52,10 @@ def update(
     worth: float,
     frames: int,
     due: bool,
+    simple: bool,
 ) -> Choice:
-    """The best for one track on what lies below it, after so many frames; `due` for a key, it gets that or ends."""
+    """The best for one track on what lies below it, after so many frames; `due` for a key, it gets that or ends;
+    `simple`: other forms and turns may pay."""
     low, high = track.points.min(axis=0), track.points.max(axis=0)
     if min(high) < 0 or low[0] >= geometry.width or low[1] >= geometry.height:
         return Choice(End(number, track.generation), None, 0.0)
@@ -63,7 +65,7 @@ def update(
     best = move = Choice(None, track.points, gains.painted(track.points) * worth)
     potential = float(np.maximum(gains.values, 0).sum())
     if potential * worth - best.score > MOVE_BITS:
-        move = _move(number, track, course, gains, worth, frames, potential)
+        move = _move(number, track, course, gains, worth, frames, potential, simple)
     if move.score > best.score + 1:
         best = move
     end = Choice(End(number, track.generation), None, -END_BITS)
@@ -80,6 +82,7 @@ def update(
             move.points if best.points is None else best.points,
             worth,
             course.instance,
+            simple,
         )
         if key is not None and (key.score > best.score or (due and not isinstance(best.record, End))):
             best = max(key, end, key=lambda choice: choice.score)
@@ -94,13 +97,20 @@ def _way(track: Track, course: Course) -> Ints:
 
 
 def _move(
-    number: int, track: Track, course: Course, gains: Gains, worth: float, frames: int, potential: float
+    number: int,
+    track: Track,
+    course: Course,
+    gains: Gains,
+    worth: float,
+    frames: int,
+    potential: float,
+    simple: bool,
 ) -> Choice:
     way = search(track.key, course, gains, worth, frames)
     plain = _plain(number, track, way, gains, worth)
     if len(track.key) < 3:
         return plain
-    if potential * worth - plain.score > TURN_BITS:
+    if simple and potential * worth - plain.score > TURN_BITS:
         other = _plain(number, track, search_turn(track.key, way, gains, worth), gains, worth)
         plain = max(plain, other, key=lambda choice: choice.score)
     base, record = plain.points, plain.record
@@ -142,6 +152,7 @@ def _rekey(
     points: Ints | None,
     worth: float,
     instance: int,
+    simple: bool,
 ) -> Choice | None:
     """A new polygon: of what truth shows about the old one, or of the old one's vertices."""
     points = track.points if points is None else points
@@ -156,7 +167,8 @@ def _rekey(
     ways = [points]
     if found:
         ways.append(max(found, key=lambda one: abs(area2(one))) + np.array((left, top), np.int32))
-    keys = [fresh(number, track.label, next_generation(track), way, gains, geometry, worth) for way in ways]
+    generation = next_generation(track)
+    keys = [fresh(number, track.label, generation, way, gains, geometry, worth, simple) for way in ways]
     return max((key for key in keys if key is not None), key=lambda key: key.score, default=None)
 
 
@@ -167,9 +179,17 @@ def outline(mask: Labels) -> Ints:
 
 
 def fresh(
-    number: int, label: int, generation: int, contour: Ints, gains: Gains, geometry: Geometry, worth: float
+    number: int,
+    label: int,
+    generation: int,
+    contour: Ints,
+    gains: Gains,
+    geometry: Geometry,
+    worth: float,
+    simple: bool,
 ) -> Choice | None:
-    """The key that gains most along a contour, on a finer or a coarser grid; None where there is no polygon."""
+    """The key that gains most along a contour, on a finer or a coarser grid, of a form that few numbers tell where
+    that may pay (`simple`); None where there is no polygon."""
     extent = int((contour.max(axis=0) - contour.min(axis=0)).max())
     best: Choice | None = None
     for index in (0, 1) if extent < 40 else (1, 2) if extent < 160 else (2, 3):
@@ -181,7 +201,7 @@ def fresh(
         cells = list(dict.fromkeys((-(-x // grid), -(-y // grid)) for x, y in vertices.tolist()))
         bits = float(fit.side_bits(vertices[:-1], vertices[1:], grid).sum())
         ways = [Form(POLYGON, tuple(cells), 0, bits)]
-        if bits > LEAST_FORM_BITS and solid(contour):
+        if simple and bits > LEAST_FORM_BITS and solid(contour):
             ways += forms(contour, gains, grid, (geometry.width - 1, geometry.height - 1))
         place = KEY_BITS + float(np.log2((geometry.width / grid) * (geometry.height / grid)))
         for way in ways:
