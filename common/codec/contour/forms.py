@@ -78,29 +78,29 @@ def _ellipse(contour: Ints, gains: Gains, grid: int, limits: Point) -> Form | No
     return Form(ELLIPSE, (middle, (long, short)), slant if flat else 0, bits)
 
 
-def _even(contour: Ints) -> Iterator[Ints]:
+def _even(contour: Ints) -> Iterator[Ints | fit.Floats]:
     """Corners of simple outlines, as many as can lie opposite each other."""
     yield np.asarray(cv2.boxPoints(cv2.minAreaRect(contour)), np.float32)
     tolerance = 0.01 * cv2.arcLength(contour, True)
     for _ in range(6):
         corners = cv2.approxPolyDP(contour, tolerance, True)[:, 0]
         if len(corners) in (6, 8):
-            yield corners
+            yield np.asarray(corners, np.int32)
             return
         if len(corners) < 6:
             return
         tolerance *= 1.4
 
 
-def _symmetric(corners: Ints, gains: Gains, grid: int, limits: Point) -> Form | None:
+def _symmetric(corners: Ints | fit.Floats, gains: Gains, grid: int, limits: Point) -> Form | None:
     count = len(corners) // 2
     if area2(np.rint(corners).astype(np.int32)) < 0:
         corners = corners[::-1]
     middle = corners.mean(axis=0)
     out = (corners[:count] - corners[count:]) / 2
-    half = np.concatenate((middle + out, middle - out[:1])) / grid
+    ideal = np.concatenate((middle + out, middle - out[:1])) / grid
     most = np.array(limits) // grid
-    now = np.clip(np.rint(half), 0, most).astype(np.int32)
+    now = np.clip(np.rint(ideal), 0, most).astype(np.int32)
     every = np.arange(count + 1)
     score = -np.inf
     for _ in range(ROUNDS):
