@@ -39,6 +39,7 @@ MOST_SIMPLE = (
     16  # instances of a scene in which ellipses, symmetric polygons and turns are looked for: single objects;
 )
 # of many, each small, they cost more than they bring, and time
+BIRTH_BITS = 31.0  # that a new instance of such a scene must gain beyond its key: it will move and end
 REMEMBERED = 16  # units whose packets a report may name
 KEEP_WORTH = (300.0, 1e6)  # bits that a mean IoU of 1 over a unit may cost, least and most
 FIRST_WORTH = 10000.0
@@ -236,6 +237,7 @@ class ContourEncoder:
         """Keys of what truth shows and the canvas does not, large first."""
         found = missing(last, self._worth)
         simple = len(self._scene.tracks) + len(found) <= MOST_SIMPLE
+        least = BIRTH_BITS if simple else 0.0
         free = (number for number in range(MAX_TRACKS) if number not in self._scene.tracks)
         out: list[tuple[float, Record]] = []
         for label, contour, instance in found:
@@ -245,7 +247,7 @@ class ContourEncoder:
             if gains.painted(contour) * self._worth < LEAST_GAIN:
                 continue
             choice = fresh(0, label, 0, contour, gains, self._known, self._worth, simple)
-            number = next(free, None) if choice is not None and choice.score > 0 else None
+            number = next(free, None) if choice is not None and choice.score > least else None
             if (
                 number is None
                 or choice is None

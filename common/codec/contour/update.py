@@ -18,8 +18,13 @@ from common.codec.contour.sheet import Sheet
 from common.codec.contour.syntax import GRIDS, POLYGON, End, Geometry, Key, Move, Record
 
 MARGIN, WIDE_MARGIN = 16, 20  # pixels about a polygon in which it may move: over one frame, over several
-# before what their numbers cost; a key counts for more than its own 14: what it brings will move and end
-END_BITS, MOVE_BITS, KEY_BITS, BEND_BITS, SHIFT_BITS = 8.0, 5.0, 45.0, 6.0, 12.0
+END_BITS, MOVE_BITS, KEY_BITS, BEND_BITS, SHIFT_BITS = (
+    8.0,
+    5.0,
+    14.0,
+    6.0,
+    12.0,
+)  # before what their numbers cost
 LEAST_FORM_BITS = 18.0  # of the sides of a polygon for which another form may cost less
 TURN_BITS = 14.0  # that must be left to gain before a turn is looked for
 MOST_CANDIDATES, FEWER_CANDIDATES = (
@@ -192,8 +197,7 @@ def fresh(
     best: Choice | None = None
     for index in (0, 1) if extent < 40 else (1, 2) if extent < 160 else (2, 3):
         grid = GRIDS[index]
-        most = MOST_CANDIDATES if simple else FEWER_CANDIDATES
-        candidates = fit.candidates(contour, grid, (geometry.width - 1, geometry.height - 1), most)
+        candidates = fit.candidates(contour, grid, (geometry.width - 1, geometry.height - 1), MOST_CANDIDATES)
         if len(candidates) < 3:
             continue
         vertices = clockwise(fit.polygon(candidates, gains, grid, worth))
