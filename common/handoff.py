@@ -8,8 +8,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-MAX_CAPACITY = 2
+CAPACITY = 2
 """Whoever is late wants the newest picture; a longer queue only adds delay."""
+
+MAX_CAPACITY = 32
+"""For who works on a whole unit at once: the frames of the next one come meanwhile."""
 
 
 class DropOldest(Generic[T]):
@@ -19,7 +22,7 @@ class DropOldest(Generic[T]):
     which is what `get` returns when there is nothing. The counters are plain ints that any thread may read.
     """
 
-    def __init__(self, capacity: int = MAX_CAPACITY) -> None:
+    def __init__(self, capacity: int = CAPACITY) -> None:
         if not 1 <= capacity <= MAX_CAPACITY:
             raise ValueError(f"capacity must be 1 to {MAX_CAPACITY}, not {capacity}")
         self.capacity = capacity

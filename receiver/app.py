@@ -86,7 +86,7 @@ class App:
         self.text = TextLog()
         self.receive = Receive(
             *(self.endpoint, self.replies, self.player.arrived, self.text.delivered, self._recovered),
-            self._message,
+            *(self._message, self._heard),
         )
         self._sinks = self._make_sinks()
         self.sinks = self._sinks.all
@@ -213,6 +213,12 @@ class App:
         """A message of a stream that carries no segments."""
         active = self.endpoint.active
         self.contours.message(event, None if active is None else active.id)
+
+    def _heard(self, origin: bytes, now: float) -> None:
+        """A sender has said something beside its streams."""
+        active = self.endpoint.active
+        if active is not None and active.id == origin:
+            self.player.alive(now)
 
     def _playing(self) -> tuple[PlayoutState, float]:
         """What reports say of playback."""

@@ -33,7 +33,8 @@ MAX_PASSED_S = 0.25
 WINDOW_S, BUCKET_S = 10.0, 0.25
 TOLERATED, TOLERATED_LEAST = 0.05, 2
 """Share and least number of the buckets whose worst packet may be too late: stragglers, and the old packets that a
-queue lets go of after an outage, do not make everybody wait.  Two, since a short burst may touch two buckets."""
+queue lets go of after an outage, do not make everybody wait.  Two, since a short burst may touch two buckets; none
+where a unit is one packet: two of ten seconds may be half of all there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,12 @@ AUTOMATIC = DelayBounds()
 class AutoDelay:
     """One per session; `delay` is the result.  Owned by the event loop thread."""
 
-    def __init__(self, unit_duration: float, bounds: DelayBounds = AUTOMATIC) -> None:
-        """`unit_duration`: seconds of video in one access unit."""
+    def __init__(self, unit_duration: float, bounds: DelayBounds = AUTOMATIC, *, whole: bool = False) -> None:
+        """`unit_duration`: seconds of video in one access unit; `whole`: it leaves in one packet when it is made."""
         self.bounds = bounds
         """May be changed at any time; the delay then moves there by and by."""
-        self._floor = SPREAD * unit_duration
+        self._floor = 0.0 if whole else SPREAD * unit_duration
+        self._tolerated_least = 0 if whole else TOLERATED_LEAST
         self._start = self._floor + START_MARGIN_S
         self.delay = self._within(self._start)
         self._worst: deque[tuple[int, float]] = deque()  # (bucket number, greatest lateness in it)
@@ -122,5 +124,5 @@ class AutoDelay:
 
     def _covered(self) -> float:
         ordered = sorted(worst for _, worst in self._worst)
-        tolerated = max(TOLERATED_LEAST, math.floor(TOLERATED * len(ordered)))
+        tolerated = max(self._tolerated_least, math.floor(TOLERATED * len(ordered)))
         return ordered[-1 - tolerated] if len(ordered) > tolerated else 0.0

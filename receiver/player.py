@@ -29,6 +29,9 @@ from receiver.watch import SignalWatch
 MAX_SLEEP_S = 0.5
 """The signal state is looked at this often even when nothing happens."""
 
+WHOLE_UNITS = 2.0
+"""So many units that are one packet each are waited for beyond `lost_after`."""
+
 log = Log("play")
 
 
@@ -126,8 +129,13 @@ class Player:
 
     def heard(self, stream: int, datagram_bytes: int, now: float) -> None:
         """A packet of the sender on show was taken in, of whatever stream: what it cost on the wire."""
+        self.alive(now)
         wire = datagram_bytes + IP_UDP_BYTES
         self.figures.add(now, bytes=wire, contours=wire if stream == CONTOURS.id else 0)
+
+    def alive(self, now: float) -> None:
+        """Something of the sender on show came, of whatever kind."""
+        self._watch.heard(now)
 
     def decoded(self, outcome: Outcome) -> None:
         """A job is done (called in the event loop thread)."""
@@ -239,7 +247,14 @@ class Player:
 
     def set_lost_after(self, seconds: float) -> None:
         """Change the silence after which the signal counts as lost."""
-        self._lost_after = self._watch.lost_after = seconds
+        self._lost_after = seconds
+
+    @property
+    def lost_after(self) -> float:
+        """Seconds of silence after which the signal counts as lost: units that are one packet each, which may be lost,
+        come seldom."""
+        info = None if self.current is None else self.current.info
+        return self._lost_after + (WHOLE_UNITS * info.unit_duration if info is not None and info.whole else 0.0)
 
     def _plan(self, program: Program, now: float) -> float:
         step = program.plan(now)
@@ -292,8 +307,8 @@ class Player:
         )
 
     def _watch_signal(self, now: float) -> None:
-        before = self._told
-        self._told = self._watch.look(now, self.delay + self._lost_after)
+        before, self._watch.lost_after = self._told, self.lost_after
+        self._told = self._watch.look(now, self.delay + self.lost_after)
         if self._told is not before:
             self.signal_losses += self._told is SignalState.LOST
             log.info("signal", state=self._told)

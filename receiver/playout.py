@@ -62,11 +62,13 @@ class Decode:
 
 @dataclass(frozen=True, slots=True)
 class Conceal:
-    """Let the decoder conceal a unit and use its first `pictures` pictures."""
+    """Let the decoder conceal a unit, or part of it, and use the first `pictures` pictures that it makes."""
 
     unit: int
     timestamp: float
     pictures: int
+    offset: int = 0
+    """Of the first of them in the unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,13 @@ class Tick(Generic[P]):
 class Playout(Generic[P]):
     """The schedule of one session at one geometry.  Not thread-safe: the event loop thread owns it."""
 
-    def __init__(self, clock: PlayoutClock, frames_per_unit: int, fps: float) -> None:
+    def __init__(
+        self, clock: PlayoutClock, frames_per_unit: int, fps: float, concealed: int | None = None
+    ) -> None:
+        """`concealed`: pictures that the decoder makes at a time in place of a unit, all of it if not given."""
         self.clock = clock
         self.frames = frames_per_unit
+        self._part = concealed or frames_per_unit
         self.interval = 1.0 / fps
         self.next_unit: int | None = None
         """The first unit that is not yet closed; None before the first decode."""
@@ -119,6 +125,7 @@ class Playout(Generic[P]):
         """Decoded pictures dropped because the tick had moved on."""
         self._slot = 0.0  # media time of the next picture to be decoded or concealed
         self._guessed = 0  # concealed units since the last real one whose loss is not proven
+        self._filled = 0  # pictures that were concealed of the unit after these
         self._busy = False
         self._decodes: deque[float] = deque([0.02], DECODES)
         self._cadence = self.interval
@@ -158,13 +165,17 @@ class Playout(Generic[P]):
         deadline = self._deadline(self._slot)
         if now < deadline:
             return self._wait(now, deadline)
-        count = self.frames if waiting is None else min(self.frames, gap)
-        step = self._conceal(count)
+        left = self.frames - self._filled
+        count = min(self._part, left if waiting is None else min(left, gap))
+        step = self._conceal(count, self._filled)
         self._slot += count * self._cadence
-        if waiting is None or waiting.unit <= self.next_unit:
-            self._guessed += 1
-        else:
-            self.next_unit += 1
+        self._filled += count
+        if self._filled == self.frames or (waiting is not None and count == gap):
+            self._filled = 0
+            if waiting is None or waiting.unit <= self.next_unit:
+                self._guessed += 1
+            else:
+                self.next_unit += 1
         return step
 
     def decoded(self, step: Decode | Conceal, pictures: Sequence[P], seconds: float, now: float) -> None:
@@ -173,9 +184,10 @@ class Playout(Generic[P]):
         self._decodes.append(seconds)
         skip, end = (step.skip, self.frames) if isinstance(step, Decode) else (0, step.pictures)
         concealed = isinstance(step, Conceal)
-        for offset, picture in list(enumerate(pictures))[skip:end]:
-            media_time = step.timestamp + offset * self._cadence
-            self._ready.append(Ready(picture, step.unit, offset, media_time, concealed))
+        first = step.offset if isinstance(step, Conceal) else 0
+        for number, picture in list(enumerate(pictures))[skip:end]:
+            media_time = step.timestamp + number * self._cadence
+            self._ready.append(Ready(picture, step.unit, first + number, media_time, concealed))
         if self.next_tick == math.inf and self._ready:
             self.next_tick = max(now, self.clock.display_time(self._ready[0].media_time))
 
@@ -208,20 +220,21 @@ class Playout(Generic[P]):
                 return bridge or Wait(deadline)
         self._learn_cadence(waiting)
         self._busy = True
-        self._guessed = 0
+        self._guessed = self._filled = 0
         self.next_unit = waiting.unit + 1
         self._slot = waiting.timestamp + self.frames * self._cadence
         return Decode(waiting.unit, waiting.timestamp, skip)
 
     def _skip(self, waiting: Waiting, expected: int) -> Skip:
         self._guessed = max(0, self._guessed - (waiting.unit + 1 - expected))
+        self._filled = 0
         self.next_unit = waiting.unit + 1
         return Skip(waiting.unit)
 
-    def _conceal(self, count: int) -> Conceal:
+    def _conceal(self, count: int, offset: int = 0) -> Conceal:
         assert self.next_unit is not None
         self._busy = True
-        return Conceal(self.next_unit + self._guessed, self._slot, count)
+        return Conceal(self.next_unit + self._guessed, self._slot, count, offset)
 
     def _wait(self, now: float, deadline: float) -> Step:
         return self._bridge(now, deadline) or Wait(deadline)
@@ -233,11 +246,11 @@ class Playout(Generic[P]):
         if self.next_tick == math.inf or deadline <= starve:
             return None
         missing = round((deadline + self.allowance - starve) / self.interval)
-        if missing <= self.frames // 2:
+        if missing <= self._part // 2:
             return None
         if now < starve - self.allowance:
             return Wait(starve - self.allowance)
-        return self._conceal(min(self.frames, missing))
+        return self._conceal(min(self._part, missing))
 
     def _deadline(self, media_time: float) -> float:
         return self.clock.display_time(media_time) - self.allowance

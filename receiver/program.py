@@ -172,7 +172,7 @@ class Program:
         except CodecError:
             self.damaged += 1
             return
-        self._auto = AutoDelay(info.unit_duration, self._bounds)
+        self._auto = AutoDelay(info.unit_duration, self._bounds, whole=info.whole)
         self.clock.delay = self._auto.delay
         self.info, self._held = info, received
-        self.playout = Playout(self.clock, info.frames_per_unit, info.fps)
+        self.playout = Playout(self.clock, info.frames_per_unit, info.fps, info.concealed)

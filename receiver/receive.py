@@ -39,14 +39,16 @@ class Receive(asyncio.DatagramProtocol):
         delivered: Callable[[Delivered, float], None] = lambda event, now: None,
         recovered: Callable[[Recovered, int, float], None] = lambda event, size, now: None,
         message: Callable[[Message], None] = lambda event: None,
+        heard: Callable[[bytes, float], None] = lambda origin, now: None,
     ) -> None:
         """`arrived(arrival, size of the datagram, now)` is called for every segment of a tolerant stream that was
         taken in; `recovered` likewise for a protected stream, `delivered` for what a reliable one brings, `message`
-        for control messages but announcements."""
+        for control messages but announcements; `heard(origin, now)` for what a sender says beside its streams."""
         self._endpoint = endpoint
         self._replies = replies
         self._arrived = arrived
         self._delivered, self._recovered, self._message = delivered, recovered, message
+        self._heard = heard
         self._refused = RateLimited(log)
         self._transport: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -70,15 +72,20 @@ class Receive(asyncio.DatagramProtocol):
             self._arrived(event, len(data), now)
         elif isinstance(event, Recovered):
             self._recovered(event, len(data), now)
-        elif isinstance(event, Delivered):
+        elif isinstance(event, Answer):
+            self._send(event.datagram, addr)
+        else:
+            self._heard(event.origin, now)
+            self._beside(event, now)
+
+    def _beside(self, event: Delivered | Announced | Message, now: float) -> None:
+        if isinstance(event, Delivered):
             self._delivered(event, now)
             if self._transport is not None:
                 self._poll()  # it is to be acknowledged
-        elif isinstance(event, Answer):
-            self._send(event.datagram, addr)
         elif isinstance(event, Announced):
             self._announced(event)
-        elif isinstance(event, Message):
+        else:
             self._message(event)
 
     def _announced(self, event: Announced) -> None:

@@ -27,9 +27,13 @@ class SignalWatch:
             None  # the first unit after the loss, and when it began to arrive
         )
 
+    def heard(self, now: float) -> None:
+        """Something of the sender on show came: it is there, though perhaps without pictures."""
+        self._last = max(self._last, now)
+
     def arrived(self, key: Key, now: float) -> None:
         """A packet of this unit was taken in."""
-        self._last = now
+        self.heard(now)
         if self.state is SignalState.LOST and self._back is None:
             self._back = (key, now)
 

@@ -89,7 +89,7 @@ class Sender:
         self._source = source
         source.prepared = lambda seconds: self.metrics.stage_seconds("capture", seconds)
         self._stop = threading.Event()
-        self._frames: DropOldest[Frame] = DropOldest()
+        self._frames: DropOldest[Frame] = DropOldest(build.frames_waiting(config, encoder.frames_per_unit))
         self._pacer: Pacer[Segment] = Pacer(config.pacing.spread)
         ceiling = build.make_ceiling(config)
         rate = build.rate_controller(config, session, encoder.frames_per_unit, ceiling)

@@ -12,6 +12,7 @@ from common.codec.registry import create_encoder, create_switching_encoder
 from common.codec.switching import SwitchingEncoder
 from common.codec.weights import WeightsError
 from common.config import ConfigError
+from common.handoff import CAPACITY
 from common.maps.base import MapSource
 from common.multicast import is_group
 from common.service import ServiceError
@@ -74,7 +75,10 @@ def make_encoder(config: SenderConfig) -> UnitEncoder:
     effort = Effort(codec.effort, codec.threads, adaptive=True)
     try:
         if codec.profile == STRUCTURE:
-            return create_encoder(STRUCTURE, config.size.width, config.size.height, config.fps, effort)
+            kbps = (1.0 - config.contours.share) * config.rate.kbps
+            return create_encoder(
+                STRUCTURE, config.size.width, config.size.height, config.fps, effort, kbps
+            )
         return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
     except ValueError as error:
         raise ConfigError(f"codec: {error}") from None
@@ -88,6 +92,11 @@ def streams_in_use(config: SenderConfig) -> tuple[StreamInUse, ...]:
     audio = () if config.audio.source == OFF else (StreamInUse(AUDIO.id, AUDIO.delivery),)
     maps = () if config.codec.profile != STRUCTURE else (StreamInUse(CONTOURS.id, CONTOURS.delivery),)
     return (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile), *text, *audio, *maps)
+
+
+def frames_waiting(config: SenderConfig, frames_per_unit: int) -> int:
+    """How many frames may wait for the encoder: while it is at work on a long unit the next one's come."""
+    return frames_per_unit if config.codec.profile == STRUCTURE else CAPACITY
 
 
 def make_maps(config: SenderConfig, source: Source) -> MapSource | None:

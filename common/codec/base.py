@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from common.video import Picture
 
 RECEIVED, RECOVERED, IMAGINED = 0, 1, 2  # trust of a region
+CONCEALED_S = 0.4  # of pictures that are made at a time in place of a long unit
 
 
 class CodecError(ValueError):
@@ -27,6 +28,16 @@ class StreamInfo:
     height: int
     fps: float
     frames_per_unit: int
+    whole: bool = False
+    """A unit is one packet and may last for seconds: it comes at once or not at all."""
+
+    @property
+    def concealed(self) -> int:
+        """Pictures that a decoder makes at a time where a unit is missing: all of it, but little of a long one, which
+        may still come."""
+        if not self.whole:
+            return self.frames_per_unit
+        return min(self.frames_per_unit, max(1, round(CONCEALED_S * self.fps)))
 
     @property
     def unit_duration(self) -> float:

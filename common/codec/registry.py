@@ -14,7 +14,7 @@ from common.codec.encoder import ResilientEncoder
 from common.codec.header import FRAMES, CodecHeader
 from common.codec.switching import CLASSIC, RESILIENT, SwitchingDecoder, SwitchingEncoder
 from common.codec.texture.decoder import TextureDecoder
-from common.codec.texture.encoder import TextureEncoder
+from common.codec.texture.encoder import USUAL_KBPS, TextureEncoder
 from common.codec.texture.header import MODEL as TEXTURE
 from common.codec.texture.header import PROFILE as STRUCTURE
 from common.codec.texture.header import TextureHeader
@@ -25,16 +25,22 @@ NEURAL = (RESILIENT,)  # those with a network, which runs on a backend
 
 
 def create_encoder(
-    profile: str, width: int, height: int, fps: float, effort: Effort | None = None
+    profile: str,
+    width: int,
+    height: int,
+    fps: float,
+    effort: Effort | None = None,
+    kbps: float = USUAL_KBPS,
 ) -> UnitEncoder:
-    """Encoder of a profile; `effort`: how long it may take, the same on every machine if not given.
+    """Encoder of a profile; `effort`: how long it may take, the same on every machine if not given; `kbps`: the wire
+    rate to be expected, by which small pictures are put into longer or shorter units.
 
     Raises ValueError for an unknown profile or size, WeightsError."""
     _check(profile)
     if profile == CLASSIC:
         return ClassicEncoder(width, height, fps, effort)
     if profile == STRUCTURE:
-        return TextureEncoder(width, height, fps)
+        return TextureEncoder(width, height, fps, kbps=kbps)
     return _resilient_encoder(width, height, fps, effort)
 
 

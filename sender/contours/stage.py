@@ -24,6 +24,9 @@ from sender.encode import POLL_SECONDS
 
 log = Log("sender.contours")
 
+WAITING = 4
+"""Frames that wait while a unit is coded: 0.4 s of ten a second."""
+
 MAX_GAP_S = 1.0
 """Frames further apart than this are not of one map unit: the source has stalled."""
 
@@ -78,7 +81,7 @@ class ContourStage:
     ) -> None:
         """`fps`: frames a second, of which each `every`-th gets a map; `highest`: mean IoU that is not aimed beyond;
         `deliver` takes each unit, `stage_seconds` (stage, seconds), both in the thread."""
-        self.frames: DropOldest[Frame] = DropOldest()
+        self.frames: DropOldest[Frame] = DropOldest(WAITING)
         self.figures = ContourFigures()
         self._source = source
         self._interval = every / fps

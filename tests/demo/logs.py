@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from common.maps.base import Legend
 from receiver.contours.store import ShownMap
 
 UNIT_WRAP = 1 << 16
+NEAR_S = 0.15  # between a picture that was made up and the frame that it stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class ShownLine:
     repeated: bool
     trust: NDArray[np.uint8]  # (H / 16, W / 16)
     classes: LoggedMap | None = None
+    captured_at: float = math.nan
+    """By the sender's clock; of a concealed picture what it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ def read_shown(path: Path) -> list[ShownLine]:
                 line["repeated"],
                 _digits(line["map"], line["columns"]),
                 found,
+                line["captured_at"],
             )
         )
     return result
@@ -134,12 +140,31 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 class SentIndex:
-    """Finds the frame that a shown picture shows, by unit and offset."""
+    """Finds the frame that a shown picture shows: by unit and offset, one that was made up by the time it stands for,
+    since a receiver cannot know the number of a unit that has not come."""
 
     def __init__(self, sent: Sequence[Sent]) -> None:
+        self._by_time = sorted(sent, key=_captured)
         self._by_place = {(line.unit, line.offset): line for line in sent}
         self._by_wire = {(line.unit % UNIT_WRAP, line.offset): line for line in sent[-UNIT_WRAP:]}
 
+    def shown(self, line: ShownLine) -> Sent | None:
+        """None when no such frame was sent."""
+        return self._near(line.captured_at) if line.concealed else self.of(line.unit, line.offset)
+
+    def _near(self, captured_at: float) -> Sent | None:
+        after = bisect_left(self._by_time, captured_at, key=_captured)
+        found = min(
+            self._by_time[max(0, after - 1) : after + 1],
+            key=lambda sent: abs(sent.captured_at - captured_at),
+            default=None,
+        )
+        return None if found is None or abs(found.captured_at - captured_at) > NEAR_S else found
+
     def of(self, unit: int, offset: int) -> Sent | None:
-        """None when that frame was never sent (a concealed unit ahead of the sender)."""
+        """None when that frame was never sent."""
         return self._by_place.get((unit, offset)) or self._by_wire.get((unit % UNIT_WRAP, offset))
+
+
+def _captured(sent: Sent) -> float:
+    return sent.captured_at

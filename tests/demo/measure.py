@@ -56,14 +56,16 @@ def fresh(shown: Sequence[ShownLine]) -> list[ShownLine]:
 
 
 def latencies_ms(shown: Sequence[ShownLine], index: SentIndex) -> list[float]:
-    """From capture at the sender to display, of every distinct picture that was really sent."""
-    pairs = ((line, index.of(line.unit, line.offset)) for line in fresh(shown))
+    """From capture at the sender to display, of every distinct picture that was really sent; one that the receiver made
+    up has none."""
+    real = (line for line in fresh(shown) if not line.concealed)
+    pairs = ((line, index.of(line.unit, line.offset)) for line in real)
     return [1e3 * (line.shown_at - sent.captured_at) for line, sent in pairs if sent is not None]
 
 
 def never_shown(shown: Sequence[ShownLine], sent: Sequence[Sent], index: SentIndex) -> int:
     """Frames sent between the first and the last one shown that were not shown at all."""
-    found = {match.number for line in fresh(shown) if (match := index.of(line.unit, line.offset))}
+    found = {match.number for line in fresh(shown) if (match := index.shown(line))}
     return sum(min(found) <= line.number <= max(found) for line in sent) - len(found) if found else 0
 
 

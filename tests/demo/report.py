@@ -154,7 +154,7 @@ class Analysis:
                 before = picture
 
     def _original(self, line: ShownLine, sent: SentPictures) -> Picture | None:
-        found = self.index.of(line.unit, line.offset)
+        found = self.index.shown(line)
         return None if found is None else sent.at(found.number)
 
     def _compare(self, original: Picture, shown: Picture) -> None:
@@ -175,7 +175,7 @@ class Analysis:
         window, ticks = self.window, self.ticks
         fresh = measure.fresh(ticks)
         first: Sent | None = next(
-            filter(None, (self.index.of(line.unit, line.offset) for line in fresh)), None
+            filter(None, (self.index.shown(line) for line in fresh)), None
         )
         latencies = measure.latencies_ms(ticks, self.index)
         delay = float(np.median(latencies)) / 1e3 if latencies else 0.0
@@ -189,7 +189,7 @@ class Analysis:
             "frames_shown": len(fresh),
             "fps_shown": round(len(fresh) / window.seconds, 3),
             "frames_never_shown": measure.never_shown(ticks, self.sent, self.index),
-            "frames_unmatched": sum(self.index.of(line.unit, line.offset) is None for line in fresh),
+            "frames_unmatched": sum(self.index.shown(line) is None for line in fresh),
             "frames_concealed": sum(line.concealed for line in fresh),
             "frozen_seconds": round(measure.frozen_seconds(stood), 3),
             "longest_freeze_s": round(measure.longest(stood), 3),

@@ -40,6 +40,16 @@ def test_latency_is_matched_by_unit_and_offset() -> None:
     assert measure.latencies_ms(lines, SentIndex(sent(8))) == pytest.approx([400.0])
 
 
+def test_made_up_pictures_have_a_frame_but_no_latency() -> None:
+    log = sent(8)
+    index = SentIndex(log)
+    # The receiver numbered it as of a unit that was sent later.
+    line = replace(tick(0, 1, 3, 100.6), concealed=True, captured_at=100.12)
+    assert index.shown(line) is log[1]
+    assert index.shown(replace(line, captured_at=105.0)) is None
+    assert measure.latencies_ms([line], index) == []
+
+
 def test_unit_numbers_may_have_wrapped() -> None:
     index = SentIndex(sent(8, first_unit=65535))
     found = index.of(0, 1)

@@ -29,7 +29,8 @@ class TextureDecoder:
     def __init__(self) -> None:
         self._header: TextureHeader | None = None
         self._past = Past.nothing(0, 0)
-        self._missed = 0
+        self._unit: int | None = None  # decoded last
+        self._held = 0.0  # seconds of pictures since then
         self._quality = 0
         self._strength = 0.0
         self._small: list[Picture] = []
@@ -40,7 +41,9 @@ class TextureDecoder:
         return self._small
 
     def decode(self, received: Segments | None) -> DecodedUnit:
-        """See UnitDecoder.decode. Before anything arrived there is no geometry: CodecError."""
+        """See UnitDecoder.decode. Before anything arrived there is no geometry: CodecError.
+
+        Without a unit as many pictures as StreamInfo.concealed says; the unit may come after them."""
         begun = time.perf_counter()
         parsed = parse_unit(received) if received else None
         if parsed is None and self._header is None:
@@ -50,11 +53,13 @@ class TextureDecoder:
         self._begin(header)
         read = time.perf_counter()
         if unit is None:
-            self._missed += 1
-            self._past.miss()
+            self._held += header.info.concealed / header.fps
             frames = [plane[None] for plane in self._past.last]
         else:
-            self._missed = 0
+            assert received is not None
+            if self._unit is not None and received.unit > self._unit + 1:
+                self._past.miss()
+            self._unit, self._held = received.unit, 0.0
             frames = self._past.follow(unit, number)
             self._quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
             self._strength = SMOOTH * step_of(number, 0) / math.sqrt(header.frames) / BLOCKS[0]
@@ -62,7 +67,8 @@ class TextureDecoder:
         restored = time.perf_counter()
         pictures = [enlarge(picture, header.width, header.height) for picture in self._small]
         if unit is None:
-            self._small, pictures = self._small * header.frames, pictures * header.frames
+            count = header.info.concealed
+            self._small, pictures = self._small * count, pictures * count
         trust = self._trust(header)
         stages = {"parse": read - begun, "recover": restored - read, "decode": time.perf_counter() - restored}
         arrived = int((trust == RECEIVED).sum())
@@ -71,13 +77,13 @@ class TextureDecoder:
     def _begin(self, header: TextureHeader) -> None:
         """A new size is a new start."""
         if self._header is None or self._header.coded_size != header.coded_size:
-            self._past, self._missed = Past.nothing(*grid(*header.coded_size)), 0
+            self._past, self._unit, self._held = Past.nothing(*grid(*header.coded_size)), None, 0.0
         self._header = header
 
     def _trust(self, header: TextureHeader) -> NDArray[np.uint8]:
         """Of each 16x16 samples of the full size, from the macroblock they lie in."""
-        long = self._missed * header.frames / header.fps > RECOVERED_SECONDS
-        doubtful = np.where(self._past.doubtful, IMAGINED if long else RECOVERED, RECEIVED)
+        held = IMAGINED if self._held > RECOVERED_SECONDS else RECOVERED
+        doubtful = np.where(self._past.doubtful | (self._held > 0), held, RECEIVED)
         blocks = np.where(self._past.known, doubtful, IMAGINED).astype(np.uint8)
         side = BLOCKS[0] * header.scale / 16
         rows, columns = (

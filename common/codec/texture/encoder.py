@@ -21,7 +21,7 @@ from common.codec.texture.transform import BLOCKS, Values, forward, grid
 from common.video import Picture
 
 LONGEST_SECONDS = 2.0  # that a unit lasts
-PACKET_BYTES = 1200  # on the wire, that a unit may fill: beyond that a longer one gains nothing
+HEADERS, HEADER_SHARE = 57, 0.1  # wire bytes of a packet that are not ours, and of the rate, that they may take
 USUAL_KBPS = 2.0
 REPORTED_UNITS = 64  # units back that a report may tell of
 LOSS, LEARN = 0.2, 0.05  # loss that is expected before anything is reported; how fast it follows reports
@@ -29,8 +29,9 @@ FORGET_SECONDS = 60.0  # after which a receiver is as likely as not to have join
 
 
 def unit_frames(fps: float, kbps: float = USUAL_KBPS) -> int:
-    """Pictures of a unit at a wire rate: two seconds, less where they would not fit one packet; a multiple of 4."""
-    seconds = min(LONGEST_SECONDS, PACKET_BYTES / (125 * max(kbps, 0.1)))
+    """Pictures of a unit at a wire rate, a multiple of 4: as few as headers allow, for each is waited for; at most two
+    seconds."""
+    seconds = min(LONGEST_SECONDS, HEADERS / HEADER_SHARE / (125 * max(kbps, 0.1)))
     return max(4, min(MOST_FRAMES, round(seconds * fps / 4) * 4))
 
 

@@ -59,7 +59,7 @@ class TextureHeader:
     @property
     def info(self) -> StreamInfo:
         """What the daemons need to know of the stream."""
-        return StreamInfo(PROFILE, self.width, self.height, self.fps, self.frames)
+        return StreamInfo(PROFILE, self.width, self.height, self.fps, self.frames, whole=True)
 
     def with_step(self, number: int) -> bytes:
         """The header of a unit quantised with step `number`, 0..63."""
