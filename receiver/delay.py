@@ -27,6 +27,10 @@ GROW_PER_S, SHRINK_PER_S = 0.2, 0.02
 """How fast the delay may change, seconds a second: pictures come slightly slower or faster meanwhile.  Where it is
 outside its bounds, because they were changed, it comes back at GROW_PER_S both ways."""
 
+GROW_WHOLE_PER_S = 1.0
+"""How fast it grows where a unit is one packet: one that comes late leaves its pictures standing anyway, and shown
+later they are at least all seen."""
+
 MAX_PASSED_S = 0.25
 """One update changes the delay by no more than what is due for so long a time, however long the silence was."""
 
@@ -72,6 +76,8 @@ class AutoDelay:
         """May be changed at any time; the delay then moves there by and by."""
         self._floor = 0.0 if whole else SPREAD * unit_duration
         self._tolerated_least = 0 if whole else TOLERATED_LEAST
+        self._grow = GROW_WHOLE_PER_S if whole else GROW_PER_S
+        self._longest_pass = max(MAX_PASSED_S, unit_duration) if whole else MAX_PASSED_S
         self._start = self._floor + START_MARGIN_S
         self.delay = self._within(self._start)
         self._worst: deque[tuple[int, float]] = deque()  # (bucket number, greatest lateness in it)
@@ -105,10 +111,10 @@ class AutoDelay:
         """The delay to use now; `allowance`: seconds that decoding needs before display."""
         self._expire(now)
         wanted = self._within(max(self._floor, self._covered()) + allowance + MARGIN_S)
-        passed = 0.0 if self._updated is None else min(MAX_PASSED_S, max(0.0, now - self._updated))
+        passed = 0.0 if self._updated is None else min(self._longest_pass, max(0.0, now - self._updated))
         self._updated = now
-        shrink = GROW_PER_S if self.delay > self.highest else SHRINK_PER_S
-        self.delay = min(max(wanted, self.delay - shrink * passed), self.delay + GROW_PER_S * passed)
+        shrink = self._grow if self.delay > self.highest else SHRINK_PER_S
+        self.delay = min(max(wanted, self.delay - shrink * passed), self.delay + self._grow * passed)
         return self.delay
 
     def forget(self) -> None:

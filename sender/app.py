@@ -147,7 +147,7 @@ class Sender:
 
         return ContourSending(
             *(maps, self._config, self._control, ceiling, self._transmit.poll),
-            *(self.metrics.exporter, self.metrics.stage_seconds),
+            *(self.metrics.exporter, self.metrics.stage_seconds, self._encode.unit_duration),
         )
 
     def _make_text(self, path: str) -> TextSending:

@@ -22,6 +22,8 @@ class Ceiling:
         self._lock = threading.Lock()
         self._entries: deque[tuple[float, int]] = deque()  # by rising time
         self._sum = 0
+        self._left: deque[tuple[float, int]] = deque()
+        self._left_sum = 0
         self.reserve = 0
         """Bytes that something beside media waits for."""
 
@@ -39,16 +41,31 @@ class Ceiling:
             if len(self._entries) > MOST_ENTRIES:
                 self._sum -= self._entries.popleft()[1]
 
-    def passed(self, now: float) -> bool:
-        """Whether more is promised than there is: what can be left out should be."""
-        free = self.room(now)
+    def left(self, wire_bytes: int, now: float) -> None:
+        """So much has really left."""
         with self._lock:
-            return free <= 0.0 and self._sum > self._kbps * 125 * SECONDS
+            self._left.append((now, wire_bytes))
+            self._left_sum += wire_bytes
+            if len(self._left) > MOST_ENTRIES:
+                self._left_sum -= self._left.popleft()[1]
+
+    def full(self, wire_bytes: int, now: float) -> bool:
+        """Whether so much more would pass what may leave: a packet that can be left out should be."""
+        with self._lock:
+            self._expire(now)
+            return self._left_sum + wire_bytes > self._kbps * 125 * SECONDS
 
     def room(self, now: float) -> float:
-        """Bytes that may still be added now."""
+        """Bytes that may still be added now: beyond what is promised, and beyond what has left, perhaps later than it
+        was promised for."""
         with self._lock:
-            while self._entries and self._entries[0][0] <= now - SECONDS:
-                self._sum -= self._entries.popleft()[1]
+            self._expire(now)
             whole = self._kbps * 125 * SECONDS
-            return max(0.0, whole - min(RESERVE, RESERVE_SHARE * whole) - self.reserve - self._sum)
+            taken = max(self._sum, self._left_sum) + self.reserve
+            return max(0.0, whole - min(RESERVE, RESERVE_SHARE * whole) - taken)
+
+    def _expire(self, now: float) -> None:
+        while self._entries and self._entries[0][0] <= now - SECONDS:
+            self._sum -= self._entries.popleft()[1]
+        while self._left and self._left[0][0] <= now - SECONDS:
+            self._left_sum -= self._left.popleft()[1]

@@ -14,7 +14,7 @@ from proto.protected import is_parity
 from proto.report import Report
 from proto.session import Dropped, Established, Message, SenderSession
 from proto.streams import CONTROL, REPORT, TEXT
-from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, Mode, WireError
+from proto.wire import HANDSHAKE_BYTE, IP_UDP_BYTES, OVERHEAD_BYTES, Mode, WireError
 from sender.ceiling import Ceiling
 from sender.choose import Heard
 from sender.congestion import CongestionControl, RateLimits, State
@@ -173,10 +173,10 @@ class Control:
     def _contours(self, now: float) -> list[bytes]:
         """Contours, sealed; in a two-way session without keys they are lost."""
         stream, out = self.contours, []
-        full = self.ceiling is not None and self.ceiling.passed(now)
         for segment in [] if stream is None else stream.poll(now):
-            if full and is_parity(segment):
-                continue
+            if is_parity(segment) and self.ceiling is not None:
+                if self.ceiling.full(len(segment.payload) + OVERHEAD_BYTES + IP_UDP_BYTES, now):
+                    continue
             datagram = self.session.seal_segment(segment)
             if stream is None or datagram is None:
                 continue
@@ -238,6 +238,8 @@ class Control:
         return now - self._cut_at > UNLEARNT_S
 
     def _sent(self, datagram: bytes, now: float) -> None:
+        if self.ceiling is not None:
+            self.ceiling.left(len(datagram) + IP_UDP_BYTES, now)
         if self.session.mode is not Mode.ONE_WAY and datagram[0] != HANDSHAKE_BYTE:
             header = read_header(datagram)
             self.feedback.sent(header.session, header.counter, len(datagram) + IP_UDP_BYTES, now)

@@ -31,6 +31,7 @@ class ProtectedStream:
         self.parity = 0
         """Parity symbols made."""
         self._rate, self._most = rate, policy.max_overhead
+        self._spread_s: float | None = None  # as long as a window, if not given
         self._protector = Protector(stream, payload_limit, policy)
         self._source: deque[Segment] = deque(maxlen=MAX_SOURCE)
         self._pacer: Pacer[Segment] = Pacer(1.0)  # of parity
@@ -53,11 +54,13 @@ class ProtectedStream:
             if most != self.policy.max_overhead:
                 self._protector.policy = replace(self.policy, max_overhead=most)
 
-    def protect(self, most: float) -> None:
-        """Parity packets to each packet of the stream, at most."""
-        if most != self.policy.max_overhead:
+    def protect(self, most: float, window_s: float, spread_s: float) -> None:
+        """Parity packets to each packet of the stream, at most; seconds of a window, and those over which its parity
+        leaves."""
+        self._spread_s = spread_s
+        if (most, window_s) != (self.policy.max_overhead, self.policy.window_s):
             self._most = most
-            self._protector.policy = replace(self.policy, max_overhead=most)
+            self._protector.policy = replace(self.policy, max_overhead=most, window_s=window_s)
 
     def push(self, data: bytes, timestamp: float, duration: float, now: float) -> None:
         """Take one unit that lasts from `timestamp` (s, Unix epoch) for `duration` seconds; poll after it."""
@@ -85,4 +88,4 @@ class ProtectedStream:
 
     def _spread(self, parity: list[Segment], now: float) -> None:
         self.parity += len(parity)
-        self._pacer.submit(parity, self.policy.window_s, now)
+        self._pacer.submit(parity, self.policy.window_s if self._spread_s is None else self._spread_s, now)

@@ -36,11 +36,13 @@ class ContourSending:
         poll: Callable[[], None],
         exporter: Exporter,
         stage_seconds: Callable[[str, float], None],
+        pictures_s: float,
     ) -> None:
-        """`ceiling`: of the session's wire rate; `poll`: sends what `control` holds."""
+        """`ceiling`: of the session's wire rate; `poll`: sends what `control` holds; `pictures_s`: seconds of pictures
+        in a unit."""
         self._loop = asyncio.get_running_loop()
         limit, every = control.session.payload_limit, maps_every(config)
-        share = ContourShare(config.contours.share, config.fps / every, control.kbps, ceiling)
+        share = ContourShare(config.contours.share, config.fps / every, control.kbps, ceiling, pictures_s)
         self._stream = ContourStream(limit, source.legend, share, ceiling)
         control.contours = self._stream
         self._poll = poll

@@ -1,7 +1,8 @@
-"""How the rate is shared between contours and pictures, and how long a map unit lasts. Pure.
+"""How the rate is shared between contours and pictures, how long a map unit lasts, and how it is protected. Pure.
 
 A packet costs 61 bytes of headers (28 of IP and UDP, 29 of ours, 4 of a protected stream) and 4 of ours again, whatever
-it holds: at 1 kbit/s a map unit has to last longer than a second, or headers are all that is sent.
+it holds: at 1 kbit/s a map unit has to last longer than a second, or headers are all that is sent. How long, and with
+how much parity, is for common.codec.contour.protect_rule.
 """
 
 from __future__ import annotations
@@ -10,40 +11,41 @@ import math
 import threading
 
 from common.codec.base import Budget
-from common.codec.contour.syntax import MAX_FRAMES
+from common.codec.contour.protect_rule import Protection, cost_of, protection
 from common.maps.part import HEADER_BYTES
 from proto.protected import LENGTH_BYTES, PARITY_HEADER_BYTES, SOURCE_HEADER_BYTES
-from proto.protection import MAX_WINDOW_SECONDS
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES
 from sender.ceiling import HEADROOM, Ceiling
+from sender.protect import UNKNOWN_LOSS
 
 PART_COST = IP_UDP_BYTES + OVERHEAD_BYTES + SOURCE_HEADER_BYTES + HEADER_BYTES
 PIECE_ROOM = SOURCE_HEADER_BYTES + LENGTH_BYTES + PARITY_HEADER_BYTES + HEADER_BYTES
 """Bytes of a payload that are not the contours', so that parity fits as well."""
 
-HEADERS = 0.3  # share of the contours' rate that headers may take, about
-SHORTEST_S = 0.5  # of a map unit: two of them in a window of the erasure code
-LOSSLESS_S = (
-    0.8  # of one where nothing is lost: about what a unit of pictures lasts, so that it delays nothing
-)
+PARITY_S = 0.4  # that maps may take longer than a unit of pictures, where parity has to come yet
 SAVING = 1.5  # units' worth that may be saved up
+START_S = 2.0  # seconds' worth that are there at the start, when all is new
+USUAL_COST = 340.0  # payload bytes a second of a scene that is not known yet, see cost_of
+LEARN = 0.2  # how fast its logarithm follows
+LOSS_STEP, RATE_STEP, COST_STEP = 0.02, 0.05, 0.1  # by which they change before anything follows; logarithms of two
 LEAST_DATA = 12  # bytes of contours below which a packet is not worth its headers
 
 
 class ContourShare:
     """What the next map unit may spend. `budget` is called by the thread of maps, the rest in the event loop."""
 
-    def __init__(self, share: float, fps: float, kbps: float, ceiling: Ceiling) -> None:
-        """`share`: of the wire rate, for contours and their parity; `fps`: maps a second; `kbps`: the wire rate."""
-        self.overhead = 0.0
-        """Parity packets to each packet of contours."""
-        self.lossy = True
-        """Whether packets are lost, or nobody tells."""
-        self.repeat = False
-        """Whether so many are that what is new goes twice, instead of waiting for reports."""
-        self._share, self._fps, self._ceiling = share, fps, ceiling
+    def __init__(self, share: float, fps: float, kbps: float, ceiling: Ceiling, pictures_s: float) -> None:
+        """`share`: of the wire rate, for contours and their parity; `fps`: maps a second; `kbps`: the wire rate;
+        `pictures_s`: seconds of pictures in a unit, which maps need not be faster than."""
+        self.repeat = True
+        """Whether what is new goes twice, instead of waiting for reports."""
+        self._share, self._fps, self._ceiling, self._pictures_s = share, fps, ceiling, pictures_s
         self._rate = HEADROOM * share * kbps * 125
-        self._level = 0.0
+        self._cost = USUAL_COST
+        self._for: tuple[int, ...] = ()
+        self.plan = self.believe(UNKNOWN_LOSS)
+        """How long units are, and how they are protected."""
+        self._level = START_S * self._rate
         self._most = 0.0
         self._at: float | None = None
         self._lock = threading.Lock()
@@ -71,18 +73,32 @@ class ContourShare:
             self._level -= over
         return over
 
+    def believe(self, loss: float) -> Protection:
+        """The link loses this share of the packets: the plan from now on."""
+        steps = round(loss / LOSS_STEP), round(math.log(self._rate) / RATE_STEP)
+        known = (*steps, round(math.log(self._cost) / COST_STEP))
+        if known != self._for:
+            self._for = known
+            lossy = steps[0] * LOSS_STEP
+            delay = self._pictures_s + (PARITY_S if lossy else 0.0)
+            self.plan = protection(lossy, self._rate, delay, self._fps, self._cost, 1.0)
+        return self.plan
+
+    def learn(self, payload_bytes: int, maps: int, miou: float) -> None:
+        """A unit of so many maps reached that mean IoU. The thread of maps."""
+        if payload_bytes and 0.0 < miou < 1.0:
+            found = cost_of(payload_bytes * self._fps / maps, miou)
+            self._cost *= (found / self._cost) ** LEARN
+
     @property
-    def duration(self) -> float:
-        """Seconds that the next unit should last."""
-        return self.maps / self._fps
+    def overhead(self) -> float:
+        """Parity packets to each packet of contours."""
+        return self.plan.overhead
 
     @property
     def maps(self) -> int:
         """How many maps the next unit should have."""
-        seconds = PART_COST / HEADERS / max(self._rate, 1.0)
-        return max(
-            1, min(MAX_FRAMES, round(max(SHORTEST_S if self.lossy else LOSSLESS_S, seconds) * self._fps))
-        )
+        return self.plan.period
 
     def budget(self, maps: int, payload_limit: int, now: float) -> Budget | None:
         """For a unit of so many maps; None where it cannot be afforded: its maps are left out."""
@@ -100,7 +116,7 @@ class ContourShare:
         with self._lock:
             self._level -= wire_bytes
         self._ceiling.add(wire_bytes, now)
-        self._ceiling.add(round(wire_bytes * self.overhead), now + MAX_WINDOW_SECONDS)
+        self._ceiling.add(round(wire_bytes * self.overhead), now + self.plan.spread_s)
 
     def _fill(self, now: float) -> None:
         if self._at is not None:

@@ -169,6 +169,7 @@ class ContourStage:
         self._share.spent(wire, now)
         self._account(len(held), size, wire)
         room = budget.wire_bytes - budget.packet_overhead * len(payloads)
+        self._share.learn(size, len(held), self._encoder.mean_iou)
         self._encoder.floor = self.figures.aim = self._aim.next(self._encoder.mean_iou, size, room)
         self._deliver(MapUnit(parts, held[0][1], len(held) * self._interval))
 

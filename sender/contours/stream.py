@@ -14,17 +14,15 @@ from common.maps.part import MapPart
 from common.maps.told import messages
 from proto.packet import Segment
 from proto.protected import Source, parse
-from proto.protection import MAX_WINDOW_SECONDS, Policy
+from proto.protection import Losses, Policy
 from proto.streams import CONTOURS
 from proto.wire import IP_UDP_BYTES, SEAL_BYTES, WireError
 from sender.ceiling import Ceiling
 from sender.contours.fates import Fates, Verdict
 from sender.contours.share import ContourShare
-from sender.protect import LOSS_STEP, UNKNOWN_LOSS, ProtectedStream
+from sender.protect import UNKNOWN_LOSS, ProtectedStream
 
-TARGET = 0.02  # share of windows that may fail, where parity may be had for it
-OVERHEAD, MOST_OVERHEAD = 3.0, 1.5  # parity to a packet: so many times the loss, at most
-LONG_UNIT_S = 0.9  # windows hold one unit that is longer: parity would be the unit again
+ALWAYS = 1e-9  # share of windows that may fail: all the parity that is planned
 REPEAT_LOSS = 0.1
 LEGEND_SHARE = 0.025  # of the rate
 LEGEND_S, LONGEST_LEGEND_S = 2.0, 30.0  # between two tellings of the legend
@@ -39,7 +37,7 @@ class ContourStream:
     def __init__(self, payload_limit: int, legend: Legend, share: ContourShare, ceiling: Ceiling) -> None:
         """`payload_limit`: as of SenderSession."""
         self.protected = ProtectedStream(
-            CONTOURS.id, payload_limit, Policy(target=TARGET, max_overhead=0.0, window_s=MAX_WINDOW_SECONDS)
+            CONTOURS.id, payload_limit, Policy(Losses(UNKNOWN_LOSS), ALWAYS, 0.0, share.plan.window_s)
         )
         self.share = share
         self._ceiling = ceiling
@@ -56,13 +54,9 @@ class ContourStream:
     def believe(self, loss: float | None) -> None:
         """The link loses this share of the packets; None: nobody tells."""
         known = UNKNOWN_LOSS if loss is None else loss
-        self.share.lossy = known >= LOSS_STEP / 2
         self.share.repeat = known >= REPEAT_LOSS
-        duration = self.share.duration
-        self.protected.protect(0.0 if duration > LONG_UNIT_S else min(MOST_OVERHEAD, OVERHEAD * known))
-        self.protected.believe(loss)
-        choice = self.protected.policy.choose(max(1, int(MAX_WINDOW_SECONDS / duration + 1e-6)))
-        self.share.overhead = choice.count / choice.needed - 1.0
+        plan = self.share.believe(known)
+        self.protected.protect(plan.overhead, plan.window_s, plan.spread_s)
 
     def set_rate(self, rate: float) -> None:
         """The session may send so many wire bytes a second."""

@@ -20,6 +20,7 @@ BRIEF_S = 0.03  # units shorter than some times this cost more bits
 HARM = 0.9  # mean IoU that lost units cost, by their share: about 1 on street scenes, half of that on tables
 SHARE = 0.7  # of the delay for a window of units; its parity may take the rest
 MOST_PARITY = 5  # symbols to a source symbol
+LEAST_SPREAD_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Protection:
 
     floor: float  # mean IoU that the encoder aims at
     period: int  # maps in a unit
-    window_s: float  # that share a code
+    window_s: float  # that share a code; one unit where that is longer
+    spread_s: float  # over which its parity may leave
     overhead: float  # parity symbols to a source symbol
     residual: float  # share of the units that will be lost nevertheless
 
@@ -51,11 +53,12 @@ def protection(
     best: tuple[float, Protection] | None = None
     for period in range(1, MAX_FRAMES + 1):
         unit = period / fps
-        if period > 1 and unit > min(MAX_WINDOW_S, delay_s):
+        if period > 1 and unit > delay_s:
             break
-        window = min(MAX_WINDOW_S, max(unit, SHARE * delay_s))
+        window = max(unit, min(MAX_WINDOW_S, SHARE * delay_s))
         needed = max(1, int(window / unit + 1e-6))
-        for count in range(needed, needed * (1 + MOST_PARITY) + 1):
+        in_time = period == 1 or unit <= SHARE * delay_s + 1e-9
+        for count in range(needed, needed * (1 + (MOST_PARITY if in_time else 0)) + 1):
             payload = rate * needed / count - HEADER_BYTES / unit
             if payload <= 0:
                 break
@@ -65,10 +68,12 @@ def protection(
             score = floor - HARM * residual
             if best is None or score > best[0] + 1e-9:
                 overhead = count / needed - 1
-                best = score, Protection(floor, period, window, overhead, residual)
+                spread = max(LEAST_SPREAD_S, delay_s - window)
+                best = score, Protection(floor, period, min(MAX_WINDOW_S, window), spread, overhead, residual)
     if best is None:  # not even headers fit: long units, nothing beside them
-        longest = max(1, min(MAX_FRAMES, int(min(MAX_WINDOW_S, delay_s) * fps)))
-        return Protection(LOWEST, longest, min(MAX_WINDOW_S, max(longest / fps, SHARE * delay_s)), 0.0, loss)
+        longest = max(1, min(MAX_FRAMES, int(delay_s * fps)))
+        window = min(MAX_WINDOW_S, max(longest / fps, SHARE * delay_s))
+        return Protection(LOWEST, longest, window, LEAST_SPREAD_S, 0.0, loss)
     return best[1]
 
 

@@ -8,6 +8,8 @@ from itertools import count
 
 import numpy as np
 
+from common.codec.texture.encoder import unit_frames
+from common.maps.base import MapSource
 from common.maps.part import MapPart
 from common.maps.told import LegendPart
 from common.values import Size
@@ -34,25 +36,39 @@ from tests.bench.link.draws import Direction
 from tests.bench.link.impairments import Impairments
 from tests.bench.link.model import Link
 from tests.proto.link import EPOCH, PSK
-from tests.sender.contours.scene import FPS, HEIGHT, LEGEND, WIDTH, Squares, frame
+from tests.sender.contours.scene import FPS, HEIGHT, WIDTH, Squares, frame
+from tests.sender.contours.watched import Watched
 
 STEP = 0.01
-UNIT_S = 0.8  # of pictures
+START = 100.0
+AFTER_S = 0.45  # from when a unit of pictures is whole until its first one is shown
+SIZE = Size(WIDTH, HEIGHT)
 SENDER: Address = ("192.0.2.1", 4000)
 
 
 class StructureLink:
-    """`advance` lets time pass: a map every tenth of a second, a unit of pictures every UNIT_S."""
+    """`advance` lets time pass: a map every tenth of a second, and units of pictures."""
 
-    def __init__(self, kbps: float, mode: Mode = Mode.AUTO, loss: float = 0.0, seed: int = 1) -> None:
-        self.now = 100.0
+    def __init__(
+        self,
+        kbps: float,
+        mode: Mode = Mode.AUTO,
+        loss: float = 0.0,
+        seed: int = 1,
+        *,
+        maps: MapSource | None = None,
+        size: Size = SIZE,
+    ) -> None:
+        self.now = START
+        maps = maps or Squares()
+        self.unit_s = unit_frames(FPS, kbps / 2) / FPS
         clock: Callable[[], float] = lambda: self.now  # noqa: E731
         self.session = SenderSession(PSK, mode=mode, rules=Rules(first_share=FIRST_SHARE))
         self.pacer: Pacer[Segment] = Pacer()
         self.ceiling = Ceiling(kbps)
         overhead = OVERHEAD_BYTES + IP_UDP_BYTES
         self.rate = HeldRate(
-            *(kbps, UNIT_S, overhead, self.session.payload_limit),
+            *(kbps, self.unit_s, overhead, self.session.payload_limit),
             part=0.5,
             ceiling=self.ceiling,
             spread=0.75,
@@ -60,17 +76,18 @@ class StructureLink:
         )
         limits = RateLimits(kbps, minimum=2.0, cap=kbps, safe=kbps, fixed=mode is Mode.ONE_WAY)
         self.control = Control(self.session, limits, self.rate, self.pacer)
-        share = ContourShare(0.5, FPS, kbps, self.ceiling)
-        self.stream = ContourStream(self.session.payload_limit, LEGEND, share, self.ceiling)
+        share = ContourShare(0.5, FPS, kbps, self.ceiling, self.unit_s)
+        self.stream = ContourStream(self.session.payload_limit, maps.legend, share, self.ceiling)
         self.control.contours, self.control.ceiling = self.stream, self.ceiling
         self.stage = ContourStage(
-            *(Squares(), Size(WIDTH, HEIGHT), FPS, self.stream),
+            *(maps, size, FPS, self.stream),
             highest=0.99,
             payload_limit=self.session.payload_limit,
             deliver=self._deliver,
             clock=clock,
         )
         self.endpoint = ReceiverEndpoint(PSK, mode=mode)
+        self.watched = Watched(maps, size, self.unit_s + AFTER_S)
         self.replies = Replies(self.endpoint, lambda: (PlayoutState.PLAYING, 0.8))
         self.sent: list[tuple[float, int, int]] = []  # time, stream, wire bytes
         self.maps: list[MapUnit] = []
@@ -110,12 +127,13 @@ class StructureLink:
         self.stream.push(unit.parts, unit.timestamp, unit.duration, self.now)
 
     def _step(self) -> None:
-        if self.now >= 100.0 + self._frame / FPS:
+        if self.now >= START + self._frame / FPS:
             self.stage.take(frame(self._frame, EPOCH + self.now))
+            self.watched.captured(self._frame, self.now)
             self._frame += 1
         if self.now >= self.control.next_time():
             self._send(self.control.poll(self.now, EPOCH + self.now))
-        if self.now >= 100.0 + (self._unit + 1) * UNIT_S:
+        if self.now >= START + (self._unit + 1) * self.unit_s:
             self._encode()
         for segment in self.pacer.take(self.now):
             datagram = self.control.seal(segment, self.now)
@@ -130,6 +148,7 @@ class StructureLink:
             for datagram, _ in self.replies.poll(self.now):
                 self._carry(datagram, False)
             self._polled = self.now
+        self.watched.step(self.now)
 
     def _encode(self) -> None:
         room = int(self.rate.budget().wire_bytes) - OVERHEAD_BYTES - IP_UDP_BYTES
@@ -141,7 +160,7 @@ class StructureLink:
         if count:
             cut = segments(VIDEO.id, self._unit, EPOCH + self.now, [payload], self.session.payload_limit)
             self.control.unit_sent(self._unit, 1)
-            self.pacer.submit(cut, UNIT_S, self.now)
+            self.pacer.submit(cut, self.unit_s, self.now)
         self._unit += 1
 
     def _send(self, datagrams: list[bytes]) -> None:
@@ -161,5 +180,6 @@ class StructureLink:
             self.replies.arrived(event, self.now)
         elif isinstance(event, Recovered) and event.stream == CONTOURS.id:
             self.recovered += event.units
+            self.watched.player.recovered(event.origin, event.units, self.now)
         elif isinstance(event, Message) and event.body[:1] == bytes((KIND_LEGEND,)):
             self.legends.append(LegendPart.parse(event.body))

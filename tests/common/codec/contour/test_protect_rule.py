@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.codec.contour.protect_rule import HEADER_BYTES, cost_of, lost, protection
+from common.codec.contour.protect_rule import HEADER_BYTES, LEAST_SPREAD_S, cost_of, lost, protection
 from proto.protection import Losses, Policy, failures
 
 
@@ -37,8 +37,10 @@ def test_the_parity_fits_the_rate_and_the_unit_the_delay(
 ) -> None:
     found = protection(loss, rate, delay, fps, cost)
     assert 0.0 <= found.floor <= 0.85
-    assert found.period == 1 or found.period / fps <= min(1.0, delay) + 1e-9
+    assert found.period == 1 or found.period / fps <= delay + 1e-9
     assert found.window_s <= 1.0
+    if found.overhead and found.period > 1:
+        assert found.period / fps + found.spread_s <= delay + LEAST_SPREAD_S
     assert found.overhead == 0 or rate / (1 + found.overhead) > HEADER_BYTES * fps / found.period
     Policy(max_overhead=found.overhead, window_s=found.window_s)
 
