@@ -105,7 +105,7 @@ class Control:
                 self.audio.believe(self.feedback.loss(now) if self._alive else None)
             if self.contours is not None:
                 self.contours.believe(self.feedback.loss(now) if self._alive else None)
-                self.contours.settle(self._alive, now)
+                self.contours.settle(self._alive, self.feedback.told_after, now)
                 self._rate.charge(-self.contours.share.surplus(now))
             self._apply(now)
         self._polled = now

@@ -182,6 +182,12 @@ class Feedback:
         return 1 - min(1.0, shown / due) if due else 0.0
 
     @property
+    def told_after(self) -> float:
+        """Seconds after which a packet that arrived has been told of, if one report was lost."""
+        interval = MOST_INTERVAL_S if self.last is None else self.last.interval_ms / 1000
+        return (self.rtt or 0.0) + 2 * interval
+
+    @property
     def report_loss(self) -> float:
         """Share of reports that are lost, smoothed."""
         return self._report_loss

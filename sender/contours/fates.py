@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 MOST_WINDOWS = 32
 PATIENCE_S = 2.5
-"""After the first packet of a window: what has not been told by then is lost."""
+"""After the first packet of a window, at most: what has not been told by then is lost."""
 
 Verdict = tuple[int, tuple[bool, ...]]
 """A map unit, and which of its parts have arrived, or were brought back."""
@@ -22,6 +22,11 @@ class _Window:
     parts: list[tuple[int, int, int]] = field(default_factory=list)  # (map unit, index, counter)
     parity: list[int] = field(default_factory=list)  # counters
     arrived: set[int] = field(default_factory=set)  # counters
+
+    @property
+    def whole(self) -> bool:
+        """All of it has arrived, or can be rebuilt."""
+        return len(self.arrived) >= len(self.parts)
 
 
 class Fates:
@@ -51,13 +56,13 @@ class Fates:
             if window is not None:
                 self._windows[window].arrived.add(counter)
 
-    def take(self, now: float) -> list[Verdict]:
-        """The map units whose fate is settled, each once."""
+    def take(self, now: float, patience: float = PATIENCE_S) -> list[Verdict]:
+        """The map units whose fate is settled, each once; `patience`: seconds after which it is."""
         units: dict[int, dict[int, bool]] = {}
         for number, window in list(self._windows.items()):
-            if now - window.opened < PATIENCE_S:
+            if now - window.opened < min(patience, PATIENCE_S) and not window.whole:
                 break
-            whole = len(window.arrived) >= len(window.parts)
+            whole = window.whole
             for unit, index, counter in window.parts:
                 units.setdefault(unit, {})[index] = whole or counter in window.arrived
             del self._windows[number]

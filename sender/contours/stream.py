@@ -29,6 +29,7 @@ LEGEND_S, LONGEST_LEGEND_S = 2.0, 30.0  # between two tellings of the legend
 PATIENCE_S, WAIT_S = 5.0, 0.1  # for room under the ceiling; between two looks for it
 FIRST_TELLINGS = 3  # at the start, LEGEND_S apart
 MOST_VERDICTS = 64
+SLACK_S = 0.1
 
 
 class ContourStream:
@@ -116,9 +117,9 @@ class ContourStream:
         if session == self._session:
             self._fates.arrived(arrived)
 
-    def settle(self, alive: bool, now: float) -> None:
-        """Time passes; `alive`: whether reports come."""
-        verdicts = self._fates.take(now)
+    def settle(self, alive: bool, told_s: float, now: float) -> None:
+        """Time passes; `alive`: whether reports come; `told_s`: how long after it was sent a packet is told of."""
+        verdicts = self._fates.take(now, self.share.plan.spread_s + told_s + SLACK_S)
         if alive:
             self._verdicts.extend(verdicts)
 

@@ -13,7 +13,7 @@ from common.codec.base import Budget, CodecError, EncodedUnit
 from common.codec.contour.instances import check
 from common.codec.contour.missing import LEAST_GAIN, MOST_BORN, Middles, missing
 from common.codec.contour.payload import Payload
-from common.codec.contour.raster import Labels, paint
+from common.codec.contour.raster import Labels, area2, paint
 from common.codec.contour.scene import Scene
 from common.codec.contour.search import Course
 from common.codec.contour.sheet import Ids, Prices, Sheet
@@ -282,7 +282,7 @@ class ContourEncoder:
             for gain, record in step:
                 gains[record.track] = gains.get(record.track, 0.0) + gain
         ranked = sorted(gains, key=lambda track: -gains[track])
-        again = tuple(sorted(self._again(), key=lambda record: record.track))
+        again = tuple(self._again())
         records = [sorted((record for _, record in step), key=lambda record: record.track) for step in chosen]
 
         def group(tracks: Sequence[int]) -> Group:
@@ -303,8 +303,8 @@ class ContourEncoder:
         left = budget.wire_bytes
         while ranked or again or not payloads:
             room = min(budget.max_payload, int(left) - budget.packet_overhead)
-            if again and len(make((), again)) > room:
-                again = ()
+            if again:
+                again = self._fitting(again, room, partial(make, ()))
             count, data = _most(partial(make, repeats=again), ranked, room)
             if payloads and not count and not again:
                 break
@@ -314,18 +314,36 @@ class ContourEncoder:
             ranked, again = ranked[count:], ()
         return payloads, groups
 
+    def _fitting(
+        self, again: tuple[Record, ...], room: int, make: Callable[[tuple[Record, ...]], bytes]
+    ) -> tuple[Record, ...]:
+        """As many of the first as `room` holds; the others wait for the next unit."""
+        low, high = 0, len(again)
+        while low < high:
+            middle = (low + high + 1) // 2
+            some = tuple(sorted(again[:middle], key=lambda record: record.track))
+            low, high = (middle, high) if len(make(some)) <= room else (low, middle - 1)
+        self._lost |= {record.track: record for record in again[low:]}
+        return tuple(sorted(again[:low], key=lambda record: record.track))
+
     def _again(self) -> list[Record]:
-        """Keys and ends of the unit before that go again, of those tracks that have had none since."""
+        """Keys and ends of the unit before that go again, of those tracks that have had none since, large ones
+        first."""
         due = {record.track: record for record in self._repeats} if self.repeat else {}
         due |= self._lost
         self._lost = {}
         tracks = self._scene.tracks
-        return [
+
+        def size(record: Record) -> int:
+            return abs(area2(tracks[record.track].points)) if record.track in tracks else 0
+
+        left = [
             record
             for record in due.values()
             if (record.track in tracks and tracks[record.track].generation == record.generation)
             == isinstance(record, Key)
         ]
+        return sorted(left, key=size, reverse=True)
 
     def _apply(self, records: Sequence[Record]) -> None:
         """One step of the unit, as the decoder does it, and the courses of what moved."""
