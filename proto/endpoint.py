@@ -233,7 +233,7 @@ class ReceiverEndpoint:
         _check_near(segment, reassembler, origin, opened.peer.two_way, now)
         unit = reassembler.push(segment, now)
         took_over = self._origins.settle(origin, now)
-        origin.last_seen = origin.last_segment = now
+        origin.segment(now)
         return Arrival(opened.session, origin.id, segment.stream, unit, origin is self.active, took_over)
 
     def _message(self, origin: Origin, opened: Opened, spec: StreamSpec, now: float) -> Delivered | Message:

@@ -22,6 +22,7 @@ from proto.wire import Reason, WireError
 
 MAX_ORIGINS = 4  # with state at a time: the live one, its successor, and two that are fading
 TAKEOVER_SECONDS = 1.0  # the active origin keeps its place until it has been silent so long
+TAKEOVER_GAPS, MOST_TAKEOVER_SECONDS = 3.0, 6.0  # or so many times as long as its segments usually are apart, at most
 FORGET_SECONDS = 10.0  # an inactive origin that is silent so long is dropped
 CHOSEN_SECONDS = 3.0  # likewise one that was chosen: a gap shall not put another in its place
 OVERLAP_SECONDS = 10.0  # keys stay good so long after others have taken their place
@@ -50,6 +51,7 @@ class Origin:
     last_seen: float  # of its last usable one
     inbox: Inbox  # its protected and reliable streams
     last_segment: float = 0.0  # of its last usable segment: what is announced, but not sent, is not shown
+    gap: float = 0.0  # s from one to the next, smoothed; without pauses
     streams: dict[int, Reassembler] = field(default_factory=dict)
     number: int = 0  # newest session without handshake
     ahead: dict[bytes, int] = field(default_factory=dict)  # the numbers of those that may come, by their ids
@@ -62,6 +64,18 @@ class Origin:
     old: TwoWay | None = None
     old_until: float = 0.0
     flow: Flow = field(default_factory=Flow)
+
+    def segment(self, now: float) -> None:
+        """A usable segment came."""
+        apart = now - self.last_segment
+        if self.last_segment and apart < MOST_TAKEOVER_SECONDS:
+            self.gap += (apart - self.gap) / 4
+        self.last_seen = self.last_segment = now
+
+    @property
+    def patience(self) -> float:
+        """Seconds of silence after which another one may take its place."""
+        return min(MOST_TAKEOVER_SECONDS, max(TAKEOVER_SECONDS, TAKEOVER_GAPS * self.gap))
 
     @property
     def name(self) -> str:
@@ -207,7 +221,7 @@ class Origins:
         if active is origin:
             return False
         if active is not None and not wanted:
-            patience = CHOSEN_SECONDS if self._is_chosen(active) else TAKEOVER_SECONDS
+            patience = max(CHOSEN_SECONDS, active.patience) if self._is_chosen(active) else active.patience
             if now - active.last_segment < patience:
                 return False
         self.active = origin
@@ -225,7 +239,7 @@ class Origins:
                 choice.name = origin.name
             return choice is not None
         before = self._known.get(choice.id)
-        gone = before is None or now - before.last_segment >= TAKEOVER_SECONDS
+        gone = before is None or now - before.last_segment >= before.patience
         if gone and choice.name and origin.name == choice.name:
             choice.id = origin.id
             return True

@@ -29,7 +29,7 @@ from receiver.watch import SignalWatch
 MAX_SLEEP_S = 0.5
 """The signal state is looked at this often even when nothing happens."""
 
-WHOLE_UNITS = 2.0
+WHOLE_UNITS = 3.0
 """So many units that are one packet each are waited for beyond `lost_after`."""
 
 log = Log("play")

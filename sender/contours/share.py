@@ -24,7 +24,8 @@ PIECE_ROOM = SOURCE_HEADER_BYTES + LENGTH_BYTES + PARITY_HEADER_BYTES + HEADER_B
 
 PARITY_S = 0.4  # that maps may take longer than a unit of pictures, where parity has to come yet
 SAVING = 1.5  # units' worth that may be saved up
-START_S = 2.0  # seconds' worth that are there at the start, when all is new
+START_S = 2.0  # seconds' worth that are there at the start, when all is new; and seconds that the start lasts
+START_PARITY = 1.0  # packets to a packet, more than usual
 USUAL_COST = 340.0  # payload bytes a second of a scene that is not known yet, see cost_of
 LEARN = 0.2  # how fast its logarithm follows
 LOSS_STEP, RATE_STEP, COST_STEP = 0.02, 0.05, 0.1  # by which they change before anything follows; logarithms of two
@@ -43,11 +44,13 @@ class ContourShare:
         self._rate = HEADROOM * share * kbps * 125
         self._cost = USUAL_COST
         self._for: tuple[int, ...] = ()
+        self._lossy = True
         self.plan = self.believe(UNKNOWN_LOSS)
         """How long units are, and how they are protected."""
         self._level = START_S * self._rate
         self._most = 0.0
         self._at: float | None = None
+        self._begun = 0.0
         self._lock = threading.Lock()
 
     def set_target(self, kbps: float) -> None:
@@ -79,9 +82,9 @@ class ContourShare:
         known = (*steps, round(math.log(self._cost) / COST_STEP))
         if known != self._for:
             self._for = known
-            lossy = steps[0] * LOSS_STEP
-            delay = self._pictures_s + (PARITY_S if lossy else 0.0)
-            self.plan = protection(lossy, self._rate, delay, self._fps, self._cost, 1.0)
+            self._lossy = steps[0] > 0
+            delay = self._pictures_s + (PARITY_S if self._lossy else 0.0)
+            self.plan = protection(steps[0] * LOSS_STEP, self._rate, delay, self._fps, self._cost, 1.0)
         return self.plan
 
     def learn(self, payload_bytes: int, maps: int, miou: float) -> None:
@@ -92,8 +95,12 @@ class ContourShare:
 
     @property
     def overhead(self) -> float:
-        """Parity packets to each packet of contours."""
-        return self.plan.overhead
+        """Parity packets to each packet of contours; more where packets are lost and nothing is known there yet."""
+        return self.plan.overhead + (START_PARITY if self._lossy and self._starting else 0.0)
+
+    @property
+    def _starting(self) -> bool:
+        return self._at is None or self._at - self._begun < START_S
 
     @property
     def maps(self) -> int:
@@ -121,6 +128,8 @@ class ContourShare:
     def _fill(self, now: float) -> None:
         if self._at is not None:
             self._level += self._rate * max(0.0, now - self._at)
+        else:
+            self._begun = now
         self._at = now
 
 

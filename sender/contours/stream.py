@@ -57,7 +57,7 @@ class ContourStream:
         known = UNKNOWN_LOSS if loss is None else loss
         self.share.repeat = known >= REPEAT_LOSS
         plan = self.share.believe(known)
-        self.protected.protect(plan.overhead, plan.window_s, plan.spread_s)
+        self.protected.protect(self.share.overhead, plan.window_s, plan.spread_s)
 
     def set_rate(self, rate: float) -> None:
         """The session may send so many wire bytes a second."""

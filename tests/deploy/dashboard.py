@@ -9,12 +9,13 @@ from pathlib import Path
 from tests.deploy.grafana import Json, dashboard, datasource_variable, label_variable
 from tests.deploy.panels_daemons import PLAYOUT, PROCESS, STAGES
 from tests.deploy.panels_link import LINK, OVERVIEW, RATE
+from tests.deploy.panels_maps import MAPS
 from tests.deploy.panels_sound import SOUND
 
 TARGET = Path(__file__).resolve().parents[2] / "deploy" / "grafana" / "dashboards" / "semcast.json"
 
 BUILDS = '{__name__=~"semcast_(sender|receiver)_build_info"}'
-ROWS = (OVERVIEW, LINK, RATE, STAGES, PLAYOUT, SOUND, PROCESS)
+ROWS = (OVERVIEW, LINK, RATE, STAGES, PLAYOUT, SOUND, MAPS, PROCESS)
 
 
 def build() -> Json:

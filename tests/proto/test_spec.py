@@ -182,6 +182,7 @@ def test_the_limits_in_the_text_are_the_codes() -> None:
         f"at most {reassembler.LATE_SPAN} units back",
         f"state for at most {origins.MAX_ORIGINS} origins",
         f"silent for {origins.TAKEOVER_SECONDS:.0f} s and another",
+        f"is longer, but {origins.MOST_TAKEOVER_SECONDS:.0f} s at most",
         f"silent for {origins.FORGET_SECONDS:.0f} s is forgotten",
         f"number n + 1 .. n + {origins.SUCCESSORS} it is",
         f"predecessor for {origins.OVERLAP_SECONDS:.0f} s more",

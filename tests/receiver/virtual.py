@@ -28,6 +28,7 @@ from receiver.player import Player
 
 FPS, FRAMES = 15.0, 4
 UNIT = FRAMES / FPS
+INFO = StreamInfo("fake", 16, 16, FPS, FRAMES)
 START = 1000.0
 """Virtual monotonic time at which the sender captures its first picture."""
 
@@ -54,19 +55,23 @@ class Path:
     transit: Callable[[float], float] = field(default=lambda sent: TRANSIT_S)
     """Of a packet sent at this time after START."""
     seed: int = 1
+    info: StreamInfo = INFO
+    encode: Callable[[int], float] = field(default=lambda unit: ENCODE_S)
+    """Seconds that a unit takes to encode."""
 
     def captured(self, unit: int, offset: int = 0) -> float:
         """The receiver's time at which a picture was captured."""
-        return START + (unit + offset / FRAMES) * UNIT / (1 + self.drift)
+        return START + (unit + offset / self.info.frames_per_unit) * self.info.unit_duration / (1 + self.drift)
 
     def arrivals(self, units: int) -> Iterator[tuple[float, Segment]]:
         """What arrives and when, by unit (not in order of time)."""
         rng = random.Random(self.seed)
         for unit in range(units):
-            done = self.captured(unit) + UNIT + ENCODE_S
-            ticks = round((500.0 + unit * UNIT) / TICK_SECONDS) & 0xFFFF
+            length = self.info.unit_duration
+            done = self.captured(unit) + length + self.encode(unit)
+            ticks = round((500.0 + unit * length) / TICK_SECONDS) & 0xFFFF
             for index in range(self.packets):
-                sent = done + SPREAD * UNIT * index / self.packets - START
+                sent = done + SPREAD * length * index / self.packets - START
                 jitter, lost = rng.uniform(0, self.jitter), rng.random() < self.loss
                 if lost or any(begin <= sent < end for begin, end in self.outages):
                     continue
@@ -133,7 +138,7 @@ class VirtualReceiver:
         self.player = Player(
             cast(ReceiverEndpoint, self._endpoint),
             self,
-            lambda payload: StreamInfo("fake", 16, 16, FPS, FRAMES),
+            lambda payload: path.info,
             self._show,
             delay=delay,
             lost_after=lost_after,
@@ -166,7 +171,9 @@ class VirtualReceiver:
                 done += stall_end - stall_begin
         self._busy_until = done
         got = 0 if job.received is None else job.received.received
-        unit = DecodedUnit([PICTURE] * FRAMES, TRUST, got, 4, FPS, 1, {})
+        info = self.path.info
+        count = info.concealed if job.received is None else info.frames_per_unit
+        unit = DecodedUnit([PICTURE] * count, TRUST, got, 4, info.fps, 1, {})
         self._jobs += 1
         heapq.heappush(self._outcomes, (done, self._jobs, Outcome(job, unit, done - self.now)))
 

@@ -60,7 +60,7 @@ class StructureLink:
         size: Size = SIZE,
     ) -> None:
         self.now = START
-        maps = maps or Squares()
+        watched, maps = maps is not None, maps or Squares()
         self.unit_s = unit_frames(FPS, kbps / 2) / FPS
         clock: Callable[[], float] = lambda: self.now  # noqa: E731
         self.session = SenderSession(PSK, mode=mode, rules=Rules(first_share=FIRST_SHARE))
@@ -88,6 +88,8 @@ class StructureLink:
         )
         self.endpoint = ReceiverEndpoint(PSK, mode=mode)
         self.watched = Watched(maps, size, self.unit_s + AFTER_S)
+        """Of maps that were given, what a viewer sees."""
+        self._watching = watched
         self.replies = Replies(self.endpoint, lambda: (PlayoutState.PLAYING, 0.8))
         self.sent: list[tuple[float, int, int]] = []  # time, stream, wire bytes
         self.maps: list[MapUnit] = []
@@ -129,7 +131,8 @@ class StructureLink:
     def _step(self) -> None:
         if self.now >= START + self._frame / FPS:
             self.stage.take(frame(self._frame, EPOCH + self.now))
-            self.watched.captured(self._frame, self.now)
+            if self._watching:
+                self.watched.captured(self._frame, self.now)
             self._frame += 1
         if self.now >= self.control.next_time():
             self._send(self.control.poll(self.now, EPOCH + self.now))

@@ -14,7 +14,7 @@ from tests.sender.contours.scene import LEGEND
 @pytest.mark.parametrize("kbps", [2.0, 7.0])
 def test_the_rate_is_used_and_never_passed_over_ten_seconds(kbps: float) -> None:
     link = StructureLink(kbps)
-    link.advance(40.0)
+    link.advance(32.0)
     assert link.most() <= kbps * 1250
     assert link.wire(link.now - 20) >= 0.88 * kbps * 2500
     # Neither stream starves the other.
@@ -30,7 +30,7 @@ def test_the_rate_is_used_and_never_passed_over_ten_seconds(kbps: float) -> None
 
 def test_lost_units_come_back_where_loss_is_reported() -> None:
     link = StructureLink(14.0, loss=0.3)
-    link.advance(40.0)
+    link.advance(25.0)
     parts = sum(len(unit.parts) for unit in link.maps)
     assert link.stream.protected.parity > 0.2 * parts
     assert len(link.recovered) >= 0.78 * parts
