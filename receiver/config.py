@@ -182,7 +182,13 @@ class ReceiverMetricsSection(MetricsSection):
 class SignalSection(Section):
     """When the link counts as lost."""
 
-    lost_after: float = option(2.0, "silence after which the viewer is told", unit="s", ge=0.2, le=60)
+    lost_after: float = option(
+        2.0,
+        "silence after which the viewer is told; with profile structure three of its units more, 2.4 to 6 s",
+        unit="s",
+        ge=0.2,
+        le=60,
+    )
     mark: bool = option(
         True,
         "draw the mark of a lost signal (grey, dark, with the seconds since the last packet) into recordings and raw "

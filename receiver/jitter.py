@@ -24,6 +24,8 @@ DRAINING = 0.5
 RECENT_MIN_SAMPLES = 4
 """Fewer late packets than this prove nothing about the path."""
 
+SPARSE = 3
+
 BUCKET_S = 0.25
 """The minimum is kept per bucket of this length: WINDOW_S / BUCKET_S entries at any packet rate."""
 
@@ -42,6 +44,8 @@ class PlayoutClock:
         if delay < 0:
             raise ValueError(f"delay: must be >= 0 seconds (got {delay})")
         self.delay = delay
+        self.sparse = False
+        """A unit is one packet: the last SPARSE of them say what those of RECENT_S do otherwise."""
         self.jumps = 0
         self._base: float | None = None
         self._updated = 0.0
@@ -89,8 +93,9 @@ class PlayoutClock:
 
     def _adopt(self, now: float) -> None:
         """The path is what it was lately."""
-        self._base = self._minimum_since(now - RECENT_S)
-        while self._minima and (self._minima[0][0] + 1) * BUCKET_S <= now - RECENT_S:
+        recent = self._recent(now)
+        self._base = min(smallest for _, smallest, _ in recent)
+        while self._minima and self._minima[0][0] < recent[0][0]:
             self._minima.popleft()
         self._drift.forget()
         self.jumps += 1
@@ -109,15 +114,20 @@ class PlayoutClock:
     def _path_changed(self, now: float) -> bool:
         """True when for RECENT_S nothing arrived that could still have been shown in time."""
         assert self._base is not None
-        since = now - RECENT_S
-        recent = [entry for entry in self._minima if (entry[0] + 1) * BUCKET_S > since]
-        if sum(samples for _, _, samples in recent) < RECENT_MIN_SAMPLES:
+        recent = self._recent(now)
+        if self.sparse:
+            if len(recent) < SPARSE:
+                return False
+        elif sum(samples for _, _, samples in recent) < RECENT_MIN_SAMPLES:
             return False
-        if recent[0][0] * BUCKET_S > since:  # less than RECENT_S of evidence (start, or after a silence)
+        elif recent[0][0] * BUCKET_S > now - RECENT_S:  # too little evidence (start, or after a silence)
             return False
-        if recent[0][1] - recent[-1][1] > DRAINING * RECENT_S:
+        lasted = max(RECENT_S, (recent[-1][0] - recent[0][0]) * BUCKET_S)
+        if recent[0][1] - recent[-1][1] > DRAINING * lasted:
             return False
         return min(smallest for _, smallest, _ in recent) > self._base + self.delay
 
-    def _minimum_since(self, since: float) -> float:
-        return min(smallest for bucket, smallest, _ in self._minima if (bucket + 1) * BUCKET_S > since)
+    def _recent(self, now: float) -> list[tuple[int, float, int]]:
+        if self.sparse:
+            return list(self._minima)[-SPARSE:]
+        return [entry for entry in self._minima if (entry[0] + 1) * BUCKET_S > now - RECENT_S]

@@ -173,6 +173,6 @@ class Program:
             self.damaged += 1
             return
         self._auto = AutoDelay(info.unit_duration, self._bounds, whole=info.whole)
-        self.clock.delay = self._auto.delay
+        self.clock.delay, self.clock.sparse = self._auto.delay, info.whole
         self.info, self._held = info, received
         self.playout = Playout(self.clock, info.frames_per_unit, info.fps, info.concealed)

@@ -40,7 +40,8 @@ def create_encoder(
     if profile == CLASSIC:
         return ClassicEncoder(width, height, fps, effort)
     if profile == STRUCTURE:
-        return TextureEncoder(width, height, fps, kbps=kbps)
+        adaptive = effort is not None and effort.adaptive
+        return TextureEncoder(width, height, fps, kbps=kbps, adaptive=adaptive)
     return _resilient_encoder(width, height, fps, effort)
 
 

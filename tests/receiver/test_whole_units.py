@@ -50,6 +50,15 @@ def test_slow_encoding_for_a_while_makes_everything_later_at_once() -> None:
     assert all(seen.live for seen in link.between(17.0, 60.0))
 
 
+def test_a_path_that_is_longer_for_good_is_followed_though_packets_are_few() -> None:
+    """By more than any playout delay."""
+    link = VirtualReceiver(Path(packets=1, info=info(8), encode=lambda unit: 2.6 if unit > 4 else 0.1), 80)
+    link.run(60.0)
+    assert link.player.path_jumps == 1
+    assert all(seen.live for seen in link.between(20.0, 60.0))
+    assert max(link.latencies(20.0, 60.0)) < 0.8 + 2.6 + 0.6
+
+
 def test_gaps_between_packets_are_no_loss_of_signal() -> None:
     link = VirtualReceiver(Path(packets=1, loss=0.3, info=info(20), seed=5), 100)
     link.run(200.0)

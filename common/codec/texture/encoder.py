@@ -23,6 +23,7 @@ from common.video import Picture
 LONGEST_SECONDS = 2.0  # that a unit lasts
 HEADERS, HEADER_SHARE = 57, 0.1  # wire bytes of a packet that are not ours, and of the rate, that they may take
 USUAL_KBPS = 2.0
+SLOW_SHARE = 0.25  # of a unit's time, that encoding it may take before it is done more quickly
 REPORTED_UNITS = 64  # units back that a report may tell of
 LOSS, LEARN = 0.2, 0.05  # loss that is expected before anything is reported; how fast it follows reports
 FORGET_SECONDS = 60.0  # after which a receiver is as likely as not to have joined since something was sent
@@ -47,10 +48,12 @@ class TextureEncoder:
         scale: int = 4,
         loss: float = LOSS,
         kbps: float = USUAL_KBPS,
+        adaptive: bool = False,
     ) -> None:
         """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones; `loss`: share
         of the packets that is expected to be lost until reports tell; `kbps`: wire rate to be expected, which sets
-        `frames` where they are not given."""
+        `frames` where they are not given; `adaptive`: look less for the best step where this host is slow, so that
+        what comes out depends on its speed."""
         fps = round(4 * fps) / 4
         self._header = TextureHeader(width, height, fps, frames or unit_frames(fps, kbps), scale)
         self._small = self._header.coded_size
@@ -61,6 +64,7 @@ class TextureEncoder:
         self._forget = 1 - 0.5 ** (self._header.frames / fps / FORGET_SECONDS)
         self._sent: dict[int, list[NDArray[np.bool_]]] = {}
         self._number = STEPS // 2
+        self._adaptive, self._slow = adaptive, False
 
     @property
     def frames_per_unit(self) -> int:
@@ -83,6 +87,7 @@ class TextureEncoder:
         self._take(unit, choice)
         payload = header.with_step(number) + body
         took = time.perf_counter() - begun
+        self._slow = self._adaptive and took > SLOW_SHARE * header.frames / header.fps
         quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
         return EncodedUnit([payload], quality, len(payload) + budget.packet_overhead, {"encode": took})
 
@@ -111,12 +116,14 @@ class TextureEncoder:
             return len(tried[number][1])
 
         low, high = -1, STEPS - 1  # does not fit; fits, or is all there is
-        number, stride, seen = self._number, 2, {False: False, True: False}
+        number, stride, seen = self._number - self._slow, 2, {False: False, True: False}
         while high - low > 1:
             number = max(low + 1, min(high - 1, number))
             fits = size(number) <= room
             seen[fits] = True
             low, high = (low, number) if fits else (number, high)
+            if fits and self._slow:
+                break
             if all(seen.values()):
                 number = (low + high) // 2
             else:

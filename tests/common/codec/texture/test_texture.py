@@ -205,3 +205,15 @@ def test_units_are_as_short_as_headers_allow() -> None:
     assert [unit_frames(15.0, kbps) for kbps in (1, 4, 8, 1000)] == [32, 16, 8, 4]
     assert unit_frames(10.0) == 20
     assert unit_frames(60.0) == 32
+
+
+def test_a_slow_host_looks_for_less_and_still_keeps_the_budget() -> None:
+    coder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, adaptive=True)
+    coder._slow = True  # as after a unit that took long
+    decoder = TextureDecoder()
+    for number in range(4):
+        (payload,) = coder.encode(unit(number), number, BUDGET).payloads
+        coder._slow = True
+        assert len(payload) + BUDGET.packet_overhead <= BUDGET.wire_bytes
+        decoder.decode(Received(number, (payload,)))
+    assert closeness(3, decoder.small) > 15
