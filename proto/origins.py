@@ -22,7 +22,10 @@ from proto.wire import Reason, WireError
 
 MAX_ORIGINS = 4  # with state at a time: the live one, its successor, and two that are fading
 TAKEOVER_SECONDS = 1.0  # the active origin keeps its place until it has been silent so long
-TAKEOVER_GAPS, MOST_TAKEOVER_SECONDS = 3.0, 6.0  # or so many times as long as its segments usually are apart, at most
+TAKEOVER_GAPS, MOST_TAKEOVER_SECONDS = (
+    3.0,
+    6.0,
+)  # or so many times as long as its segments usually are apart, at most
 FORGET_SECONDS = 10.0  # an inactive origin that is silent so long is dropped
 CHOSEN_SECONDS = 3.0  # likewise one that was chosen: a gap shall not put another in its place
 OVERLAP_SECONDS = 10.0  # keys stay good so long after others have taken their place

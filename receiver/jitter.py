@@ -115,17 +115,18 @@ class PlayoutClock:
         """True when for RECENT_S nothing arrived that could still have been shown in time."""
         assert self._base is not None
         recent = self._recent(now)
-        if self.sparse:
-            if len(recent) < SPARSE:
-                return False
-        elif sum(samples for _, _, samples in recent) < RECENT_MIN_SAMPLES:
-            return False
-        elif recent[0][0] * BUCKET_S > now - RECENT_S:  # too little evidence (start, or after a silence)
+        if not (len(recent) == SPARSE if self.sparse else self._enough(recent, now)):
             return False
         lasted = max(RECENT_S, (recent[-1][0] - recent[0][0]) * BUCKET_S)
         if recent[0][1] - recent[-1][1] > DRAINING * lasted:
             return False
         return min(smallest for _, smallest, _ in recent) > self._base + self.delay
+
+    @staticmethod
+    def _enough(recent: list[tuple[int, float, int]], now: float) -> bool:
+        """Whether there is RECENT_S of evidence, which there is not at the start or after a silence."""
+        samples = sum(samples for _, _, samples in recent)
+        return samples >= RECENT_MIN_SAMPLES and recent[0][0] * BUCKET_S <= now - RECENT_S
 
     def _recent(self, now: float) -> list[tuple[int, float, int]]:
         if self.sparse:

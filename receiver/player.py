@@ -254,7 +254,9 @@ class Player:
         """Seconds of silence after which the signal counts as lost: units that are one packet each, which may be lost,
         come seldom."""
         info = None if self.current is None else self.current.info
-        return self._lost_after + (WHOLE_UNITS * info.unit_duration if info is not None and info.whole else 0.0)
+        return self._lost_after + (
+            WHOLE_UNITS * info.unit_duration if info is not None and info.whole else 0.0
+        )
 
     def _plan(self, program: Program, now: float) -> float:
         step = program.plan(now)

@@ -76,9 +76,7 @@ def make_encoder(config: SenderConfig) -> UnitEncoder:
     try:
         if codec.profile == STRUCTURE:
             kbps = (1.0 - config.contours.share) * config.rate.kbps
-            return create_encoder(
-                STRUCTURE, config.size.width, config.size.height, config.fps, effort, kbps
-            )
+            return create_encoder(STRUCTURE, config.size.width, config.size.height, config.fps, effort, kbps)
         return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
     except ValueError as error:
         raise ConfigError(f"codec: {error}") from None

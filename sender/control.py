@@ -172,11 +172,11 @@ class Control:
 
     def _contours(self, now: float) -> list[bytes]:
         """Contours, sealed; in a two-way session without keys they are lost."""
-        stream, out = self.contours, []
+        stream, ceiling, out = self.contours, self.ceiling, []
         for segment in [] if stream is None else stream.poll(now):
-            if is_parity(segment) and self.ceiling is not None:
-                if self.ceiling.full(len(segment.payload) + OVERHEAD_BYTES + IP_UDP_BYTES, now):
-                    continue
+            size = len(segment.payload) + OVERHEAD_BYTES + IP_UDP_BYTES
+            if is_parity(segment) and ceiling is not None and ceiling.full(size, now):
+                continue
             datagram = self.session.seal_segment(segment)
             if stream is None or datagram is None:
                 continue

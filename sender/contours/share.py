@@ -28,7 +28,11 @@ START_S = 2.0  # seconds' worth that are there at the start, when all is new; an
 START_PARITY = 1.0  # packets to a packet, more than usual
 USUAL_COST = 340.0  # payload bytes a second of a scene that is not known yet, see cost_of
 LEARN = 0.2  # how fast its logarithm follows
-LOSS_STEP, RATE_STEP, COST_STEP = 0.02, 0.05, 0.1  # by which they change before anything follows; logarithms of two
+LOSS_STEP, RATE_STEP, COST_STEP = (
+    0.02,
+    0.05,
+    0.1,
+)  # by which they change before anything follows; logarithms of two
 LEAST_DATA = 12  # bytes of contours below which a packet is not worth its headers
 
 

@@ -174,9 +174,7 @@ class Analysis:
         """Everything of summary.json; `measured` holds what the running processes told."""
         window, ticks = self.window, self.ticks
         fresh = measure.fresh(ticks)
-        first: Sent | None = next(
-            filter(None, (self.index.shown(line) for line in fresh)), None
-        )
+        first: Sent | None = next(filter(None, (self.index.shown(line) for line in fresh)), None)
         latencies = measure.latencies_ms(ticks, self.index)
         delay = float(np.median(latencies)) / 1e3 if latencies else 0.0
         stood = measure.standstills(self.shown_changes, self.sent_changes(), delay, window.end)

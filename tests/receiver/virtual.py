@@ -61,7 +61,9 @@ class Path:
 
     def captured(self, unit: int, offset: int = 0) -> float:
         """The receiver's time at which a picture was captured."""
-        return START + (unit + offset / self.info.frames_per_unit) * self.info.unit_duration / (1 + self.drift)
+        return START + (unit + offset / self.info.frames_per_unit) * self.info.unit_duration / (
+            1 + self.drift
+        )
 
     def arrivals(self, units: int) -> Iterator[tuple[float, Segment]]:
         """What arrives and when, by unit (not in order of time)."""

@@ -21,7 +21,10 @@ from common.codec.texture.transform import BLOCKS, Values, forward, grid
 from common.video import Picture
 
 LONGEST_SECONDS = 2.0  # that a unit lasts
-HEADERS, HEADER_SHARE = 57, 0.1  # wire bytes of a packet that are not ours, and of the rate, that they may take
+HEADERS, HEADER_SHARE = (
+    57,
+    0.1,
+)  # wire bytes of a packet that are not ours, and of the rate, that they may take
 USUAL_KBPS = 2.0
 SLOW_SHARE = 0.25  # of a unit's time, that encoding it may take before it is done more quickly
 REPORTED_UNITS = 64  # units back that a report may tell of

@@ -41,7 +41,9 @@ class Kept:
 
 @cache
 def maps() -> Kept:
-    return Kept(create_map_source("source", create_source("tabletop:1", CaptureOptions(SIZE, FPS)), SIZE, FPS))
+    return Kept(
+        create_map_source("source", create_source("tabletop:1", CaptureOptions(SIZE, FPS)), SIZE, FPS)
+    )
 
 
 @pytest.mark.parametrize("mode", [Mode.AUTO, Mode.ONE_WAY])
