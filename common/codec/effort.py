@@ -29,7 +29,9 @@ class Effort:
     def __init__(self, share: float = SHARE, threads: int = THREADS, adaptive: bool = False) -> None:
         """`share`: of the time from unit to unit; `threads`: how many views may be coded at a time."""
         self.threads = threads
-        self._share, self._adaptive = share, adaptive
+        self._share = share
+        self.adaptive = adaptive
+        """Whether it follows how fast this machine shows itself to be."""
         self._times = 1.0  # COST that this machine needs
         self._expected = 0.0
 
@@ -46,6 +48,6 @@ class Effort:
 
     def took(self, seconds: float) -> None:
         """What coding each picture took with the preset chosen last."""
-        if self._adaptive:
+        if self.adaptive:
             times = self._times + LEARN * (seconds / self._expected - self._times)
             self._times = min(SLOWEST, max(FASTEST, times))

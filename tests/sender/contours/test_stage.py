@@ -6,7 +6,9 @@ import numpy as np
 
 from common.maps.part import MapPart
 from common.values import Size
+from sender.build import make_encoder
 from sender.ceiling import Ceiling
+from sender.config import configure
 from sender.contours.share import Aim, ContourShare
 from sender.contours.stage import ContourStage, MapUnit
 from sender.contours.stream import ContourStream
@@ -92,3 +94,24 @@ def test_the_aim_follows_the_use_of_the_budget() -> None:
     assert aim.next(0.7, 50, 100) > 0.7
     assert aim.next(0.9, 10, 100) == 0.9
     assert aim.next(0.0, 100, 100) == 0.0
+
+
+def test_the_sender_makes_units_by_the_rate() -> None:
+    flags = (
+        "--source",
+        "tabletop",
+        "--to",
+        "h:1",
+        "--key-file",
+        "k",
+        "--profile",
+        "structure",
+        "--fps",
+        "10",
+    )
+    size = ("--size", "480x352", "--rate-kbps")
+    assert [make_encoder(configure([*flags, *size, kbps])).frames_per_unit for kbps in ("2", "7", "14")] == [
+        20,
+        12,
+        8,
+    ]
