@@ -8,7 +8,7 @@ from common.maps.part import MapPart
 from common.values import Size
 from sender.build import make_encoder
 from sender.ceiling import Ceiling
-from sender.config import configure
+from sender.config import load_config
 from sender.contours.share import Aim, ContourShare
 from sender.contours.stage import ContourStage, MapUnit
 from sender.contours.stream import ContourStream
@@ -110,7 +110,9 @@ def test_the_sender_makes_units_by_the_rate() -> None:
         "10",
     )
     size = ("--size", "480x352", "--rate-kbps")
-    assert [make_encoder(configure([*flags, *size, kbps])).frames_per_unit for kbps in ("2", "7", "14")] == [
+    assert [
+        make_encoder(load_config([*flags, *size, kbps])).frames_per_unit for kbps in ("2", "7", "14")
+    ] == [
         20,
         12,
         8,
