@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,10 @@ REPORT_SECONDS = 10.0
 JOIN_SECONDS = 2.0
 """How long the end waits for each thread; one that hangs in a driver is left behind."""
 
+SWITCH_SECONDS = 0.0003
+"""Two threads code maps and pictures: each short call into OpenCV or NumPy gives the interpreter away, and would wait
+for Python's usual 5 ms to have it back, hundreds of times a unit."""
+
 LIVE = ("rate.", "codec.profile", "log.")
 """Settings that change without a restart."""
 
@@ -64,6 +69,8 @@ async def run(
     source = create_source(config.source, build.capture_options(config, audio))
     encoder = await asyncio.to_thread(make_encoder, config)
     maps = await asyncio.to_thread(build.make_maps, config, source)
+    if maps is not None:
+        sys.setswitchinterval(SWITCH_SECONDS)
     sender = Sender(config, session, source, encoder, audio, maps)
     if reloads is not None:
         reloads.follow(LIVE, sender.reconfigure)
