@@ -7,12 +7,13 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from common.codec.contour.worth import mean_iou
 from common.maps.base import MapSource
 from common.values import Size
 from common.video import Frame, blank
 from receiver.contours.player import ContourPlayer
 from receiver.jitter import PlayoutClock
-from tests.demo.maps import confusion, mean_iou
+from tests.demo.maps import confusion
 from tests.proto.link import EPOCH
 
 
