@@ -12,6 +12,7 @@ import numpy as np
 from common.codec.base import Budget, CodecError, EncodedUnit
 from common.codec.contour.instances import check
 from common.codec.contour.missing import LEAST_GAIN, MOST_BORN, Middles, missing
+from common.codec.contour.packing import most
 from common.codec.contour.payload import Payload
 from common.codec.contour.raster import Labels, area2, paint
 from common.codec.contour.scene import Scene
@@ -305,7 +306,7 @@ class ContourEncoder:
             room = min(budget.max_payload, int(left) - budget.packet_overhead)
             if again:
                 again = self._fitting(again, room, partial(make, ()))
-            count, data = _most(partial(make, repeats=again), ranked, room)
+            count, data = most(partial(make, repeats=again), ranked, room)
             if payloads and not count and not again:
                 break
             payloads.append(data)
@@ -318,11 +319,11 @@ class ContourEncoder:
         self, again: tuple[Record, ...], room: int, make: Callable[[tuple[Record, ...]], bytes]
     ) -> tuple[Record, ...]:
         """As many of the first as `room` holds; the others wait for the next unit."""
-        low, high = 0, len(again)
-        while low < high:
-            middle = (low + high + 1) // 2
-            some = tuple(sorted(again[:middle], key=lambda record: record.track))
-            low, high = (middle, high) if len(make(some)) <= room else (low, middle - 1)
+
+        def made(some: Sequence[Record]) -> bytes:
+            return make(tuple(sorted(some, key=lambda record: record.track)))
+
+        low = most(made, again, room)[0]
         self._lost |= {record.track: record for record in again[low:]}
         return tuple(sorted(again[:low], key=lambda record: record.track))
 
@@ -393,15 +394,3 @@ class ContourEncoder:
             self._steps, self._worth = min(2 * self._steps, self._settings.period), self._worth / 2
         elif self._worth < LONGER and self._steps > 1:
             self._steps, self._worth = self._steps // 2, self._worth * 2
-
-
-def _most(make: Callable[[Sequence[int]], bytes], ranked: Sequence[int], room: int) -> tuple[int, bytes]:
-    """How many of the first tracks a payload of `room` bytes holds, and that payload."""
-    data = make(ranked)
-    if len(data) <= room:
-        return len(ranked), data
-    low, high = 0, len(ranked) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if len(make(ranked[:middle])) <= room else (low, middle - 1)
-    return low, make(ranked[:low])
