@@ -51,7 +51,8 @@ def decodings(steps: Sequence[int], options: argparse.Namespace) -> dict[str, De
     """Ours by name; --variants change one setting at a time from the first number of steps."""
     own = (options.lambda_c, options.lambda_r, options.lambda_t)
     ways = {
-        f"ours, {count} step{'s' * (count > 1)}": Decoding(count, options.strength, True, True, *own) for count in steps
+        f"ours, {count} step{'s' * (count > 1)}": Decoding(count, options.strength, True, True, *own)
+        for count in steps
     }
     for text in options.variants:
         name, _, value = text.partition("=")
@@ -75,12 +76,18 @@ def run(clips: Sequence[tuple[str, Callable[[], Iterator[Step]]]], take: Callabl
                 take(found)
                 print(
                     f"  {row.contestant} {row.setting}: {row.wire_kbps:.2f} kbit/s, PSNR {row.psnr:.2f}, "
-                    f"HaarPSI {row.haarpsi:.3f}, mIoU {row.miou:.3f}, warping {row.warp:.2f}",
+                    f"HaarPSI {row.haarpsi:.3f}, mIoU {_or_none(row.miou)}, warping {row.warp:.2f}",
                     flush=True,
                 )
             spent = time.monotonic() - begun
             done = (number - 1 + place / len(every)) / len(clips)
-            print(f"[{name}, {done:.0%}, {spent:.0f} s, about {spent / done - spent:.0f} s to go]", flush=True)
+            print(
+                f"[{name}, {done:.0%}, {spent:.0f} s, about {spent / done - spent:.0f} s to go]", flush=True
+            )
+
+
+def _or_none(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def chosen(options: argparse.Namespace) -> list[Clip]:
@@ -112,7 +119,13 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("out", nargs="?", type=Path, default=RESULTS, metavar="DIR", help="folder for the results")
     add("--data", type=Path, default=DATA, help="folder that has camvid and eval")
-    add("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="of the decoder; `toy`: it has learned nothing")
+    add(
+        "--weights",
+        type=Path,
+        default=WEIGHTS,
+        metavar="DIR",
+        help="of the decoder; `toy`: it has learned nothing",
+    )
     add("--device", default="cpu", help="of the decoder: cpu (default), cuda")
     add("--threads", type=int, default=2, help="of torch (default: 2)")
     add("--sets", default=",".join(SETS), help="by comma")
@@ -125,10 +138,25 @@ def parser() -> argparse.ArgumentParser:
     add("--strength", type=float, help="how far towards noise frames start (default: as the weights say)")
     for name in ("c", "r", "t"):
         add(f"--lambda-{name}", type=float, help="default: as the weights say")
-    add("--variants", nargs="+", default=[], metavar="NAME=X", help="ours again, with one setting changed each")
+    add(
+        "--variants",
+        nargs="+",
+        default=[],
+        metavar="NAME=X",
+        help="ours again, with one setting changed each",
+    )
     add("--no-ablations", action="store_true", help="without lambda_C = 0 and lambda_R = 0")
-    add("--training", action="store_true", help="training clips, to choose settings by; needs a DIR of its own")
-    add("--tables", type=Path, default=Path("tabletop"), help="folder of rendered training videos, for --training")
+    add(
+        "--training",
+        action="store_true",
+        help="training clips, to choose settings by; needs a DIR of its own",
+    )
+    add(
+        "--tables",
+        type=Path,
+        default=Path("tabletop"),
+        help="folder of rendered training videos, for --training",
+    )
     add("--cache", type=Path, default=CACHE, help=f"where coded peers are kept (default: {CACHE})")
     add("--quick", action="store_true", help="a few frames with toy weights: does it run?")
     return made

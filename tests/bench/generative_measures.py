@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,13 +25,14 @@ AGREE, SLACK = 0.01, 0.5  # where flow there and back differs by more than a sha
 @dataclass(frozen=True, slots=True)
 class Figures:
     """PSNR in dB, MS-SSIM, HaarPSI 0..1, VMAF 0..100; mIoU of the judge's classes in what is shown against those in
-    what was sent; warping error in levels of 0..255 (less is steadier); share of frames that stood still."""
+    what was sent, None where it sees but one there; warping error in levels of 0..255 (less is steadier); share of
+    frames that stood still."""
 
     psnr: float
     ms_ssim: float
     haarpsi: float
     vmaf: float
-    miou: float
+    miou: float | None
     warp: float
     frozen: float
 
@@ -50,7 +52,7 @@ class Judge:
             round(quality.ms_ssim, 4),
             round(quality.haarpsi, 4),
             round(quality.vmaf, 2),
-            round(self.miou(self.labels(shown)), 4),
+            self.miou(self.labels(shown)),
             round(self.warping(shown), 3),
             round(quality.frozen_share, 3),
         )
@@ -72,23 +74,23 @@ class Judge:
         """That the judge tells apart."""
         return len(judge_of(self._clip.judge, self._clip.size).legend.classes)
 
-    def miou(self, shown: Sequence[Labels | None]) -> float:
-        """Mean IoU over the classes that the judge sees in the source."""
+    def miou(self, shown: Sequence[Labels | None]) -> float | None:
+        """Mean IoU over the classes that the judge sees in the source; None where they are fewer than two."""
         total = np.zeros((self.classes, self.classes), np.int64)
         for true, found in zip(self.truth, shown, strict=True):
             if true is not None and found is not None:
                 total += counts(true, found, self.classes)
-        return mean_iou(total)
+        return round(mean_iou(total), 4) if (total.sum(axis=1) > 0).sum() > 1 else None
 
     @cached_property
     def _motion(self) -> list[tuple[Floats, Floats, NDArray[np.bool_]]]:
-        """For each frame but the first: where its places were in the frame before, (H, W) each, and where that holds."""
+        """For each frame but the first: x and y of its places in the frame before, (H, W), and where that holds."""
         lumas = [one[: self._clip.size.height] for one in map(np.ascontiguousarray, self._clip.measured)]
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         height, width = lumas[0].shape
         rows, columns = np.mgrid[:height, :width].astype(np.float32)
         out = []
-        for before, now in zip(lumas, lumas[1:], strict=False):
+        for before, now in itertools.pairwise(lumas):
             back = np.asarray(flow.calc(now, before, None), np.float32)  # type: ignore[call-overload]
             forth = np.asarray(flow.calc(before, now, None), np.float32)  # type: ignore[call-overload]
             x, y = columns + back[..., 0], rows + back[..., 1]

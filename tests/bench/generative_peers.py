@@ -23,7 +23,13 @@ from common.codec.texture.encoder import unit_frames
 from common.video import Picture, picture_size, to_video_frame
 from tests.bench.generative_wire import OVERHEAD, PAYLOAD
 from tests.bench.peers import (
-    DECODERS, GLOBAL_HEADER, NAL_START, SMALLEST_SIDE, TEMPORAL_DELIMITER, enlarged, shrunk,
+    DECODERS,
+    GLOBAL_HEADER,
+    NAL_START,
+    SMALLEST_SIDE,
+    TEMPORAL_DELIMITER,
+    enlarged,
+    shrunk,
 )
 from tests.bench.texture_peers import mixed
 
@@ -70,7 +76,10 @@ def settings(codec: str, pictures: Sequence[Picture], fps: float, kbps: float) -
     for shrink in SHRINKS:
         for step in STEPS:
             pixels = width * height / float(shrink) ** 2 * fps / step
-            if min(width, height) / shrink >= SMALLEST_SIDE and DENSITY[0] <= 1000 * kbps / pixels <= DENSITY[1]:
+            if (
+                min(width, height) / shrink >= SMALLEST_SIDE
+                and DENSITY[0] <= 1000 * kbps / pixels <= DENSITY[1]
+            ):
                 yield Setting(codec, shrink, step)
 
 
@@ -107,9 +116,8 @@ class Peers:
         return (payload + OVERHEAD * packets) / 125 / seconds
 
     def _units(self, setting: Setting, quality: float) -> list[bytes]:
-        name = (
-            f"{VERSION}-{self._key}-{self._fps:g}-{setting.codec}-{float(setting.shrink):g}-{setting.step}-{quality:g}"
-        )
+        said = f"{setting.codec}-{float(setting.shrink):g}-{setting.step}-{quality:g}"
+        name = f"{VERSION}-{self._key}-{self._fps:g}-{said}"
         path = self._cache / name
         try:
             return _unpack(path.read_bytes())
@@ -137,7 +145,9 @@ class Peers:
         if len(decoded) != len(places):
             raise RuntimeError(f"{setting.codec}: {len(places)} pictures coded, {len(decoded)} decoded")
         size = picture_size(self._pictures[0])
-        large = [enlarged(np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8), *size) for frame in decoded]
+        large = [
+            enlarged(np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8), *size) for frame in decoded
+        ]
         return large if setting.step == 1 else mixed(large, places, count)
 
 

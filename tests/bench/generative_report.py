@@ -15,11 +15,24 @@ from common.video import Picture
 from tests.bench.generative_run import Found, Row
 
 OVER = 1.02  # of the rate, above which a row is marked
-HEAD = "| kbit/s | | spent | PSNR | MS-SSIM | HaarPSI | VMAF | mIoU | map mIoU | warping | still | s a frame |"
+HEAD = (
+    "| kbit/s | | spent | PSNR | MS-SSIM | HaarPSI | VMAF | mIoU | map mIoU | warping | still | s a frame |"
+)
 LINE = 16  # pixels of a caption
 HIDDEN = ("hevc, best PSNR", "svtav1, best PSNR", "texture, full", "lambda_C = 0, half", "lambda_R = 0, half")
 STRIP = ("source", "hevc, best HaarPSI", "svtav1, best HaarPSI", "texture (structure)")
-MEASURES = ("wire_kbps", "psnr", "ms_ssim", "haarpsi", "vmaf", "miou", "map_miou", "warp", "frozen", "seconds")
+MEASURES = (
+    "wire_kbps",
+    "psnr",
+    "ms_ssim",
+    "haarpsi",
+    "vmaf",
+    "miou",
+    "map_miou",
+    "warp",
+    "frozen",
+    "seconds",
+)
 INTRODUCTION = """# The generative decoder beside ordinary video, at a few kbit/s
 
 `python -m tests.bench.generative` wrote this; its --help says what is compared. Table II of the paper with what can be
@@ -39,7 +52,9 @@ def load(path: Path) -> list[Row]:
     try:
         return [Row(**one) for one in json.loads(path.read_text())["rows"]]
     except (ValueError, TypeError, KeyError) as error:
-        raise SystemExit(f"{path}: no rows of this bench ({error}); remove it or give another folder") from None
+        raise SystemExit(
+            f"{path}: no rows of this bench ({error}); remove it or give another folder"
+        ) from None
 
 
 def merged(old: Iterable[Row], new: Iterable[Row]) -> list[Row]:
@@ -67,7 +82,9 @@ def report(rows: Sequence[Row], settings: str = "") -> str:
             f"{HEAD}\n|{'---|' * (HEAD.count('|') - 1)}"
         )
         kinds = sorted(dict.fromkeys((row.kbps, row.contestant) for row in own), key=lambda kind: kind[0])
-        parts += [_line([row for row in own if (row.kbps, row.contestant) == kind], len(clips)) for kind in kinds]
+        parts += [
+            _line([row for row in own if (row.kbps, row.contestant) == kind], len(clips)) for kind in kinds
+        ]
     return "\n".join(parts) + "\n"
 
 
@@ -110,7 +127,11 @@ class Strips:
             names = dict.fromkeys([*STRIP, *self._decodings, *dict.fromkeys(name for _, name in found)])
             names = {name: None for name in names if name not in HIDDEN}
             lines = [
-                [_cell(one, kbps) for name in names if (one := found.get((kbps, name)) or found.get((0.0, name)))]
+                [
+                    _cell(one, kbps)
+                    for name in names
+                    if (one := found.get((kbps, name)) or found.get((0.0, name)))
+                ]
                 for kbps in sorted({kbps for kbps, _ in found if kbps})
             ]
             if lines:
@@ -138,4 +159,3 @@ def _cell(found: Found, kbps: float) -> NDArray[np.uint8]:
 
 def _bgr(picture: Picture) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_YUV2BGR_I420), np.uint8)
-

@@ -37,7 +37,7 @@ class Row:
     ms_ssim: float
     haarpsi: float
     vmaf: float
-    miou: float
+    miou: float | None
     judge: str
     warp: float
     frozen: float
@@ -133,7 +133,9 @@ class Bench:
         for place, name in enumerate(("HaarPSI", "PSNR")):
             best = coded[int(np.argmax([values[place] for values in close]))]
             label = _label(best)
-            out.append(self._found(kbps, f"{NAMES[codec]}, best {name}", label, best.kbps, best.shown[since:]))
+            out.append(
+                self._found(kbps, f"{NAMES[codec]}, best {name}", label, best.kbps, best.shown[since:])
+            )
         return out
 
     def textures(self, kbps: float) -> list[Found]:
@@ -149,9 +151,14 @@ class Bench:
         """The generative decoder; half the rate where one part of what was sent is not used."""
         sent = self.sent(kbps, share)
         spent = sent.texture_kbps * how.restoration + sent.contour_kbps * how.control
-        known = [one.texture is not None if how.restoration else one.labels is not None for one in sent.frames]
+        known = [
+            one.texture is not None if how.restoration else one.labels is not None for one in sent.frames
+        ]
         if not all(known):
-            print(f"  {name}: {known.count(False)} of {len(known)} frames have nothing to be made from", flush=True)
+            print(
+                f"  {name}: {known.count(False)} of {len(known)} frames have nothing to be made from",
+                flush=True,
+            )
             if not any(known):
                 return []
         shown, seconds = self.ways.decoder.shown(sent, how)
@@ -165,7 +172,7 @@ class Bench:
         """Mean IoU of the maps received against the source's, where they are the judge's own classes."""
         if sent.legend.name != self.clip.judge:
             return None
-        return round(self.judge.miou([one.labels for one in sent.frames]), 4)
+        return self.judge.miou([one.labels for one in sent.frames])
 
     def _found(
         self, kbps: float, name: str, setting: str, spent: float, shown: Sequence[Picture],

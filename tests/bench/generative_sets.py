@@ -168,14 +168,22 @@ def public(path: Path, wanted: Wanted) -> Clip:
         step = max(1, round(float(stream.average_rate or 15) / 15))
         resizer = Resizer(*_sides(size))
         pictures = [
-            resizer.convert(frame) for index, frame in enumerate(container.decode(video=0)) if index % step == 0
+            resizer.convert(frame)
+            for index, frame in enumerate(container.decode(video=0))
+            if index % step == 0
         ]
         fps = float(stream.average_rate or 15) / step
     return _clip(CLIPS, path.stem, pictures, fps, "matte", lambda: MatteMaps(size), wanted)
 
 
 def _clip(
-    set_: str, name: str, there: list[Picture], fps: float, judge: str, maps: Callable[[], MapSource], wanted: Wanted
+    set_: str,
+    name: str,
+    there: list[Picture],
+    fps: float,
+    judge: str,
+    maps: Callable[[], MapSource],
+    wanted: Wanted,
 ) -> Clip:
     count = max(wanted.frames, round(wanted.seconds * fps))
     pictures = [there[there_and_back(index, len(there))] for index in range(count)]

@@ -19,16 +19,17 @@ from common.maps.base import LabelMap, Legend, MapSource
 from common.video import Frame, Picture
 from proto.wire import IP_UDP_BYTES, MAX_DATAGRAM, OVERHEAD_BYTES, max_payload
 from receiver.contours.store import IMAGINED_S, OLDEST_S, STALE_S
-from sender.ceiling import HEADROOM, Ceiling
+from sender.ceiling import Ceiling
 from sender.contours.settings import ContoursSection
 from sender.contours.share import PART_COST, ContourShare
 from sender.contours.stage import ContourStage, MapUnit
 from sender.contours.stream import ContourStream
-from sender.rate import RateController
+from sender.rate_held import HeldRate
 from tests.bench.generative_sets import Clip, there_and_back
 
 OVERHEAD = OVERHEAD_BYTES + IP_UDP_BYTES  # of a packet of pictures
 PAYLOAD = max_payload(MAX_DATAGRAM)
+SPREAD = 0.75  # of the duration of a unit, over which its packets leave
 LEVELS = 2.0  # trust runs from RECEIVED, 0, to IMAGINED, 2
 SETTLE_S = 8.0  # maps go on for so long after the pictures' end, until all of theirs have been sent
 
@@ -108,14 +109,17 @@ class Link:
             clock=lambda: self.now,
         )
         self._units: list[MapUnit] = []
-        self._encoder = TextureEncoder(clip.size.width, clip.size.height, clip.fps, kbps=max(0.1, kbps * (1 - share)))
-        self._rate = RateController(
-            max(1e-3, HEADROOM * (1 - share) * kbps),
-            self._encoder.frames_per_unit / clip.fps,
-            OVERHEAD,
-            PAYLOAD,
+        self._encoder = TextureEncoder(
+            clip.size.width, clip.size.height, clip.fps, kbps=max(0.1, kbps * (1 - share))
         )
-        self._payloads: list[bytes] = []
+        self._rate = HeldRate(
+            *(kbps, self._encoder.frames_per_unit / clip.fps, OVERHEAD, PAYLOAD),
+            part=1 - share,
+            ceiling=ceiling,
+            spread=SPREAD,
+            clock=lambda: self.now,
+        )
+        self._payloads: list[bytes | None] = []
         self.legend = source.legend
 
     def _every(self, fps: float) -> int:
@@ -140,15 +144,18 @@ class Link:
     def _maps_sent(self, count: int) -> bool:
         """Whether maps of the whole clip are out."""
         last = self._units[-1] if self._units else None
-        return not self._share_of or (last is not None and last.timestamp + last.duration >= count / self._clip.fps)
+        return not self._share_of or (
+            last is not None and last.timestamp + last.duration >= count / self._clip.fps
+        )
 
     def _send_pictures(self, first: int, unit: int) -> None:
         if self._share_of > 0:
             self._rate.charge(-self._share.surplus(self.now))
         frames = [frame_of(self._clip, first + index).picture for index in range(unit)]
         encoded = self._encoder.encode(frames, len(self._payloads), self._rate.budget())
-        self._rate.spent(encoded.wire_bytes)
-        self._payloads.append(encoded.payloads[0])
+        sent = self._rate.admit([encoded.wire_bytes])
+        self._rate.spent(encoded.wire_bytes * sent)
+        self._payloads.append(encoded.payloads[0] if sent else None)
 
     def _received(self, count: int, unit: int) -> Sent:
         fps = self._clip.fps
@@ -161,7 +168,7 @@ class Link:
             end = until[within] if within < len(until) else until[-1] + self._units[-1].duration
             out.contour_kbps = sum(spent[:within]) / 125 / end
         if self._payloads:
-            wire = sum(len(payload) + OVERHEAD for payload in self._payloads)
+            wire = sum(len(payload) + OVERHEAD for payload in self._payloads if payload is not None)
             out.texture_kbps = wire / 125 / (len(self._payloads) * unit / fps)
         textures = self._textures(unit)
         times = [at for at, _, _ in maps]
@@ -174,7 +181,7 @@ class Link:
     def _textures(self, unit: int) -> list[tuple[Picture, Trust]]:
         decoder, out = TextureDecoder(), list[tuple[Picture, Trust]]()
         for number, payload in enumerate(self._payloads):
-            decoded = decoder.decode(_Got(number, (payload,)))
+            decoded = decoder.decode(None if payload is None else _Got(number, (payload,)))
             trust = np.asarray(1 - decoded.trust / LEVELS, np.float32)
             out += [(picture, trust) for picture in decoded.pictures[:unit]]
         return out
