@@ -75,7 +75,7 @@ class Decoder:
             pictures.append(_picture(picture))
         return pictures, (time.perf_counter() - begun) / len(pictures)
 
-    def _inputs(self, frame: Shown, table: np.ndarray, how: Decoding) -> StreamInputs:  # type: ignore[type-arg]
+    def _inputs(self, frame: Shown, table: np.ndarray, how: Decoding) -> StreamInputs:
         texture = frame.texture if how.restoration else None
         labels = frame.labels if how.control else None
         return StreamInputs(

@@ -204,4 +204,4 @@ def _close(sent: Sequence[Picture], shown: Sequence[Picture]) -> tuple[float, fl
         with torch.inference_mode():
             haarpsi = float(haarpsi_colour(torch.from_numpy(one), torch.from_numpy(two)))
         values.append((haarpsi, psnr_of_rgb(one, two)))
-    return tuple(np.mean(values, 0).tolist())  # type: ignore[return-value]
+    return tuple(np.mean(values, 0).tolist())
