@@ -43,7 +43,7 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 WEIGHTS = Path("common/models/weights/generative")
 RATES = (1.0, 2.0, 7.0, 14.0)
 CACHE = Path(tempfile.gettempdir()) / "semcast-bench-generative"
-QUICK = Wanted(side=192, frames=4, seconds=2.0, clips=1)
+QUICK = Wanted(side=192, frames=2, seconds=1.5, clips=1)
 DRAW_EVERY_S = 60.0
 
 
@@ -182,7 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ways = Ways(
         rates, decodings(options.steps, options), not options.no_ablations, options.cache, decoder_of(options)
     )
-    weights = "toy weights, which have learned nothing" if options.quick else f"weights {options.weights}"
+    toy = options.quick or str(options.weights) == "toy"
+    weights = "toy weights, which have learned nothing" if toy else f"weights {options.weights.name}"
     settings = f"Last run: {weights}, {options.device} ({platform.machine()}), --seconds {options.seconds:g}."
     rows: list[Row] = load(options.out / "generative.json")
     strips, drawn = Strips(options.out, list(ways.decodings)), time.monotonic()

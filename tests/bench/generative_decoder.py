@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.maps.base import Legend
 from common.models.diffusion import vocabulary
 from common.models.diffusion.config import PRESETS
 from common.models.diffusion.graphs import Use
@@ -23,6 +24,7 @@ from common.video import Picture
 from tests.bench.generative_wire import Sent, Shown, Trust
 
 SEED = 7  # of the noise
+CONTRAST = 30.0  # of a toy that has learned nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,16 @@ class Decoder:
         streamer = Streamer(self.model, height, width, steps=how.steps, strength=strength)
         state = streamer.init_state(1, [SEED])
         use = Use(control=how.control, restoration=how.restoration)
-        table = vocabulary.lookup(sent.legend)
         pictures: list[Picture] = []
         begun = time.perf_counter()
         for frame in sent.frames:
-            picture, state = streamer.step(self._inputs(frame, table, how), state, use=use)
+            picture, state = streamer.step(self.inputs(frame, sent.legend, how), state, use=use)
             pictures.append(_picture(picture))
         return pictures, (time.perf_counter() - begun) / len(pictures)
 
-    def _inputs(self, frame: Shown, table: np.ndarray, how: Decoding) -> StreamInputs:
+    def inputs(self, frame: Shown, legend: Legend, how: Decoding) -> StreamInputs:
+        """What the streamer is handed of a frame."""
+        table = vocabulary.lookup(legend)
         texture = frame.texture if how.restoration else None
         labels = frame.labels if how.control else None
         return StreamInputs(
@@ -94,7 +97,12 @@ def load_decoder(weights: Path | None, device: str) -> Decoder:
     if weights is not None:
         return Decoder(load(weights), device)
     torch.manual_seed(SEED)
-    return Decoder(build(PRESETS["toy"].with_(control_channels=vocabulary.CLASSES)), device)
+    toy = build(PRESETS["toy"].with_(control_channels=vocabulary.CLASSES))
+    last = toy.vae.decoder.layers[-1]
+    with torch.no_grad():  # black otherwise, whatever it is given
+        last.weight.mul_(CONTRAST)
+        last.bias.fill_(0.5)
+    return Decoder(toy, device)
 
 
 def _sizes(frames: Sequence[Shown]) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from common.video import Picture
 from tests.bench.generative_decoder import Decoder, Decoding
 from tests.bench.generative_measures import Judge
 from tests.bench.generative_peers import NAMES, Coded, Peers, settings
-from tests.bench.generative_sets import Clip
+from tests.bench.generative_sets import TAIL, Clip
 from tests.bench.generative_wire import Known, Link, Sent
 from tests.bench.quality import psnr_of_rgb, rgb
 
@@ -128,13 +128,13 @@ class Bench:
         ]
         if not coded:
             return []
-        close = [_close(self.clip.measured, one.shown[since:]) for one in coded]
+        close = [_close(self.clip.measured, one.shown[since:-TAIL]) for one in coded]
         out = []
         for place, name in enumerate(("HaarPSI", "PSNR")):
             best = coded[int(np.argmax([values[place] for values in close]))]
             label = _label(best)
             out.append(
-                self._found(kbps, f"{NAMES[codec]}, best {name}", label, best.kbps, best.shown[since:])
+                self._found(kbps, f"{NAMES[codec]}, best {name}", label, best.kbps, best.shown[since:-TAIL])
             )
         return out
 

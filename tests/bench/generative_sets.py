@@ -24,14 +24,17 @@ STREET, TABLES, CLIPS = "camvid", "tabletop", "clips"
 SETS = (STREET, TABLES, CLIPS)
 CHOSEN = ("foreman_square", "cups_square", "football_square", "mother-daughter_square", "bunny_square")
 """Public clips in the order in which they are taken: faces, things on a table, sport, animation."""
+TAIL = 8
+"""Last frames of a clip that nobody is measured by: of the pictures that peers leave out the last have none to be
+mixed with."""
 PAN = 32  # pixels
 TRAINING = ("droid", "bgslibrary", "ask-anything", "dinet")
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Pictures to send at `fps`, of which those from `since` on are measured; `maps` makes its source of maps, anew
-    for each stream; `judge` names the network that finds classes in pictures: street or matte."""
+    """Pictures to send at `fps`; those from `since` on are measured, but for the last TAIL. `maps` makes its source of
+    maps, anew for each stream; `judge` names the network that finds classes in pictures: street or matte."""
 
     set: str
     name: str
@@ -50,7 +53,7 @@ class Clip:
     @property
     def measured(self) -> list[Picture]:
         """What the measures see."""
-        return self.pictures[self.since :]
+        return self.pictures[self.since : -TAIL]
 
 
 class Exact:
@@ -185,9 +188,9 @@ def _clip(
     maps: Callable[[], MapSource],
     wanted: Wanted,
 ) -> Clip:
-    count = max(wanted.frames, round(wanted.seconds * fps))
+    count = max(wanted.frames + TAIL, round(wanted.seconds * fps))
     pictures = [there[there_and_back(index, len(there))] for index in range(count)]
-    return Clip(set_, name, pictures, fps, count - wanted.frames, judge, maps)
+    return Clip(set_, name, pictures, fps, count - TAIL - wanted.frames, judge, maps)
 
 
 def _images(files: Sequence[Path], wanted: Wanted) -> tuple[list[Picture], Size]:

@@ -25,7 +25,7 @@ from sender.contours.share import PART_COST, ContourShare
 from sender.contours.stage import ContourStage, MapUnit
 from sender.contours.stream import ContourStream
 from sender.rate_held import HeldRate
-from tests.bench.generative_sets import Clip, there_and_back
+from tests.bench.generative_sets import TAIL, Clip, there_and_back
 
 OVERHEAD = OVERHEAD_BYTES + IP_UDP_BYTES  # of a packet of pictures
 PAYLOAD = max_payload(MAX_DATAGRAM)
@@ -172,7 +172,7 @@ class Link:
             out.texture_kbps = wire / 125 / (len(self._payloads) * unit / fps)
         textures = self._textures(unit)
         times = [at for at, _, _ in maps]
-        for index in range(self._clip.since, count):
+        for index in range(self._clip.since, count - TAIL):
             picture, trust = textures[index] if textures else (None, None)
             labels, known = self._at(maps, times, index / fps)
             out.frames.append(Shown(picture, trust, labels, known))

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from common.models.diffusion import vocabulary
 from common.video import Picture
 from tests.bench import generative
 from tests.bench.generative_decoder import Decoding, load_decoder
@@ -17,8 +18,8 @@ from tests.bench.generative_measures import Judge
 from tests.bench.generative_peers import Peers, Setting, settings
 from tests.bench.generative_report import load, merged, report
 from tests.bench.generative_run import Row
-from tests.bench.generative_sets import Clip, Wanted, evaluation, fitted, there_and_back
-from tests.bench.generative_wire import Known, Link, frame_of
+from tests.bench.generative_sets import TAIL, Clip, Wanted, evaluation, fitted, there_and_back
+from tests.bench.generative_wire import Known, Link, Sent, Shown, frame_of
 
 WANTED = Wanted(side=192, frames=3, seconds=2.5, clips=1)
 ROW = Row("a", "b", "9x9", 10, 2, "ours, 1 step", "", 1.9, 20, 0.8, 0.5, 30, 0.4, "matte", 3, 0, None, 0.1, 3)
@@ -41,7 +42,7 @@ def test_rates_are_kept_and_both_parts_arrive(clip: Clip) -> None:
     assert both.texture_kbps > 0 and both.contour_kbps > 0 and both.kbps <= 7.0
     last = both.frames[-1]
     assert len(both.frames) == 3 and last.texture is not None and last.labels is not None
-    exact = source.map(frame_of(clip, len(clip.pictures) - 1))
+    exact = source.map(frame_of(clip, len(clip.pictures) - TAIL - 1))
     assert exact is not None and (last.labels == exact.labels).mean() > 0.9
     alone = Link(clip, source, 7.0, 0.0).run()
     assert alone.contour_kbps == 0 and both.texture_kbps < alone.texture_kbps <= 7.0
@@ -49,14 +50,22 @@ def test_rates_are_kept_and_both_parts_arrive(clip: Clip) -> None:
 
 
 def test_decoder_uses_what_it_is_told(clip: Clip) -> None:
-    sent = Link(clip, Known(clip.maps()), 7.0, 0.5).run()
+    maps, frame = clip.maps(), frame_of(clip, 3)
+    found, trust = maps.map(frame), np.full((12, 12), 0.5, np.float32)
+    assert found is not None
     decoder = load_decoder(None, "cpu")
-    shown, seconds = decoder.shown(sent, Decoding())
-    again, _ = decoder.shown(sent, Decoding())
-    other, _ = decoder.shown(sent, Decoding(restoration=False))
-    assert seconds > 0 and shown[0].shape == clip.pictures[0].shape
-    assert all((a == b).all() for a, b in zip(shown, again, strict=True))
-    assert any((a != b).any() for a, b in zip(shown, other, strict=True))
+    sent = Sent(maps.legend, frames=[Shown(frame.picture, trust, found.labels, trust)] * 2)
+    shown, seconds = decoder.shown(sent, Decoding(strength=0.3))
+    again, _ = decoder.shown(sent, Decoding(strength=0.3))
+    noise, _ = decoder.shown(sent, Decoding(strength=0.3, restoration=False))
+    assert seconds > 0 and len(shown) == 2 and shown[0].shape == clip.pictures[0].shape
+    assert (shown[0] == again[0]).all() and np.abs(shown[0].astype(int) - noise[0]).mean() > 1
+    whole = decoder.inputs(sent.frames[0], maps.legend, Decoding(lambda_c=0.2))
+    assert whole.control is not None and whole.texture is not None and whole.texture_trust is not None
+    assert whole.control.shape[1] == vocabulary.CLASSES and bool((whole.control.sum(1) == 1).all())
+    assert whole.lambda_c == 0.2 and float(whole.texture_trust.mean()) == 0.5
+    bare = decoder.inputs(sent.frames[0], maps.legend, Decoding(control=False, restoration=False))
+    assert bare.control is None and bare.texture is None
 
 
 @pytest.mark.parametrize("codec", ["libx265", "libsvtav1"])
@@ -76,7 +85,7 @@ def test_peers_keep_the_rate_and_are_kept(clip: Clip, codec: str, tmp_path: Path
 def test_measures(clip: Clip) -> None:
     rng = np.random.default_rng(1)
     moving = [np.ascontiguousarray(np.roll(scene(), 2 * i, axis=1)) for i in range(3)]
-    judge = Judge(replace(clip, pictures=moving, since=0))
+    judge = Judge(replace(clip, pictures=[*moving, *moving[:1] * TAIL], since=0))
     assert judge.warping(moving) < 3 < judge.warping([moving[0], moving[2], moving[1]])
     noise = [noisy(one, rng) for one in moving]
     assert judge.warping(moving) + 5 < judge.warping(noise)
