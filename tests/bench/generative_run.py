@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from common.codec.contour.worth import counts, mean_iou
 from common.video import Picture
 from tests.bench.generative_decoder import Decoder, Decoding
 from tests.bench.generative_measures import Judge
 from tests.bench.generative_peers import NAMES, Coded, Peers, settings
 from tests.bench.generative_sets import TAIL, Clip
-from tests.bench.generative_wire import Known, Link, Sent
+from tests.bench.generative_wire import Known, Link, Sent, frame_of
 from tests.bench.quality import psnr_of_rgb, rgb
 
 SHARE = 0.5  # of the rate, for contours
@@ -169,10 +170,17 @@ class Bench:
         return [self._found(kbps, name, setting, spent, shown, maps, seconds)]
 
     def _maps(self, sent: Sent) -> float | None:
-        """Mean IoU of the maps received against the source's, where they are the judge's own classes."""
-        if sent.legend.name != self.clip.judge:
-            return None
-        return self.judge.miou([one.labels for one in sent.frames])
+        """Mean IoU of the maps received: against the judge's where they are of its classes, else the source's own."""
+        received = [one.labels for one in sent.frames]
+        if sent.legend.name == self.clip.judge:
+            return self.judge.miou(received)
+        classes = len(sent.legend.classes)
+        total = np.zeros((classes, classes), np.int64)
+        for index, labels in enumerate(received, self.clip.since):
+            exact = self._source.map(frame_of(self.clip, index))
+            if exact is not None and labels is not None:
+                total += counts(exact.labels, np.minimum(labels, classes - 1), classes)
+        return round(mean_iou(total), 4)
 
     def _found(
         self, kbps: float, name: str, setting: str, spent: float, shown: Sequence[Picture],
