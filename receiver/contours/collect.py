@@ -19,6 +19,8 @@ AHEAD_S = 0.05
 """So long before its first map is due a unit is given up waiting for: it has to be decoded yet."""
 NEAR = 64
 """Numbers of map units are modulo 256: one further back than this is of the future."""
+LATER_S = 0.5
+"""And so is one that is nearer, and was captured so much later than the newest: more than 192 were missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Collector:
         """Parts that came after their unit had been decoded."""
         self._open: dict[int, _Open] = {}
         self._next: int | None = None
+        self._newest: tuple[int, float] | None = None  # number and media time
 
     @property
     def pending(self) -> int:
@@ -67,13 +70,15 @@ class Collector:
 
     def push(self, part: MapPart, time: float, now: float) -> None:
         """A part came of the unit whose first map has media time `time`. Raises WireError (late, conflict, twice)."""
-        unit = self._unwrapped(part.unit)
+        unit = self._unwrapped(part.unit, time)
         if self._next is not None and unit < self._next:
             self.late += 1
             raise WireError(Reason.LATE, f"map unit {unit} has been decoded")
         found = self._open.get(unit)
         if found is None:
             found = self._open[unit] = _Open(time, part.interval, part.legend, {}, part.parts, now)
+            if self._newest is None or unit > self._newest[0]:
+                self._newest = unit, time
         elif (found.count, found.interval) != (part.parts, part.interval):
             raise WireError(Reason.CONFLICT, f"parts of map unit {unit} differ")
         if part.index in found.parts:
@@ -108,8 +113,9 @@ class Collector:
         payloads = tuple(found.parts.get(i) for i in range(found.count))
         return Collected(unit, found.time, found.interval * 0.004, found.legend, payloads, missed)
 
-    def _unwrapped(self, number: int) -> int:
-        newest = max(self._open, default=None if self._next is None else self._next - 1)
-        if newest is None:
+    def _unwrapped(self, number: int, time: float) -> int:
+        if self._newest is None:
             return number
-        return newest - NEAR + (number - newest + NEAR) % 256
+        newest, captured = self._newest
+        unit = newest - NEAR + (number - newest + NEAR) % 256
+        return unit + 256 if unit <= newest and time > captured + LATER_S else unit

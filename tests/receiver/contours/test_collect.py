@@ -71,3 +71,12 @@ def test_contradictions_are_refused_and_memory_is_bounded() -> None:
         collector.push(part(number, 0, 2), 10.0, 0.0)
     collector.take(due, 0.0)
     assert collector.pending == MOST_OPEN
+
+
+@pytest.mark.parametrize("gap", [1, 100, 195, 220, 255, 256, 300])
+def test_numbers_go_on_after_an_outage(gap: int) -> None:
+    collector = Collector()
+    for number in (*range(10), *range(10 + gap, 20 + gap)):
+        collector.push(part(number % 256), 0.5 * number, 0.5 * number)
+        assert len(collector.take(due, 0.5 * number + 2.0)) == 1
+    assert collector.late == 0
