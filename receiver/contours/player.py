@@ -133,7 +133,7 @@ class ContourPlayer:
         self._generation += 1
         self._waiting.clear()
         self._collector = Collector()
-        self.store.clear()
+        self.store.clear(self._generation)
         self.store.forget()
 
     def _next_time(self) -> float | None:

@@ -54,14 +54,17 @@ class MapStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._maps: deque[TimedMap] = deque()  # by rising time
-        self._bytes = 0
+        self._bytes = self._generation = 0
         self._book = LegendBook()
         self._most = 0  # highest label seen
         self._legends: dict[tuple[int, int], Legend] = {}
 
-    def put(self, found: TimedMap) -> None:
-        """Take in a map; one that is not newer than the newest takes the place of all from its time on."""
+    def put(self, found: TimedMap, generation: int = 0) -> None:
+        """Take in a map; one that is not newer than the newest takes the place of all from its time on. One of another
+        `generation` than that of `clear` is of a run that is over, and left out."""
         with self._lock:
+            if generation != self._generation:
+                return
             while self._maps and self._maps[-1].captured_at >= found.captured_at:
                 self._bytes -= self._maps.pop().labels.nbytes
             self._maps.append(found)
@@ -76,9 +79,10 @@ class MapStore:
             self._book.take(part)
             self._legends.clear()
 
-    def clear(self) -> None:
+    def clear(self, generation: int = 0) -> None:
         """Another sender, or another run of it. Its legend may have been told already: `forget` is for that."""
         with self._lock:
+            self._generation = generation
             self._maps.clear()
             self._bytes = self._most = 0
             self._legends.clear()

@@ -82,7 +82,6 @@ class ContourWorker:
         if job.generation != self._generation:
             self._generation, self._next = job.generation, None
             self._known = None
-            self._store.clear()
         unit = job.unit
         missed = 0 if self._next is None else unit.unit - self._next
         self._next = unit.unit + 1
@@ -94,6 +93,7 @@ class ContourWorker:
                     self._decoder.decode(None)
             decoded = self._decoder.decode(unit.payloads)
         except CodecError as error:
+            self._next = unit.unit  # as good as missed
             self.damaged += 1
             self._trouble.add("damaged map unit left out", reason=str(error))
             return
@@ -121,4 +121,4 @@ class ContourWorker:
         self.instances = self._decoder.instances
         for number, labels in enumerate(decoded.maps):
             at = job.captured_at + number * job.unit.interval
-            self._store.put(TimedMap(at, labels, decoded.trust, job.unit.legend))
+            self._store.put(TimedMap(at, labels, decoded.trust, job.unit.legend), job.generation)

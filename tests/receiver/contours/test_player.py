@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from common.codec.base import IMAGINED, RECEIVED
+from common.codec.contour.decoder import ContourDecoder, DecodedMaps
 from common.maps.part import MapPart
 from common.maps.told import messages
 from common.metrics import Exporter
 from proto.events import Message
 from proto.recover import RecoveredUnit
 from proto.streams import CONTROL
+from receiver.contours.collect import Collected
 from receiver.contours.metrics import contour_status, export_contours
 from receiver.contours.player import ContourPlayer
+from receiver.contours.worker import MapJob
 from tests.proto.link import EPOCH
 from tests.receiver.audio.test_player import BEGIN, Pictures
 from tests.sender.contours.scene import LEGEND, Squares, labels
@@ -89,6 +93,36 @@ def test_rubbish_costs_a_count_each() -> None:
     assert player.refused == {"malformed": 1, "strange": 1, "late": 1, "legend": 0}
     assert player.worker.damaged == 1
     assert overlap(player, 16) > 0.9
+
+
+def test_a_damaged_unit_counts_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    class Recording(ContourDecoder):
+        def decode(self, payloads: Sequence[bytes | None] | None) -> DecodedMaps | None:
+            given.append(payloads)
+            return super().decode(payloads)
+
+    monkeypatch.setattr("common.codec.contour.decoder.ContourDecoder", Recording)
+    made = [MapPart.parse(unit.data) for unit in units()]
+    player = play([])
+    for number, data in enumerate((made[0].data, b"\xff" * 4, made[0].data)):
+        player.worker.work(MapJob(0, Collected(number, BEGIN, 0.1, 0, (data,), 0), EPOCH))
+    assert player.worker.damaged == 1
+    assert given == [(made[0].data,), (b"\xff" * 4,), None, (made[0].data,)]
+
+
+def test_a_unit_of_a_run_that_is_over_is_not_shown() -> None:
+    player, (first, *_) = play([]), units()
+    part = MapPart.parse(first.data)
+    old = Collected(0, BEGIN, 0.1, part.legend, (part.data,), 0)
+    player.recovered(RUN, [], 4.0)
+    job = MapJob(player._generation, old, EPOCH)
+    player.worker.work(job)
+    assert player.store.newest is not None
+    player.recovered(b"run002", [], 4.0)
+    player.worker.work(job)
+    assert player.worker.units == 2 and player.store.newest is None
 
 
 def test_another_run_begins_anew() -> None:
