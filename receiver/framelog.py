@@ -14,6 +14,7 @@ import numpy as np
 
 from common.log import Log
 from common.service import EX_CANTCREAT, ServiceError
+from receiver.contours.figures import same
 from receiver.contours.store import ShownMap
 from receiver.play.base import Shown
 
@@ -71,12 +72,12 @@ def line(shown: Shown) -> dict[str, object]:
 
 
 def classes(shown: ShownMap, before: ShownMap | None) -> dict[str, object]:
-    """Of a line with a map of classes: its age (seconds) and, where they are not those of the map before, its trust as
-    in `map`, its legend, and its labels row by row (base64 of zlib)."""
+    """Of a line with a map of classes: its age (seconds) and, where it does not look as the map before, its trust as in
+    `map`, its legend where that is another, and its labels row by row (base64 of zlib)."""
     told: dict[str, object] = {"age": round(shown.age_s, 4)}
     if before is None or shown.legend != before.legend:
         told["legend"] = asdict(shown.legend)
-    if before is None or shown.labels is not before.labels or shown.trust is not before.trust:
+    if before is None or not same(shown, before):
         height, width = shown.labels.shape
         packed = base64.b64encode(zlib.compress(shown.labels.tobytes(), 1)).decode("ascii")
         trust = (shown.trust.ravel() + ord("0")).tobytes().decode("ascii")

@@ -12,6 +12,9 @@ from receiver.play.base import Shown
 from receiver.player import Player
 from receiver.text import TextLog
 
+UNNAMED = "unnamed"
+"""A map whose legend has not been told, or has no name."""
+
 
 def status(
     endpoint: ReceiverEndpoint, player: Player, text: TextLog, now: float, recording: bool = False
@@ -55,13 +58,15 @@ def status(
 
 
 def map_figures(shown: Shown | None) -> dict[str, object]:
-    """Of the map of classes on show: the name of its legend (None: there is no map), how much older than the picture
-    it is, and the shares of it that are held over for a while and for long."""
+    """Of the map of classes on show: the name of its legend (None: there is no map; never empty, as a map is shown
+    before its legend is told), how much older than the picture it is, and the shares of it that are held over for a
+    while and for long."""
     found = None if shown is None else shown.map
     if found is None:
         return {"map": None}
     held, lost = shares(found.trust)
-    return {"map": found.legend.name, "map_age_ms": found.age_s * 1000, "map_held": held, "map_lost": lost}
+    name = found.legend.name or UNNAMED
+    return {"map": name, "map_age_ms": found.age_s * 1000, "map_held": held, "map_lost": lost}
 
 
 def announces(endpoint: ReceiverEndpoint, spec: StreamSpec) -> bool:
