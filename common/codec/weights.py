@@ -36,12 +36,8 @@ def load_model(profile: str, folder: Path = MODELS) -> ModelFiles:
     manifest = read_manifest(place)
     if missing := {"model_id", "config", "sha256"} - set(manifest):
         raise WeightsError(f"{place / 'manifest.json'}: lacks {', '.join(sorted(missing))}")
-    for name, digest in manifest["sha256"].items():
-        path = place / name
-        if not path.is_file():
-            raise WeightsError(f"{path}: missing")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            raise WeightsError(f"{path}: does not match the manifest's sha256 (damaged or replaced)")
+    for name in manifest["sha256"]:
+        verified(place, name, manifest)
     return ModelFiles(place, int(manifest["model_id"]), int(manifest["config"]["frames"]))
 
 
@@ -49,7 +45,21 @@ def read_manifest(place: Path) -> dict[str, Any]:
     """The manifest of a model folder. Raises WeightsError."""
     path = place / "manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        manifest = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: {error}") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("sha256", {}), dict):
+        raise WeightsError(f"{path}: must be an object, and so must sha256")
     return manifest
+
+
+def verified(place: Path, name: str, manifest: dict[str, Any]) -> Path:
+    """A file of a model folder that is what its manifest says. Raises WeightsError."""
+    path, digests = place / name, manifest.get("sha256", {})
+    if name not in digests or Path(name).name != name:
+        raise WeightsError(f"{place / 'manifest.json'}: names no file {name}")
+    if not path.is_file():
+        raise WeightsError(f"{path}: missing")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != digests[name]:
+        raise WeightsError(f"{path}: does not match the manifest's sha256 (damaged or replaced)")
+    return path

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codec.weights import MODELS, WeightsError, read_manifest
+from common.codec.weights import MODELS, WeightsError, read_manifest, verified
 from common.maps.align import Luma, aligned
 from common.maps.base import LabelMap
 from common.maps.legends import MATTE, STREET
@@ -127,9 +127,7 @@ def _cleared(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _load(model: str, graph: str) -> Network:
     place: Path = MODELS / model
     try:
-        if graph not in read_manifest(place).get("sha256", {}):
-            raise WeightsError(f"{place / 'manifest.json'}: does not name {graph}")
-        return load(place / graph)
+        return load(verified(place, graph, read_manifest(place)))
     except (WeightsError, BackendError) as error:
         raise ServiceError(f"maps: {error}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -40,6 +41,8 @@ def test_the_card_tells_of_the_weights_that_lie_beside_it() -> None:
         ("manifest", r"manifest\.json"),
         ("no manifest", r"manifest\.json"),
         ("keys", r"manifest\.json: lacks config, sha256"),
+        ("list", r"manifest\.json: must be an object"),
+        ("outside", r"manifest\.json: names no file \.\./x"),
     ],
 )
 def test_a_damaged_model_is_one_clear_error(damage: str, message: str, tmp_path: Path) -> None:
@@ -53,6 +56,12 @@ def test_a_damaged_model_is_one_clear_error(damage: str, message: str, tmp_path:
         (place / "manifest.json").write_text("{")
     elif damage == "no manifest":
         (place / "manifest.json").unlink()
+    elif damage == "list":
+        (place / "manifest.json").write_text("[1]")
+    elif damage == "outside":
+        (tmp_path / "x").write_bytes(b"")
+        whole = {"model_id": 1, "config": {}, "sha256": {"../x": hashlib.sha256(b"").hexdigest()}}
+        (place / "manifest.json").write_text(json.dumps(whole))
     else:
         (place / "manifest.json").write_text(json.dumps({"model_id": 1}))
     with pytest.raises(WeightsError, match=message):

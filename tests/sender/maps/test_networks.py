@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -107,6 +108,22 @@ def test_a_missing_model_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(networks, "MODELS", tmp_path)
     with pytest.raises(ServiceError, match=r"maps: .*manifest\.json"):
         StreetMaps(Size(64, 64))
+
+
+@pytest.mark.parametrize("damage", [b"changed", None])
+def test_a_damaged_model_is_one_clear_error(
+    damage: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(networks.MODELS / "matte", tmp_path / "matte")
+    monkeypatch.setattr(networks, "MODELS", tmp_path)
+    MatteMaps(Size(64, 64))
+    if damage is None:
+        (tmp_path / "matte" / "manifest.json").write_text('{"sha256": {}}')
+    else:
+        with (tmp_path / "matte" / "matting.onnx").open("ab") as graph:
+            graph.write(bytes(16))  # protocol buffers still parse
+    with pytest.raises(ServiceError, match=r"maps: .*(does not match|names no file)"):
+        MatteMaps(Size(64, 64))
 
 
 @pytest.mark.skipif(not CAMVID.exists(), reason="../shared/data is not there")
