@@ -98,6 +98,15 @@ def read_legend(data: bytes, name: str) -> Coding:
         tree = yaml.load(data.decode("utf-8-sig"), _Loader)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise LegendError(f"is not valid YAML or JSON: {' '.join(str(error).split())[:200]}") from None
+    try:
+        return _coding(tree, name)
+    except LegendError:
+        raise
+    except ValueError:  # Python writes no number of thousands of digits
+        raise LegendError("holds a number that is far too large") from None
+
+
+def _coding(tree: Any, name: str) -> Coding:
     if not isinstance(tree, dict) or "classes" not in tree:
         raise LegendError(f"must hold `classes:` with a name and a colour each ({EXAMPLE})")
     if strange := [str(key) for key in tree if key not in ("name", "classes", "void")]:

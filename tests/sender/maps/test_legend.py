@@ -127,5 +127,13 @@ def test_any_classes_are_a_legend_or_one_error(classes: object) -> None:
         read_legend(json.dumps({"classes": classes}).encode(), "x")
 
 
+@pytest.mark.parametrize(
+    "text", ["classes: [{}]", "classes: [{{name: a, level: {}}}]", "{{? {} : 1, classes: [a]}}"]
+)
+def test_numbers_of_thousands_of_digits_are_refused(text: str) -> None:
+    with pytest.raises(LegendError, match="too large"):
+        read_legend(text.format("0x" + "f" * 5000).encode(), "x")
+
+
 def test_levels_are_of_bytes() -> None:
     assert coding("tabletop").levels.dtype == np.int16
