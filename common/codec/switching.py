@@ -107,7 +107,8 @@ class SwitchingDecoder:
         if payload is not None:
             self._take(self._of(payload[0] >> 4))
         decoded = self._decoder.decode(received)
-        self._shown = [*self._shown, *decoded.pictures][-2:]
+        shown = [*self._shown, *decoded.pictures][-2:]
+        self._shown = [picture for picture in shown if picture.shape == shown[-1].shape]
         return decoded
 
     def _of(self, model: int) -> UnitDecoder:

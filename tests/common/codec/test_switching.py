@@ -14,7 +14,8 @@ from common.codec.header import CodecHeader
 from common.codec.plan import LOSSES
 from common.codec.registry import create_switching_decoder, create_switching_encoder, describe
 from common.codec.switching import SwitchingDecoder, SwitchingEncoder
-from common.video import Picture
+from common.codec.texture.encoder import TextureEncoder
+from common.video import Picture, blank
 from tests.common.codec.scene import FPS, HEIGHT, WIDTH, Received, budget, mean_psnr, receive, unit_pictures
 
 GOOD = 24.0  # dB
@@ -126,3 +127,12 @@ def test_packets_of_two_profiles_in_one_unit_are_refused(decoder: SwitchingDecod
     for segments in ((one, other), (other, one)):
         with pytest.raises(CodecError, match=r"model|disagree"):
             decoder.decode(Received(0, segments))
+
+
+def test_texture_units_of_one_picture_may_change_their_size(decoder: SwitchingDecoder) -> None:
+    for number, (width, height) in enumerate(((WIDTH, HEIGHT), (WIDTH // 2, HEIGHT // 2))):
+        coder = TextureEncoder(width, height, FPS, frames=1)
+        unit = coder.encode([blank(width, height)], number, budget(200))
+        assert decoder.decode(receive(unit, number)).pictures[0].shape == (height * 3 // 2, width)
+    units, _ = run(["resilient"], decoder)
+    assert mean_psnr(unit_pictures(0), units[0].pictures) > GOOD
