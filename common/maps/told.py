@@ -109,9 +109,9 @@ def number_of(legend: Legend) -> int:
 def messages(legend: Legend, most_bytes: int) -> list[bytes]:
     """The messages that tell a legend, each of at most `most_bytes`; names are cut to what may travel. Raises
     ValueError where not even one class fits."""
-    name = _clean(legend.name, MAX_NAME_BYTES)
+    name = clean(legend.name, MAX_NAME_BYTES)
     entries = [
-        (colour, _clean(text, MAX_CLASS_BYTES))
+        (colour, clean(text, MAX_CLASS_BYTES))
         for colour, text in zip(legend.colours, legend.classes, strict=True)
     ]
     if most_bytes < HEADER_BYTES + len(name.encode()) + ENTRY_BYTES + MAX_CLASS_BYTES:
@@ -158,6 +158,7 @@ def _text(data: bytes, length: int) -> tuple[str, bytes]:
     return text, data[length:]
 
 
-def _clean(text: str, most: int) -> str:
+def clean(text: str, most: int) -> str:
+    """What of a name may travel: printable, at most so many bytes of UTF-8."""
     kept = "".join(char if char.isprintable() else " " for char in text)
     return kept.encode(errors="replace")[:most].decode(errors="ignore")

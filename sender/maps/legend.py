@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from common.config import ConfigError
 from common.maps.base import VOID, Colour, Legend
 from common.maps.legends import LEGENDS, MATTE, colours
+from common.maps.told import MAX_CLASS_BYTES, MAX_NAME_BYTES, clean
 
 MAX_BYTES = 1 << 16
-MAX_NAME = 32
-"""Bytes of a name; a legend is sent with the maps."""
 PLAIN_CLASSES = 32
 """Classes where no legend is given."""
 UNKNOWN = -1
@@ -127,7 +126,7 @@ def _coding(tree: Any, name: str) -> Coding:
     if len({*levels}) < len(levels) or ("void" in tree and void in levels):
         raise LegendError("level: two classes (or a class and void) have the same")
     given = all(entry.get("colour") is not None for entry in entries)
-    title = _name(tree.get("name", name[:MAX_NAME] or "maps"), -1)
+    title = _name(tree.get("name", clean(name, MAX_NAME_BYTES).strip() or "maps"), -1)
     return Coding(Legend(title, names, shown), _levels(levels, void), given)
 
 
@@ -150,9 +149,9 @@ def _name(value: Any, number: int) -> str:
     where = "name" if number < 0 else f"class {number}: name"
     if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
         raise LegendError(f"{where}: must be text (got {str(value)[:40]!r})")
-    text = str(value).strip()
-    if not text.isprintable() or len(text.encode("utf-8", "replace")) > MAX_NAME:
-        raise LegendError(f"{where}: must be at most {MAX_NAME} bytes of text in one line")
+    text, most = str(value).strip(), MAX_NAME_BYTES if number < 0 else MAX_CLASS_BYTES
+    if not text.isprintable() or len(text.encode("utf-8", "replace")) > most:
+        raise LegendError(f"{where}: must be at most {most} bytes of text in one line")
     return text
 
 

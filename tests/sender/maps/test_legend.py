@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from common.config import ConfigError
 from common.maps.base import VOID
+from common.maps.told import MAX_CLASS_BYTES, LegendPart, messages
 from sender.maps.legend import MAX_BYTES, UNKNOWN, LegendError, coding, read_legend
 
 LIST = b"""
@@ -64,7 +65,7 @@ def test_names_alone_get_colours_that_no_file_can_mean() -> None:
         ("{classes: [a], void: 0}", "have the same"),
         ("classes: [{name: a, shade: 1}]", "shade: unknown"),
         ("{classes: [a], colours: []}", "colours: unknown"),
-        (f"classes: [{'a' * 40}]", "32 bytes"),
+        (f"classes: [{'a' * 40}]", "24 bytes"),
         ('classes: ["a\\nb"]', "one line"),
         ("a: &a [1]\nclasses: *a", "aliases"),
         (f"classes: [{', '.join(f'c{n}' for n in range(255))}]", "1 to 254"),
@@ -133,6 +134,17 @@ def test_any_classes_are_a_legend_or_one_error(classes: object) -> None:
 def test_numbers_of_thousands_of_digits_are_refused(text: str) -> None:
     with pytest.raises(LegendError, match="too large"):
         read_legend(text.format("0x" + "f" * 5000).encode(), "x")
+
+
+def test_names_travel_whole_or_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / ("\u0448" * 30 + ".yaml")  # twice as many bytes; what it is called is cut
+    file.write_text("classes: [" + "c" * MAX_CLASS_BYTES + ", " + "c" * (MAX_CLASS_BYTES - 1) + "]")
+    legend = coding(str(file)).legend
+    parts = [LegendPart.parse(message) for message in messages(legend, 500)]
+    assert parts[0].name == legend.name == "\u0448" * 16
+    assert tuple(name for part in parts for _, name in part.entries) == legend.classes
+    with pytest.raises(LegendError, match="at most 24 bytes"):
+        read_legend(b"classes: [" + b"c" * (MAX_CLASS_BYTES + 1) + b"]", "x")
 
 
 def test_levels_are_of_bytes() -> None:
