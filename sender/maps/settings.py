@@ -21,9 +21,10 @@ class MapsSection(Section):
 
     source: str = option(
         "auto",
-        "where maps come from: `auto`: exact ones of a rendered source, else `matte`; `matte`: what moves by itself; "
-        "`street`: eleven classes of street scenes (weights for research alone); `source`: exact ones; "
-        "`mediapipe:MODEL.tflite`; or files, see below",
+        "where maps come from: `auto`: exact ones of a rendered source, else `matte`; `matte`: what moves by itself "
+        "(weights of data with mixed licences: before commercial use see their MODEL_CARD.md); `street`: eleven "
+        "classes of street scenes (weights for research alone); `source`: exact ones; `mediapipe:MODEL.tflite`; or "
+        "files, see below",
         alias="--maps",
         metavar="auto|matte|street|source|FILE",
         min_length=1,
