@@ -181,11 +181,14 @@ class Streamer:
 
     def _base(self, texture: Tensor | None, trust: Tensor, state: StreamState) -> tuple[Tensor, Tensor]:
         """The degraded latent, the last frame's where it is not trusted; and how much is known, (B, 1, h, w)."""
-        seen = state.seen[:, None, None, None].to(self.dtype)
+        seen = state.seen[:, None, None, None]
+        # What is from before a reset must not count even where it is not a number.
+        last = torch.where(seen, state.latent, 0.0)
+        known = seen.to(self.dtype)
         if texture is None:
-            return seen * state.latent, seen.expand_as(trust)
+            return last, known.expand_as(trust)
         latent = self.graphs.encode(texture.to(self.device, self.dtype))
-        return trust * latent + (1 - trust) * seen * state.latent, torch.maximum(trust, seen)
+        return trust * latent + (1 - trust) * last, torch.maximum(trust, known)
 
     def _queries(self, base: Tensor, time: Tensor, noise: Tensor) -> list[Tensor]:
         if self.config.degraded_timestep == "zero":
