@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from common.codec.weights import MODELS
 from common.maps.base import LabelMap
 from common.service import ServiceError
 from common.tabletop.files import shipped
@@ -114,7 +115,7 @@ def test_a_missing_model_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.
 def test_a_damaged_model_is_one_clear_error(
     damage: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(networks.MODELS / "matte", tmp_path / "matte")
+    shutil.copytree(MODELS / "matte", tmp_path / "matte")
     monkeypatch.setattr(networks, "MODELS", tmp_path)
     MatteMaps(Size(64, 64))
     if damage is None:
