@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
-
 from common.codec.av1 import SMALLEST_SIDE
 from common.codec.header import CodecHeader, Mirror
 from common.codec.pictures import Planes, split
-from common.video import Picture, from_planes, picture_size, planes, to_video_frame
+from common.codec.texture.scaling import enlarge, shrink
+from common.video import Picture, from_planes, planes
 
 
 def coded_size(header: CodecHeader) -> tuple[int, int]:
@@ -24,7 +22,7 @@ def coded_size(header: CodecHeader) -> tuple[int, int]:
 def take(pictures: Sequence[Picture], header: CodecHeader) -> list[Picture]:
     """The pictures as the view codes them."""
     size = coded_size(header)
-    seen = [_mirrored(_resized(picture, *size, Interpolation.AREA), header.mirror) for picture in pictures]
+    seen = [_mirrored(shrink(picture, *size), header.mirror) for picture in pictures]
     return seen[::-1] if header.mirror.backwards else seen
 
 
@@ -32,9 +30,7 @@ def put(coded: Sequence[Picture], header: CodecHeader) -> Planes:
     """Decoded pictures of a view as the stream's."""
     shown = coded[::-1] if header.mirror.backwards else coded
     size = header.width, header.height
-    return split(
-        [_resized(_mirrored(picture, header.mirror), *size, Interpolation.LANCZOS) for picture in shown]
-    )
+    return split([enlarge(_mirrored(picture, header.mirror), *size) for picture in shown])
 
 
 def _mirrored(picture: Picture, mirror: Mirror) -> Picture:
@@ -42,11 +38,3 @@ def _mirrored(picture: Picture, mirror: Mirror) -> Picture:
         return picture
     rows, columns = -1 if mirror.upside_down else 1, -1 if mirror.sideways else 1
     return from_planes(*(plane[::rows, ::columns] for plane in planes(picture)))
-
-
-def _resized(picture: Picture, width: int, height: int, how: Interpolation) -> Picture:
-    if picture_size(picture) == (width, height):
-        return picture
-    frame = to_video_frame(picture)
-    scaled = VideoReformatter().reformat(frame, width, height, "yuv420p", interpolation=how, threads=1)
-    return np.asarray(scaled.to_ndarray(), np.uint8)
