@@ -33,6 +33,9 @@ from receiver.contours.metrics import contour_status, export_contours
 from receiver.contours.player import ContourPlayer
 from receiver.decode import DecodeWorker, Outcome
 from receiver.framelog import FrameLog
+from receiver.generative.create import create as create_generative
+from receiver.generative.create import prepare as prepare_generative
+from receiver.generative.figures import export_generative, generative_status
 from receiver.metrics import ReceiverMetrics
 from receiver.play.base import Shown, SignalState
 from receiver.play.create import create_pushes, create_sink
@@ -44,8 +47,11 @@ from receiver.replay.deck import Deck
 from receiver.replay.engine import Replay
 from receiver.replies import Replies
 from receiver.sinks import Sinks
-from receiver.status import announces, status
+from receiver.status import announces, status, wishes
 from receiver.text import TextLog
+
+GENERATIVE = "generative"
+"""What a sender announces that wishes for generated pictures."""
 
 LIVE = ("play", "playout.", "signal.lost_after", "log.")
 """Settings that change without a restart."""
@@ -95,10 +101,15 @@ class App:
         )
         self.contours = ContourPlayer(lambda: self.player.newest, clock=self._clock, live=deck is None)
         self.player.maps = self.contours.at
+        self.generative = self.player.painter = create_generative(
+            *(config.decode, self.contours.store, lambda: wishes(self.endpoint, GENERATIVE)),
+            *(self._clock, deck is None),
+        )
         self.replay: Replay | None = None
         if deck is not None:
             self.replay = deck.load(self.receive, self.player, self._worker, self.sinks)
             self.replay.beside = (self.audio.step, self.contours.step)
+            self.replay.paint = None if config.decode.generative == "off" else self.generative.work
         self.capture: Capture | None = None
         if config.record.capture is not None:
             self.capture = Capture(config.record.capture, config.record.rules, self.endpoint, self.player)
@@ -131,6 +142,7 @@ class App:
         recovered = self.endpoint.recovered[AUDIO.id]
         export_audio(metrics.exporter, self.audio, recovered, lambda: announces(self.endpoint, AUDIO))
         export_contours(metrics.exporter, self.contours, lambda: announces(self.endpoint, CONTOURS))
+        export_generative(metrics.exporter, lambda: self.generative)
         export_recordings(
             metrics.exporter,
             lambda: [sink.recording for sink in self.sinks if isinstance(sink, FileSink)],
@@ -160,6 +172,7 @@ class App:
             for worker in (self._worker, self.contours.worker):
                 worker.start()
                 stack.callback(worker.close)
+        stack.push_async_callback(asyncio.to_thread, self.generative.close)
         stack.push_async_callback(self._sinks.close)
         await self._sinks.start()
         if self.config.metrics.listen is not None:
@@ -190,6 +203,7 @@ class App:
         recording = any(isinstance(sink, FileSink) and not sink.ended for sink in self.sinks)
         recording = (recording or self.capture is not None) and self.player.shown > 0
         figures = status(self.endpoint, self.player, self.text, self._clock(), recording)
+        figures |= generative_status(self.generative, self.player.profile)
         return figures | audio_status(self.audio) | contour_status(self.contours)
 
     async def reconfigure(self, config: ReceiverConfig) -> None:
@@ -231,6 +245,7 @@ class App:
         """Load the decoder before the first packet (blocking).  Raises ServiceError with the fix."""
         try:
             self._worker.prepare()
+            prepare_generative(self.config.decode, self.generative)
         except (BackendError, WeightsError, ValueError) as error:
             raise ServiceError(f"decode: {error}", EX_UNAVAILABLE) from None
 

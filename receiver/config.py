@@ -16,6 +16,7 @@ from common.stats.command import stats_command
 from common.stats.daemons import RECEIVER
 from common.values import Address, AddressField
 from proto.wire import Mode
+from receiver.decode_config import DecodeSection
 from receiver.delay import AUTOMATIC, DelayBounds
 from receiver.play.push.target import is_push, target_of
 from receiver.play.v4l2_format import PREFIX as V4L2
@@ -211,13 +212,6 @@ class SessionSection(Section):
         "the sender (forward secrecy); `one-way`: never send anything",
         metavar="auto|two-way|one-way",
     )
-
-
-class DecodeSection(Section):
-    """The decoder."""
-
-    backend: str = option("auto", "runtime of the networks: auto, onnxruntime or openvino")
-    threads: int = option(1, "threads of the decoder's networks", ge=1, le=64)
 
 
 class RecordingSection(RecordSection):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from common.clock import Clock, WallClock, monotonic
 from common.codec.base import IMAGINED, RECOVERED, CodecError, DecodedUnit
 from common.log import Log
+from common.video import Picture
 from proto.session import Arrival, ReceiverEndpoint
 from proto.streams import CONTOURS, VIDEO
 from proto.wire import IP_UDP_BYTES
@@ -20,6 +21,7 @@ from receiver.contours.store import ShownMap
 from receiver.decode import Job, Outcome
 from receiver.delay import AUTOMATIC, DelayBounds
 from receiver.figures import Figures
+from receiver.generative.frames import Frame
 from receiver.play.base import Shown, SignalState
 from receiver.playout import Decode, Tick, Wait
 from receiver.program import Describe, Program, Shot
@@ -50,6 +52,22 @@ class Observer(Protocol):
 
     def decoded(self, outcome: Outcome, now: float) -> None:
         """A job is done."""
+        ...
+
+
+class Painter(Protocol):
+    """What makes other pictures of decoded ones (receiver.generative.decoder)."""
+
+    def wanted(self, profile: str) -> bool:
+        """Whether of pictures of this profile, now."""
+        ...
+
+    def expect(self, frames: Sequence[Frame], interval: float) -> None:
+        """Frames that are to be shown, in order; `interval`: seconds from one to the next."""
+        ...
+
+    def take(self, frame: Frame) -> Picture:
+        """What to show of a frame now."""
         ...
 
 
@@ -91,6 +109,8 @@ class Player:
         pictures were made from what had arrived, and when that was known."""
         self.maps: Callable[[float], ShownMap | None] = lambda captured_at: None
         """The map to be shown with a picture captured then."""
+        self.painter: Painter | None = None
+        """Shows other pictures than were decoded."""
         self.observer: Observer | None = None
         self.current: Program | None = None
         self._coming: Program | None = None
@@ -145,9 +165,7 @@ class Player:
         shots: list[Shot] = []
         if outcome.unit is not None:
             unit = outcome.unit
-            shots = [
-                Shot(picture, unit.trust, unit.arrived / max(1, unit.total)) for picture in unit.pictures
-            ]
+            shots = self._shots(outcome.job.generation, unit)
             self._account(outcome, unit, now)
             self._times.decoded((outcome.job.generation, getattr(outcome.job.step, "unit", -1)), now)
         step = outcome.job.step
@@ -157,6 +175,8 @@ class Player:
         for program in (self.current, self._coming):
             if program is not None and program.generation == outcome.job.generation and program.playout:
                 program.playout.decoded(step, shots, outcome.seconds, now)
+                if self.painter is not None and program.info is not None:
+                    self.painter.expect(program.set_due(), 1.0 / program.info.fps)
         self._wake.set()
 
     async def run(self) -> None:
@@ -266,7 +286,7 @@ class Player:
         received = program.take(step.unit) if isinstance(step, Decode) else None
         if received is not None:
             with contextlib.suppress(CodecError):  # the decoder will say so
-                self.profile = self._describe(
+                self.profile = program.profile = self._describe(
                     next(part for part in received.segments if part is not None)
                 ).profile
         if isinstance(step, Decode):
@@ -343,7 +363,7 @@ class Player:
         captured_at = program.captured_at(ready.media_time)
         return Shown(
             number=0 if self.last is None else self.last.number + 1,
-            picture=ready.picture.picture,
+            picture=self._picture(ready.picture),
             trust=ready.picture.trust,
             unit=ready.unit,
             offset=ready.offset,
@@ -357,6 +377,21 @@ class Player:
             silence=self._watch.silence(now),
             map=self.maps(captured_at),
         )
+
+    def _shots(self, generation: int, unit: DecodedUnit) -> list[Shot]:
+        programs = (p for p in (self.current, self._coming) if p is not None and p.generation == generation)
+        program = next(programs, None)
+        painted = self.painter is not None and program is not None and self.painter.wanted(program.profile)
+        arrived = unit.arrived / max(1, unit.total)
+        return [
+            Shot(picture, unit.trust, arrived, Frame(generation, picture, unit.trust) if painted else None)
+            for picture in unit.pictures
+        ]
+
+    def _picture(self, shot: Shot) -> Picture:
+        if shot.frame is None or self.painter is None:
+            return shot.picture
+        return self.painter.take(shot.frame)
 
     def _account(self, outcome: Outcome, unit: DecodedUnit, now: float) -> None:
         imagined = int((unit.trust == IMAGINED).sum())

@@ -143,6 +143,11 @@ class Playout(Generic[P]):
         slow = sorted(self._decodes)[-2:][0]
         return min(max(1.5 * slow + 0.005, MIN_ALLOWANCE_S), MAX_ALLOWANCE_S)
 
+    @property
+    def waiting(self) -> tuple[Ready[P], ...]:
+        """The decoded pictures that wait for their ticks, in order."""
+        return tuple(self._ready)
+
     def plan(self, now: float, waiting: Waiting | None) -> Step:
         """What the decoder should do now.  The caller carries out the step, and for Decode and Conceal calls
         `decoded` with the outcome; until then every plan is Wait."""

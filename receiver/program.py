@@ -14,6 +14,7 @@ from common.video import Picture
 from proto.reassembler import Reassembler, ReceivedUnit
 from proto.wire import latest_time
 from receiver.delay import AUTOMATIC, AutoDelay, DelayBounds
+from receiver.generative.frames import Frame
 from receiver.jitter import PlayoutClock
 from receiver.play.base import TrustMap
 from receiver.playout import Conceal, Decode, Playout, Skip, Wait, Waiting
@@ -37,6 +38,8 @@ class Shot:
     picture: Picture
     trust: TrustMap
     arrived: float
+    frame: Frame | None = None
+    """Where another picture may be made of it."""
 
 
 class Program:
@@ -52,6 +55,8 @@ class Program:
         """`bounds`: of the playout delay."""
         self.generation = generation
         self.info: StreamInfo | None = None
+        self.profile = ""
+        """Of the last unit that went to the decoder."""
         self.playout: Playout[Shot] | None = None
         self.clock = PlayoutClock(bounds.lowest if bounds.constant else PROVISIONAL_DELAY_S)
         self.retired = False
@@ -122,6 +127,18 @@ class Program:
             if not isinstance(step, Skip):
                 return step
             self._reassembler.take(step.unit)
+
+    def set_due(self) -> list[Frame]:
+        """The frames that have been decoded since the last call, told their times."""
+        assert self.playout is not None
+        fresh = []
+        for ready in self.playout.waiting:
+            frame = ready.picture.frame
+            if frame is not None and math.isnan(frame.due):
+                frame.captured_at = self.captured_at(ready.media_time)
+                frame.due = self.clock.display_time(ready.media_time)
+                fresh.append(frame)
+        return fresh
 
     def take(self, unit: int) -> ReceivedUnit | None:
         """What arrived of a unit that is to be decoded now."""

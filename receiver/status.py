@@ -69,6 +69,13 @@ def map_figures(shown: Shown | None) -> dict[str, object]:
     return {"map": name, "map_age_ms": found.age_s * 1000, "map_held": held, "map_lost": lost}
 
 
+def wishes(endpoint: ReceiverEndpoint, profile: str) -> bool:
+    """Whether the sender on show says that its pictures are of a profile."""
+    announcement = None if endpoint.active is None else endpoint.active.announcement
+    streams = () if announcement is None else announcement.streams
+    return any(stream.id == VIDEO.id and stream.profile == profile for stream in streams)
+
+
 def announces(endpoint: ReceiverEndpoint, spec: StreamSpec) -> bool:
     """Whether the sender on show says that it sends a stream."""
     announcement = None if endpoint.active is None else endpoint.active.announcement

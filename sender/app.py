@@ -28,7 +28,7 @@ from sender.audio.stage import AudioStage
 from sender.capture import create_source
 from sender.capture.base import Source
 from sender.ceiling import Ceiling
-from sender.config import STRUCTURE, SenderConfig
+from sender.config import SenderConfig
 from sender.control import Control
 from sender.encode import CodedUnit, EncodeStage
 from sender.lines import check_lines
@@ -206,9 +206,10 @@ class Sender:
     async def reconfigure(self, config: SenderConfig) -> None:
         """Settings of LIVE have changed."""
         log_setup(config.log.level, config.log.format)
-        if (config.codec.profile == STRUCTURE) != (self._config.codec.profile == STRUCTURE):
+        if config.codec.structured != self._config.codec.structured:
             log.warning(
-                "codec.profile: only a restart changes to or from structure", profile=config.codec.profile
+                "codec.profile: only a restart changes to or from structure and generative",
+                profile=config.codec.profile,
             )
             codec = config.codec.model_copy(update={"profile": self._config.codec.profile})
             config = config.model_copy(update={"codec": codec})

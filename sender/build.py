@@ -65,7 +65,7 @@ def make_session(config: SenderConfig) -> SenderSession:
 
 def _rules(config: SenderConfig) -> SessionRules:
     rules = SessionRules(rekey_seconds=60 * config.session.rekey_minutes)
-    return replace(rules, first_share=FIRST_SHARE) if config.codec.profile == STRUCTURE else rules
+    return replace(rules, first_share=FIRST_SHARE) if config.codec.structured else rules
 
 
 def make_encoder(config: SenderConfig) -> UnitEncoder:
@@ -74,7 +74,7 @@ def make_encoder(config: SenderConfig) -> UnitEncoder:
     codec = config.codec
     effort = Effort(codec.effort, codec.threads, adaptive=True)
     try:
-        if codec.profile == STRUCTURE:
+        if codec.structured:
             kbps = (1.0 - config.contours.share) * config.rate.kbps
             return create_encoder(STRUCTURE, config.size.width, config.size.height, config.fps, effort, kbps)
         return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
@@ -88,7 +88,7 @@ def streams_in_use(config: SenderConfig) -> tuple[StreamInUse, ...]:
     """What announcements tell of."""
     text = () if config.text is None else (StreamInUse(TEXT.id, TEXT.delivery),)
     audio = () if config.audio.source == OFF else (StreamInUse(AUDIO.id, AUDIO.delivery),)
-    maps = () if config.codec.profile != STRUCTURE else (StreamInUse(CONTOURS.id, CONTOURS.delivery),)
+    maps = () if not config.codec.structured else (StreamInUse(CONTOURS.id, CONTOURS.delivery),)
     return (StreamInUse(VIDEO.id, VIDEO.delivery, config.codec.profile), *text, *audio, *maps)
 
 
@@ -100,7 +100,7 @@ def frames_waiting(config: SenderConfig, frames_per_unit: int) -> int:
 def make_maps(config: SenderConfig, source: Source) -> MapSource | None:
     """Where maps of the source's pictures come from, None where none are sent; reads networks and files. Raises
     ConfigError or ServiceError."""
-    if config.codec.profile != STRUCTURE:
+    if not config.codec.structured:
         return None
     maps = config.maps
     return create_map_source(maps.source, source, config.size, config.fps, maps.legend, maps.fps)
@@ -108,7 +108,7 @@ def make_maps(config: SenderConfig, source: Source) -> MapSource | None:
 
 def make_ceiling(config: SenderConfig) -> Ceiling | None:
     """What holds the rate over ten seconds where a packet is much of it."""
-    return Ceiling(config.rate.kbps) if config.codec.profile == STRUCTURE else None
+    return Ceiling(config.rate.kbps) if config.codec.structured else None
 
 
 def make_audio(config: SenderConfig) -> AudioStage | None:
@@ -133,7 +133,7 @@ def rate_limits(config: SenderConfig) -> RateLimits:
     """What the configuration allows the congestion control."""
     rate = config.rate
     least = min(rate.min_kbps, rate.kbps)
-    if config.codec.profile == STRUCTURE:
+    if config.codec.structured:
         least = min(least, STRUCTURE_KBPS)
     return RateLimits(
         start=rate.kbps,
@@ -157,14 +157,14 @@ def least_payload(config: SenderConfig) -> int:
 
 def packet_length(config: SenderConfig, session: SenderSession) -> PacketLength | None:
     """What adapts the length of packets; None where it is fixed, or nobody could tell."""
-    if not config.packet.adapt or session.mode is Mode.ONE_WAY or config.codec.profile == STRUCTURE:
+    if not config.packet.adapt or session.mode is Mode.ONE_WAY or config.codec.structured:
         return None
     return PacketLength(session.payload_limit, least_payload(config))
 
 
 def late_join(config: SenderConfig) -> LateJoin | None:
     """How packets are cut while nobody reports; None where that changes nothing."""
-    headers = 0.0 if config.codec.profile == STRUCTURE else config.packet.late_join
+    headers = 0.0 if config.codec.structured else config.packet.late_join
     return LateJoin(headers, least_payload(config)) if headers else None
 
 

@@ -114,6 +114,8 @@ class Replay:
         self.packets = 0
         self.beside: Sequence[Callable[[float], object]] = ()
         """Called whenever the clock has gone on: sound and maps go by the same one."""
+        self.paint: Callable[[float], None] | None = None
+        """Called on another thread before every step: makes what may be shown then."""
         self._tape = tape
         self._seal = Resealer(key).seal
         self._clock, self._jobs = clock, jobs
@@ -168,6 +170,8 @@ class Replay:
 
     async def _step(self, now: float) -> None:
         await self._at(now)
+        if self.paint is not None:
+            await asyncio.to_thread(self.paint, self._clock.now)
         self._until = min(self._player.step(self._clock.now), self._clock.now + MAX_SLEEP_S)
         while self._busy():
             await asyncio.sleep(ROOM_S)

@@ -1,0 +1,75 @@
+"""Settings of the decoders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import field_validator
+
+from common.config import Section, option
+
+
+class DecodeSection(Section):
+    """The decoders."""
+
+    backend: str = option("auto", "runtime of the networks: auto, onnxruntime or openvino")
+    threads: int = option(1, "threads of the decoder's networks", ge=1, le=64)
+    generative: Literal["auto", "on", "off"] = option(
+        "auto",
+        "pictures made by the generative decoder from small pictures and maps (needs torch, diffusers and weights); "
+        "`auto`: where the sender asks for it (--profile generative) and this host can; `on`: also with --profile "
+        "structure, loaded at the start; `off`: never",
+        alias="--generative",
+        metavar="auto|on|off",
+    )
+    weights: Path | None = option(
+        None,
+        "folder with the generative decoder's weights, in place of ours: of our form (manifest.json) or in diffusers' "
+        "layout (unet/, vae/, scheduler/, context.safetensors; taesd/, controlnet/, motion_adapter/, "
+        "restoration.safetensors where there are any)",
+        metavar="FOLDER",
+    )
+    device: Literal["auto", "cpu", "cuda"] = option(
+        "auto", "where the generative decoder runs; `auto`: on a CUDA device if there is one"
+    )
+    steps: Literal[1, 2, 4] = option(
+        4, "most denoising steps of a picture; fewer, and fewer pictures, while there is no time for them"
+    )
+    side: Literal["auto"] | int = option(
+        "auto",
+        "area that the generative decoder works on, as the side of a square; pictures are scaled to it and back; "
+        "`auto`: 256 on a CPU, 512 on a GPU",
+        unit="pixels",
+        metavar="auto|PIXELS",
+    )
+    generative_threads: Literal["auto"] | int = option(
+        "auto",
+        "threads of the generative decoder on a CPU; `auto`: all cores but one, at most 8",
+        metavar="auto|N",
+    )
+    gpu_memory_mb: int = option(
+        4096, "most memory of the GPU that the generative decoder takes", unit="MB", ge=256, le=1_000_000
+    )
+
+    @field_validator("side")
+    @classmethod
+    def _side_in_range(cls, value: int | str) -> int | str:
+        if not isinstance(value, str) and not 32 <= value <= 1024:
+            raise ValueError("must be `auto` or 32 to 1024")
+        return value
+
+    @field_validator("generative_threads")
+    @classmethod
+    def _threads_in_range(cls, value: int | str) -> int | str:
+        if not isinstance(value, str) and not 1 <= value <= 64:
+            raise ValueError("must be `auto` or 1 to 64")
+        return value
+
+    @property
+    def torch_threads(self) -> int:
+        """What `generative_threads` comes to on this host."""
+        if not isinstance(self.generative_threads, str):
+            return self.generative_threads
+        return max(1, min(8, (os.cpu_count() or 1) - 1))

@@ -1,0 +1,45 @@
+"""From the settings to the generative decoder. Imports nothing of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from common.clock import Clock
+from common.service import EX_UNAVAILABLE, ServiceError
+from receiver.decode_config import DecodeSection
+from receiver.generative.decoder import GenerativeDecoder, Maps, Network
+from receiver.generative.missing import OURS, missing
+
+
+def create(
+    settings: DecodeSection, maps: Maps, wished: Callable[[], bool], clock: Clock, live: bool
+) -> GenerativeDecoder:
+    """`wished`: whether the sender on show asks for generated pictures; `live`, `clock`: see GenerativeDecoder."""
+
+    def load() -> Network:
+        from receiver.generative.network import Network as Diffusion
+        from receiver.generative.network import Options
+
+        side = None if isinstance(settings.side, str) else settings.side
+        return Diffusion(
+            Options(
+                settings.weights or OURS,
+                *(settings.device, settings.steps, side, settings.torch_threads, settings.gpu_memory_mb),
+            )
+        )
+
+    def asked() -> bool:
+        return settings.generative == "on" or (settings.generative == "auto" and wished())
+
+    lacking = lambda: missing(settings.weights)  # noqa: E731
+    return GenerativeDecoder(load, maps, asked=asked, missing=lacking, clock=clock, live=live)
+
+
+def prepare(settings: DecodeSection, decoder: GenerativeDecoder) -> None:
+    """At the start: with `on`, begin to load, on another thread. Raises ServiceError where this host cannot."""
+    if settings.generative != "on":
+        return
+    reason = missing(settings.weights)
+    if reason is not None:
+        raise ServiceError(f"decode.generative: {reason}", EX_UNAVAILABLE)
+    decoder.start()

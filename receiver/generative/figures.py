@@ -1,0 +1,123 @@
+"""The figures of the generative decoder, for viewers and for Prometheus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from common.codec.texture.header import PROFILE as STRUCTURE
+from common.metrics import Exporter
+from receiver.generative.decoder import GenerativeDecoder, State
+
+KINDS = ("generated", "carried", "plain")
+ALL_STEPS = (1, 2, 4)
+
+
+def generative_status(decoder: GenerativeDecoder, profile: str) -> Mapping[str, object]:
+    """What viewers are told, ready for JSON. `decoder`: a line that says what shows the picture, None where there is
+    only one way (other profiles); `decoder_short`: the same for a small display."""
+    if profile != STRUCTURE:
+        return {"decoder": None, "decoder_short": None, "generative": str(decoder.state)}
+    steps, every = _effort(decoder)
+    network = decoder.network
+    return {
+        "decoder": _line(decoder, steps, every),
+        "decoder_short": _short(decoder, steps, every),
+        "decoder_slow": decoder.state is State.READY and decoder.live and every != 1,
+        "generative": str(decoder.state),
+        "generative_steps": steps,
+        "generative_every": every,
+        "generative_ms": 1000 * decoder.pace.seconds(steps) if steps else None,
+        "generative_device": None if network is None else network.device,
+        "generative_memory_mb": None if network is None else round(network.memory / 2**20),
+    }
+
+
+def export_generative(exporter: Exporter, decoder: Callable[[], GenerativeDecoder]) -> None:
+    """Register readers for what the decoder counts."""
+    counter, gauge = exporter.counter, exporter.gauge
+    exporter.gauge_by(
+        "generative_state",
+        "1 for the state of the generative decoder: off (not asked for), missing (this host lacks torch or weights), "
+        "loading, ready, failed.",
+        "state",
+        lambda: {str(state): float(state is decoder().state) for state in State},
+    )
+    gauge(
+        "generative_steps",
+        "Denoising steps of a generated picture now; 0: pictures are plain.",
+        lambda: _effort(decoder())[0],
+    )
+    gauge(
+        "generative_every",
+        "1 while every picture is generated, n while each n-th is; 0: pictures are plain.",
+        lambda: _effort(decoder())[1],
+    )
+    exporter.counter_by(
+        "generative_frames_total",
+        "Pictures shown where generated ones are wished for: generated, carried (the small picture with the detail of "
+        "the last generated one), plain.",
+        "kind",
+        lambda: {kind: float(decoder().shown[kind]) for kind in KINDS},
+    )
+    exporter.counter_by(
+        "generative_pictures_total",
+        "Pictures generated, by their denoising steps.",
+        "steps",
+        lambda: {str(steps): float(decoder().made[steps]) for steps in ALL_STEPS},
+    )
+    counter("generative_late_total", "Of these, too late to be shown.", lambda: decoder().late)
+    counter("generative_seconds_total", "Time that generating took.", lambda: decoder().seconds)
+    exporter.gauge_by(
+        "generative_picture_seconds",
+        "Time that a picture takes, by its denoising steps; NaN before one was made.",
+        "steps",
+        lambda: {str(steps): decoder().pace.known.get(steps, math.nan) for steps in ALL_STEPS},
+    )
+    counter("generative_failures_total", "Breakdowns of the generative decoder.", lambda: decoder().failures)
+    gauge(
+        "generative_memory_bytes",
+        "What the generative decoder holds, of a GPU what is reserved.",
+        lambda: _memory(decoder()),
+    )
+
+
+def _memory(decoder: GenerativeDecoder) -> float:
+    return 0.0 if decoder.network is None else float(decoder.network.memory)
+
+
+def _effort(decoder: GenerativeDecoder) -> tuple[int, int]:
+    """Steps of a generated picture, and that each n-th is; zeros for none."""
+    if decoder.state is not State.READY or decoder.network is None:
+        return 0, 0
+    if not decoder.live:
+        return max(decoder.network.steps), 1
+    return decoder.pace.rung.steps, decoder.pace.rung.every
+
+
+def _line(decoder: GenerativeDecoder, steps: int, every: int) -> str:
+    where = "" if decoder.network is None else _place(decoder.network.device)
+    if decoder.state is State.READY and not steps:
+        return f"plain: {where} too slow for the generative decoder"
+    if decoder.state is State.READY:
+        ms = f"{1000 * decoder.pace.seconds(steps):.0f} ms a picture"
+        text = f"generative, {steps} step{'s' if steps > 1 else ''}, {ms}, {where}"
+        if not decoder.live:
+            return f"{text}, not in real time"
+        return text if every == 1 else f"{text}: slower than real time, 1 picture in {every} is generated"
+    return {
+        State.OFF: "plain",
+        State.LOADING: "plain, the generative decoder is loading",
+    }.get(decoder.state, f"plain: {decoder.reason}")
+
+
+def _place(device: str) -> str:
+    return "GPU" if device == "cuda" else "CPU fallback"
+
+
+def _short(decoder: GenerativeDecoder, steps: int, every: int) -> str:
+    if not steps:
+        return "PLAIN" if decoder.state in (State.OFF, State.READY) else f"PLAIN ({decoder.state})".upper()
+    device = "GPU" if decoder.network is not None and decoder.network.device == "cuda" else "CPU"
+    text = f"GENERATIVE {steps} STEP{'S' if steps > 1 else ''} {device}"
+    return text if every == 1 else f"{text} 1/{every} SLOW"

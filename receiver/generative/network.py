@@ -1,0 +1,260 @@
+"""The diffusion decoder behind pictures of the stream's size. Loads torch: imported only when it is to be used."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from numpy.typing import NDArray
+from torch import Tensor
+
+from common.codec.base import IMAGINED
+from common.maps.base import VOID, Legend
+from common.models.diffusion import vocabulary
+from common.models.diffusion.config import ConfigError, DiffusionConfig
+from common.models.diffusion.graphs import Graphs
+from common.models.diffusion.loading import LoadingError, load, load_folders
+from common.models.diffusion.model import DiffusionModel
+from common.models.diffusion.stream import Streamer, StreamInputs, StreamState
+from common.video import Picture, picture_size, to_video_frame
+from receiver.contours.store import ShownMap
+from receiver.generative.missing import DIFFUSERS, MANIFEST
+from receiver.play.base import TrustMap
+
+SIDES = {"cpu": 256, "cuda": 512}
+"""The area that is worked on, as the side of a square, where none is asked for."""
+
+COLOURS = 3
+"""Channels of a map in colours, as ControlNets take it."""
+
+SEED = 1
+Size = tuple[int, int]
+"""Width, height."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """weights: folder; device: auto, cpu or cuda; side: of a square of the area worked on, None: by the device;
+    threads: of torch on a CPU; gpu_memory_mb: at most, of a GPU."""
+
+    weights: Path
+    device: str = "auto"
+    steps: int = 4
+    side: int | None = None
+    threads: int = 1
+    gpu_memory_mb: int = 4096
+
+
+class Network:
+    """Generates the pictures of one stream, in order. Owned by one thread, the one that makes it."""
+
+    def __init__(
+        self, options: Options, make_graphs: Callable[[DiffusionModel], Graphs] | None = None
+    ) -> None:
+        """Loads the weights; `make_graphs`: another runtime than torch. Raises LoadingError or ConfigError (both
+        ValueError), RuntimeError where there is no such device."""
+        self.device = _device(options)
+        half = self.device == "cuda"
+        self.model = read(options.weights, self.device, torch.float16 if half else torch.float32)
+        self._codes = _codes(self.model.config)
+        self._graphs = None if make_graphs is None else make_graphs(self.model)
+        self._side = options.side or SIDES[self.device]
+        self._most = options.steps
+        self._shown: Size = (0, 0)
+        self._work: Size = (0, 0)
+        self._streamer: Streamer | None = None
+        self._state: StreamState | None = None
+        self._scaler = VideoReformatter()
+        self._legend: Legend | None = None
+        self._table: NDArray[np.uint8] | None = None
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Numbers of denoising steps that may be asked for."""
+        return tuple(count for count in (4, 2, 1) if self._most % count == 0)
+
+    @property
+    def size(self) -> Size:
+        """What is worked on, width and height; (0, 0) before the first picture."""
+        return self._work
+
+    @property
+    def memory(self) -> int:
+        """Bytes: of the GPU what is reserved, of the CPU weights and state."""
+        if self.device == "cuda":
+            return int(torch.cuda.memory_reserved())
+        weights = sum(tensor.nbytes for tensor in self.model.state_dict().values())
+        return weights + (self._state.bytes() if self._state is not None else 0)
+
+    def fit(self, size: Size) -> None:
+        """Get ready for pictures of this size; one that is another is a new start. Raises ConfigError."""
+        if size == self._shown:
+            return
+        width, height = self._work = work_size(size, self._side, self.model.config.multiple)
+        self._streamer = Streamer(
+            self.model, height, width, self._most, strength(self.model.config), self._graphs
+        )
+        self._state = self._streamer.init_state(1, [SEED])
+        self._shown = size
+
+    def generate(
+        self, texture: Picture, trust: TrustMap, found: ShownMap | None, reset: bool, steps: int
+    ) -> Picture:
+        """The next picture, of the texture's size. `found`: its map; `reset`: forget those before."""
+        size = picture_size(texture)
+        self.fit(size)
+        assert self._streamer is not None and self._state is not None
+        control, known = self._control(found)
+        inputs = StreamInputs(
+            texture=self._pixels(texture),
+            control=control,
+            texture_trust=_trust(trust),
+            control_trust=known,
+            reset=torch.tensor([reset]),
+        )
+        made, self._state = self._streamer.step(inputs, self._state, steps)
+        return self._picture(made, size)
+
+    def warm(self, steps: int) -> None:
+        """One picture of nothing, so that the first real one is as quick as the others; forgotten afterwards."""
+        width, height = self._shown if self._shown != (0, 0) else (self._side, self._side)
+        grey = np.full((height * 3 // 2, width), 128, np.uint8)
+        self.generate(grey, np.zeros((-(-height // 16), -(-width // 16)), np.uint8), None, True, steps)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew with the next picture, also after a failure."""
+        if self._streamer is not None:
+            self._state = self._streamer.init_state(1, [SEED])
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+
+    def _pixels(self, texture: Picture) -> Tensor:
+        """(1, 3, H, W) in [-1, 1]."""
+        frame = self._scaler.reformat(
+            to_video_frame(texture), *self._work, "rgb24", interpolation=Interpolation.BICUBIC, threads=1
+        )
+        pixels = torch.from_numpy(np.ascontiguousarray(frame.to_ndarray()))
+        return pixels.to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+    def _picture(self, made: Tensor, size: Size) -> Picture:
+        pixels = ((made[0].float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        if not bool(torch.isfinite(made).all()):
+            raise FloatingPointError("the network gave numbers that are none")
+        frame = av.VideoFrame.from_ndarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy(), format="rgb24")
+        scaled = self._scaler.reformat(
+            frame, *size, "yuv420p",
+            dst_colorspace=Colorspace.ITU601, src_color_range=ColorRange.JPEG, dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.BICUBIC, threads=1,
+        )  # fmt: skip
+        return np.ascontiguousarray(scaled.to_ndarray(), np.uint8)
+
+    def _control(self, found: ShownMap | None) -> tuple[Tensor, Tensor]:
+        """The map as the weights want it, (1, K, H, W), and how far it can be trusted; zeros without one."""
+        width, height = self._work
+        channels = self.model.config.control_channels
+        if found is None:
+            return torch.zeros(1, channels, height, width), torch.zeros(1, 1, 1, 1)
+        if found.legend is not self._legend:
+            self._legend, self._table = found.legend, self._codes(found.legend)
+        assert self._table is not None
+        rows, columns = (
+            np.arange(want) * have // want
+            for want, have in zip((height, width), found.labels.shape, strict=True)
+        )
+        labels = found.labels[rows[:, None], columns]
+        planes = torch.from_numpy(self._table[labels]).to(self.device)
+        if channels == COLOURS:
+            return planes.permute(2, 0, 1)[None].float() / 255, _trust(found.trust)
+        hot = torch.zeros(channels + 1, height, width, device=self.device)
+        hot.scatter_(0, planes[None].long().clamp(max=channels), 1)
+        return hot[None, :channels], _trust(found.trust)
+
+
+def read(folder: Path, device: str, dtype: torch.dtype) -> DiffusionModel:
+    """Weights of our own folder, or of one in diffusers' layout: unet/, vae/, scheduler/ and context.safetensors, and
+    where they are there taesd/, controlnet/, motion_adapter/ and restoration.safetensors. Raises LoadingError or
+    ConfigError."""
+    if (folder / MANIFEST).is_file():
+        return load(folder, device, dtype)
+    if not (folder / DIFFUSERS).is_dir():
+        raise LoadingError(f"{folder} holds neither {MANIFEST} nor {DIFFUSERS}/")
+
+    def there(name: str) -> Path | None:
+        return folder / name if (folder / name).exists() else None
+
+    return load_folders(
+        folder,
+        context=folder / "context.safetensors",
+        vae=there("taesd"),
+        control=there("controlnet"),
+        motion=there("motion_adapter"),
+        restoration=there("restoration.safetensors"),
+        device=device,
+        dtype=dtype,
+    )
+
+
+def strength(config: DiffusionConfig) -> float:
+    """How far towards noise the first latent is, as the weights were trained for."""
+    told = getattr(config, "strength", None) or config.notes.get("strength", 1.0)
+    try:
+        value = float(told)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise ConfigError(f"config.json: strength is {told!r}; it must be above 0 and at most 1")
+    return value
+
+
+def work_size(size: Size, side: int, multiple: int) -> Size:
+    """About the stream's shape, both sides multiples of `multiple`, the area at most about `side` squared."""
+    scale = min(1.0, side / (size[0] * size[1]) ** 0.5)
+    width, height = (max(multiple, round(length * scale / multiple) * multiple) for length in size)
+    return width, height
+
+
+def _device(options: Options) -> str:
+    """Where it runs, and what it may take there."""
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        if not torch.cuda.is_available():
+            raise RuntimeError("decode.device is cuda, and torch finds no CUDA device; use auto or cpu")
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, options.gpu_memory_mb * 2**20 / total))
+    else:
+        torch.set_num_threads(options.threads)
+        with contextlib.suppress(RuntimeError):  # only before its first use
+            torch.set_num_interop_threads(1)
+    return device
+
+
+def _codes(config: DiffusionConfig) -> Callable[[Legend], NDArray[np.uint8]]:
+    """What turns a legend into a table of 256: shared labels, or colours. Raises ConfigError."""
+    if config.control_channels == vocabulary.CLASSES:
+        return vocabulary.lookup
+    if config.control_channels == COLOURS:
+        return _colours
+    raise ConfigError(
+        f"config.json: control_channels is {config.control_channels}; this version knows maps of "
+        f"{vocabulary.CLASSES} classes or in {COLOURS} colours"
+    )
+
+
+def _colours(legend: Legend) -> NDArray[np.uint8]:
+    table = np.zeros((VOID + 1, COLOURS), np.uint8)
+    table[: len(legend.colours)] = legend.colours
+    return table
+
+
+def _trust(trust: TrustMap) -> Tensor:
+    """(1, 1, h, w) from 1, received, to 0."""
+    return torch.from_numpy(1 - np.minimum(trust, IMAGINED).astype(np.float32) / IMAGINED)[None, None]
