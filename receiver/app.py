@@ -142,7 +142,7 @@ class App:
         recovered = self.endpoint.recovered[AUDIO.id]
         export_audio(metrics.exporter, self.audio, recovered, lambda: announces(self.endpoint, AUDIO))
         export_contours(metrics.exporter, self.contours, lambda: announces(self.endpoint, CONTOURS))
-        export_generative(metrics.exporter, lambda: self.generative)
+        export_generative(metrics.exporter, self.generative)
         export_recordings(
             metrics.exporter,
             lambda: [sink.recording for sink in self.sinks if isinstance(sink, FileSink)],

@@ -26,7 +26,8 @@ from sender.audio.stage import OFF, AudioStage
 from sender.capture.base import CaptureOptions, Source
 from sender.ceiling import Ceiling
 from sender.choose import ChoosingEncoder
-from sender.config import AUTO, STRUCTURE, SenderConfig
+from sender.codec_config import AUTO, STRUCTURE
+from sender.config import SenderConfig
 from sender.congestion import RateLimits
 from sender.control import Control
 from sender.encode import UnitRecord

@@ -26,6 +26,7 @@ from proto.announce import MAX_NAME_BYTES
 from proto.crypto import KeyFileError, new_key_file
 from proto.wire import DATAGRAM_LIMIT, MAX_DATAGRAM, OVERHEAD_BYTES, Mode
 from sender.audio.units import AudioFormat
+from sender.codec_config import STRUCTURE, CodecSection
 from sender.contours.settings import ContoursSection
 from sender.maps.settings import MAPS_HELP, MapsSection
 from sender.packet_length.limit import LEAST_PAYLOAD
@@ -78,8 +79,6 @@ such host, 69 something needed is missing, 73 an output cannot be written, 78 wr
 """
 )
 
-AUTO, STRUCTURE, GENERATIVE = "auto", "structure", "generative"
-"""The profile that is chosen unit by unit; those with maps."""
 LEAST_KBPS = 8.0  # of the profiles but `structure`
 
 
@@ -96,7 +95,7 @@ class CaptureSection(Section):
         5.0, "a network source that says nothing for so long is opened anew", unit="s", gt=0, le=300
     )
     ffmpeg: list[str] = option(
-        [], "option for FFmpeg's demuxer, as video_size=1280x720", metavar="NAME=VALUE"
+        [], "option for FFmpeg's demuxer, for example video_size=1280x720", metavar="NAME=VALUE"
     )
 
     wait: bool = option(
@@ -123,29 +122,6 @@ class CaptureSection(Section):
             if not item.partition("=")[0] or "=" not in item:
                 raise ValueError(f"must be NAME=VALUE, not {item!r}")
         return value
-
-
-class CodecSection(Section):
-    """What encodes."""
-
-    profile: Literal["resilient", "classic", "auto", "structure", "generative"] = option(
-        "resilient",
-        "`resilient`: shows something of whatever arrives; `classic`: H.265 and an erasure code, for good links; "
-        "`auto`: moves between them as the receiver's reports tell (one-way: resilient); `structure`: small pictures "
-        "and maps of classes (--maps), for 2 to 20 kbit/s; `generative`: the same, to be shown as the receiver's "
-        "generative decoder sees it, if it has one",
-        alias="--profile",
-        metavar="resilient|classic|auto|structure|generative",
-    )
-    effort: float = option(
-        0.36, "share of the time from unit to unit that coding may take: more looks better", ge=0.05, le=0.9
-    )
-    threads: int = option(2, "threads that code views of a unit side by side", ge=1, le=4)
-
-    @property
-    def structured(self) -> bool:
-        """Whether small pictures and maps are sent."""
-        return self.profile in (STRUCTURE, GENERATIVE)
 
 
 class AudioSection(Section):
@@ -209,7 +185,9 @@ class RateSection(Section):
         ge=2,
     )
     adapt: bool = option(True, "follow what the path carries where the receiver reports")
-    min_kbps: float = option(8.0, "never adapt below (with `structure`: 2, or less)", unit="kbit/s", ge=2)
+    min_kbps: float = option(
+        8.0, "never adapt below (with `--profile structure`: 2, or less)", unit="kbit/s", ge=2
+    )
     safe_kbps: float = option(
         30.0, "where the rate goes when reports stop coming, until they are back", unit="kbit/s", ge=2
     )
@@ -329,7 +307,7 @@ class SenderConfig(Section):
 
     source: str = option("synthetic", "where pictures come from, see below", metavar="SOURCE", min_length=1)
     to: AddressField = option(
-        ..., "address of a receiver, a relay, or a multicast group", metavar="HOST:PORT"
+        ..., "address of the receiver, of a relay, or of a multicast group", metavar="HOST:PORT"
     )
     key_file: Path = option(
         ..., "key that both ends share; `sender --new-key FILE` makes one", metavar="FILE"
@@ -373,7 +351,7 @@ class SenderConfig(Section):
         if self.rate.kbps < LEAST_KBPS and not self.codec.structured:
             raise ValueError(
                 f"rate.kbps: {self.rate.kbps:g} carries no pictures of profile {self.codec.profile}; at least "
-                f"{LEAST_KBPS:g}, or --profile {STRUCTURE}"
+                f"{LEAST_KBPS:g}, or use --profile {STRUCTURE}"
             )
         return self
 

@@ -48,6 +48,7 @@ EXTRAS = {
     "common/runtime/": {"torch", "safetensors", "openvino", "tensorrt", "tensorrt_rtx"},
     "common/web": {"aioice", "aiohttp"},
     "sender/capture/whip/": {"aiortc", "aioice", "aiohttp"},
+    "receiver/generative/": {"torch"},
     "receiver/play/": {"aiortc", "aioice", "aiohttp", "sdl2"},
 }
 DISTRIBUTIONS = {

@@ -19,7 +19,6 @@ from common.codec.texture.header import PROFILE as STRUCTURE
 from common.log import Log
 from common.video import Picture, picture_size
 from receiver.contours.store import ShownMap
-from receiver.generative.carry import carry
 from receiver.generative.frames import LEAD_S, Detail, Frame, begins_anew, choose
 from receiver.generative.pace import PLAIN, Pace
 from receiver.play.base import TrustMap
@@ -314,6 +313,8 @@ class GenerativeDecoder:
 
     def _finish(self) -> None:
         """The thread that has pictures ready for their ticks."""
+        from receiver.generative.carry import carry  # OpenCV is not for those that get no maps
+
         while not self._closed:
             with self._changed:
                 frame, now = self._waiting[0] if self._waiting else None, self._clock()

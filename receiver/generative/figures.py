@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from common.codec.texture.header import PROFILE as STRUCTURE
 from common.metrics import Exporter
@@ -33,7 +33,7 @@ def generative_status(decoder: GenerativeDecoder, profile: str) -> Mapping[str, 
     }
 
 
-def export_generative(exporter: Exporter, decoder: Callable[[], GenerativeDecoder]) -> None:
+def export_generative(exporter: Exporter, decoder: GenerativeDecoder) -> None:
     """Register readers for what the decoder counts."""
     counter, gauge = exporter.counter, exporter.gauge
     exporter.gauge_by(
@@ -41,44 +41,44 @@ def export_generative(exporter: Exporter, decoder: Callable[[], GenerativeDecode
         "1 for the state of the generative decoder: off (not asked for), missing (this host lacks torch or weights), "
         "loading, ready, failed.",
         "state",
-        lambda: {str(state): float(state is decoder().state) for state in State},
+        lambda: {str(state): float(state is decoder.state) for state in State},
     )
     gauge(
         "generative_steps",
         "Denoising steps of a generated picture now; 0: pictures are plain.",
-        lambda: _effort(decoder())[0],
+        lambda: _effort(decoder)[0],
     )
     gauge(
         "generative_every",
         "1 while every picture is generated, n while each n-th is; 0: pictures are plain.",
-        lambda: _effort(decoder())[1],
+        lambda: _effort(decoder)[1],
     )
     exporter.counter_by(
         "generative_frames_total",
         "Pictures shown where generated ones are wished for: generated, carried (the small picture with the detail of "
         "the last generated one), plain.",
-        "kind",
-        lambda: {kind: float(decoder().shown[kind]) for kind in KINDS},
+        "made",
+        lambda: {made: float(decoder.shown[made]) for made in KINDS},
     )
     exporter.counter_by(
         "generative_pictures_total",
         "Pictures generated, by their denoising steps.",
         "steps",
-        lambda: {str(steps): float(decoder().made[steps]) for steps in ALL_STEPS},
+        lambda: {str(steps): float(decoder.made[steps]) for steps in ALL_STEPS},
     )
-    counter("generative_late_total", "Of these, too late to be shown.", lambda: decoder().late)
-    counter("generative_seconds_total", "Time that generating took.", lambda: decoder().seconds)
+    counter("generative_late_total", "Of these, too late to be shown.", lambda: decoder.late)
+    counter("generative_seconds_total", "Time that generating took.", lambda: decoder.seconds)
     exporter.gauge_by(
         "generative_picture_seconds",
         "Time that a picture takes, by its denoising steps; NaN before one was made.",
         "steps",
-        lambda: {str(steps): decoder().pace.known.get(steps, math.nan) for steps in ALL_STEPS},
+        lambda: {str(steps): decoder.pace.known.get(steps, math.nan) for steps in ALL_STEPS},
     )
-    counter("generative_failures_total", "Breakdowns of the generative decoder.", lambda: decoder().failures)
+    counter("generative_failures_total", "Breakdowns of the generative decoder.", lambda: decoder.failures)
     gauge(
         "generative_memory_bytes",
         "What the generative decoder holds, of a GPU what is reserved.",
-        lambda: _memory(decoder()),
+        lambda: _memory(decoder),
     )
 
 

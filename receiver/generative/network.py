@@ -90,7 +90,7 @@ class Network:
         if self.device == "cuda":
             return int(torch.cuda.memory_reserved())
         weights = sum(tensor.nbytes for tensor in self.model.state_dict().values())
-        return weights + (self._state.bytes() if self._state is not None else 0)
+        return int(weights + (self._state.bytes() if self._state is not None else 0))
 
     def fit(self, size: Size) -> None:
         """Get ready for pictures of this size; one that is another is a new start. Raises ConfigError."""
@@ -205,7 +205,7 @@ def strength(config: DiffusionConfig) -> float:
     """How far towards noise the first latent is, as the weights were trained for."""
     told = getattr(config, "strength", None) or config.notes.get("strength", 1.0)
     try:
-        value = float(told)
+        value = float(str(told))
     except ValueError:
         value = 0.0
     if not 0 < value <= 1:

@@ -90,7 +90,7 @@ class Pace:
             return sorted(known)[-2:][0]
         if not self._seconds:
             return START_S
-        nearest = min(self._seconds, key=lambda count: abs(count - steps))
+        nearest = min(list(self._seconds), key=lambda count: abs(count - steps))
         ratio = steps / nearest
         return self.seconds(nearest) * (ratio if ratio > 1 else (1 + ratio) / 2)
 

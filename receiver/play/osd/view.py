@@ -170,7 +170,8 @@ def _bottom(canvas: Canvas, view: View) -> int:
     if view.state is SignalState.LOST:  # shares of nothing would mislead, and the mark needs the room
         items = SHORT[:1]
     if items:
-        for line in reversed(_packed([item.made(view.figures) for item in items], canvas.width - 2 * MARGIN)):
+        pieces = [*(item.made(view.figures) for item in items), *_decoder(view)]
+        for line in reversed(_packed(pieces, canvas.width - 2 * MARGIN)):
             x = MARGIN
             for text, colour in line:
                 canvas.text(x, y, text, colour)
@@ -184,6 +185,14 @@ def _bottom(canvas: Canvas, view: View) -> int:
 
 
 Piece = tuple[str, Colour]
+
+
+def _decoder(view: View) -> list[Piece]:
+    """What shows the picture, where there is more than one way."""
+    text = view.figures.get("decoder_short")
+    if not isinstance(text, str):
+        return []
+    return [(plain(text), AMBER if view.figures.get("decoder_slow") else WHITE)]
 
 
 def _packed(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
@@ -205,6 +214,7 @@ def _table(canvas: Canvas, view: View) -> None:
     y = MARGIN + LINE + 5
     items = TABLE + MAP_TABLE if view.figures.get("map") else TABLE
     rows = [(item.label, *item.made(view.figures, labelled=False)) for item in items]
+    rows += [("DECODER", *piece) for piece in _decoder(view)]
     rows.append(("PICTURE", view.picture or "-", WHITE))
     column = MARGIN + max(text_width(label) for label, _, _ in rows) + 7
     width = max(HISTORY_LENGTH, *(text_width(value) for _, value, _ in rows))

@@ -29,6 +29,17 @@ function showFigures() {
   const strange = live && stats.latency_ms !== null && !Number.isFinite(now.latency);
   $("latency").title = strange ? "The clocks of the two hosts are not in step" : "";
   showTrust();
+  showDecoder();
+}
+
+function showDecoder() {
+  const line = stats.decoder || "", end = line.search(/[,:]/), there = stats.state === "live" && line !== "";
+  $("decoder-tile").hidden = !there;
+  $("figures").classList.toggle("six", there);
+  $("decoder").textContent = end < 0 ? line : line.slice(0, end);
+  $("decoder-detail").textContent = end < 0 ? "as received" : line.slice(end + 1).trim();
+  $("decoder-detail").title = stats.decoder_slow ? "Not every picture is generated; the others keep its detail where nothing moves" : line;
+  $("decoder-tile").classList.toggle("slow", Boolean(stats.decoder_slow));
 }
 
 function noFigures() {
