@@ -29,9 +29,6 @@ MOST_DETAILS = 4
 MOST_FRAMES = 128
 """That wait: two units of the longest kind, and room."""
 
-FINISH_S = 0.02
-"""Before LEAD_S, that carrying detail over may take."""
-
 RETRY_S, MOST_RETRY_S = 30.0, 600.0
 """After a failure; doubled with each."""
 
@@ -318,7 +315,7 @@ class GenerativeDecoder:
         while not self._closed:
             with self._changed:
                 frame, now = self._waiting[0] if self._waiting else None, self._clock()
-                at = math.inf if frame is None else frame.due - LEAD_S - FINISH_S
+                at = math.inf if frame is None else frame.due - LEAD_S
                 if frame is None or (frame.made is None and now < at):
                     self._changed.wait(min(MAX_WAIT_S, max(0.001, at - now)))
                     continue

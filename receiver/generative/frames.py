@@ -10,8 +10,11 @@ from common.video import Picture
 from receiver.generative.pace import PLAIN, Rung
 from receiver.play.base import TrustMap
 
-LEAD_S = 0.03
-"""A picture is to be ready so long before it is due."""
+LEAD_S = 0.05
+"""A picture is to be ready so long before it is due; one that is not gets what can be carried over."""
+
+SPARE_S = 0.1
+"""How much earlier than that is begun what has waited for its map."""
 
 GAP_S = 2.0
 """After so long without a picture, or back in time, nothing of before is held on to."""
@@ -88,6 +91,6 @@ def choose(
     if place >= len(frames):
         return None
     frame = frames[place]
-    latest = frame.due - LEAD_S - 1.5 * seconds
+    latest = frame.due - LEAD_S - SPARE_S - 1.5 * seconds
     missing = newest_map is not None and newest_map < frame.captured_at - 0.05
     return latest if missing and now < latest else frame

@@ -55,6 +55,7 @@ class Pace:
         """`steps`: numbers of denoising steps that there are to choose from."""
         self._steps = sorted(steps, reverse=True)
         self._seconds: dict[int, deque[float]] = {}
+        self._newest = 0  # steps of the last measurement
         self._missed: deque[float] = deque(maxlen=MISSES)
         self._interval = math.nan
         self._ladder: tuple[Rung, ...] = (PLAIN,)
@@ -77,22 +78,28 @@ class Pace:
     def measured(self, steps: int, seconds: float) -> None:
         """A picture of so many steps took so long."""
         self._seconds.setdefault(steps, deque(maxlen=KEPT)).append(seconds)
+        self._newest = steps
 
     def missed(self, now: float) -> None:
         """A picture was made, but came too late."""
         self._missed.append(now)
 
     def seconds(self, steps: int) -> float:
-        """What a picture of so many steps is expected to take: the slowest but one of the last, or a guess from other
-        numbers of steps, rather too long than too short."""
-        known = self._seconds.get(steps)
-        if known:
-            return sorted(known)[-2:][0]
+        """What a picture of so many steps is expected to take: the slowest but one of the last, and no more than
+        those measured since tell, of other numbers of steps."""
         if not self._seconds:
             return START_S
-        nearest = min(list(self._seconds), key=lambda count: abs(count - steps))
-        ratio = steps / nearest
-        return self.seconds(nearest) * (ratio if ratio > 1 else (1 + ratio) / 2)
+        own, newest = self._slow(steps), self._newest
+        if steps == newest:
+            return own
+        most = self._slow(newest) * max(1.0, steps / newest)
+        if math.isfinite(own):
+            return min(own, most)
+        return most if steps > newest else most * (1 + steps / newest) / 2
+
+    def _slow(self, steps: int) -> float:
+        """The slowest but one of the last; infinity before any."""
+        return sorted(self._seconds.get(steps) or (math.inf,))[-2:][0]
 
     @property
     def known(self) -> dict[int, float]:

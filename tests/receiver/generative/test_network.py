@@ -1,0 +1,162 @@
+"""The diffusion decoder behind pictures, with toy weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from common.codec.base import IMAGINED
+from common.maps.base import VOID, Legend
+from common.models.diffusion import vocabulary
+from common.models.diffusion.config import PRESETS, ConfigError
+from common.models.diffusion.loading import LoadingError, save
+from common.video import Picture, blank
+from receiver.contours.store import ShownMap
+from receiver.generative.network import Network, Options, read, strength, work_size
+from tests.common.models.diffusion.toy import toy_model
+from tests.receiver.link import scene
+
+SIZE = (64, 48)
+TRUST = np.zeros((3, 4), np.uint8)
+TABLE = Legend("two", ("table", "bottle"), ((1, 2, 3), (200, 100, 50)))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    save(toy_model(control_channels=vocabulary.CLASSES, notes={"strength": "0.3"}), folder)
+    return folder
+
+
+def network(weights: Path, **options: object) -> Network:
+    return Network(Options(weights, device="cpu", **options))  # type: ignore[arg-type]
+
+
+def a_map(label: int, trust: int = 0) -> ShownMap:
+    labels = np.full((48, 64), label, np.uint8)
+    labels[:, 32:] = 0
+    return ShownMap(labels, np.full((3, 4), trust, np.uint8), TABLE, 0.0)
+
+
+def clip(count: int) -> list[Picture]:
+    return [scene(number, *SIZE) for number in range(count)]
+
+
+def test_pictures_have_the_size_of_the_stream_and_depend_on_all_that_came(weights: Path) -> None:
+    threads = torch.get_num_threads()
+    made = network(weights).generate(scene(1, *SIZE), TRUST, a_map(1), True, 1)
+    assert made.shape == scene(1, *SIZE).shape and made.dtype == np.uint8 and made.std() > 1
+    again = network(weights).generate(scene(1, *SIZE), TRUST, a_map(1), True, 1)
+    assert np.array_equal(made, again)  # the same noise each time
+    others = (
+        (scene(9, *SIZE), TRUST, a_map(1), 1),
+        (scene(1, *SIZE), TRUST + np.uint8(IMAGINED), a_map(1), 1),
+        (scene(1, *SIZE), TRUST, a_map(1, IMAGINED), 1),
+        (scene(1, *SIZE), TRUST, None, 1),
+        (scene(1, *SIZE), TRUST, a_map(1), 4),
+    )
+    for texture, trust, found, steps in others:
+        assert not np.array_equal(made, network(weights).generate(texture, trust, found, True, steps))
+    torch.set_num_threads(threads)
+
+
+def test_a_map_that_is_not_trusted_is_as_good_as_none(weights: Path) -> None:
+    one, other = (
+        network(weights).generate(scene(1, *SIZE), TRUST, found, True, 1)
+        for found in (None, a_map(1, IMAGINED))
+    )
+    assert np.array_equal(one, other)
+
+
+def test_reset_forgets_what_came_before_and_steps_may_change(weights: Path) -> None:
+    pictures, played = clip(3), network(weights)
+    first = [
+        played.generate(picture, TRUST, None, number == 0, (2, 4, 1)[number])
+        for number, picture in enumerate(pictures)
+    ]
+    alone = network(weights).generate(pictures[2], TRUST, None, True, 1)
+    assert not np.array_equal(first[2], alone)  # the past is seen
+    assert np.array_equal(played.generate(pictures[2], TRUST, None, True, 1), alone)
+    played.generate(pictures[0], TRUST, None, False, 1)
+    played.forget()
+    assert np.array_equal(played.generate(pictures[2], TRUST, None, True, 1), alone)
+
+
+def test_a_lost_texture_is_stood_in_for_by_the_past(weights: Path) -> None:
+    """What is not trusted has no influence at all once there is a past."""
+    lost = TRUST + np.uint8(IMAGINED)
+    made = []
+    for texture in (scene(5, *SIZE), blank(*SIZE, 200)):
+        played = network(weights)
+        played.generate(scene(4, *SIZE), TRUST, None, True, 1)
+        made.append(played.generate(texture, lost, None, False, 1))
+    assert np.array_equal(*made)
+
+
+def test_warming_up_and_other_sizes_leave_no_trace(weights: Path) -> None:
+    played = network(weights, side=64)
+    assert played.size == (0, 0)
+    played.warm(1)
+    assert played.size == (64, 64)
+    made = played.generate(scene(1, *SIZE), TRUST, None, True, 2)
+    assert played.size == SIZE
+    played.warm(4)
+    assert np.array_equal(played.generate(scene(1, *SIZE), TRUST, None, True, 2), made)
+    assert played.memory > sum(tensor.nbytes for tensor in played.model.state_dict().values())
+    assert played.steps == (4, 2, 1) and network(weights, steps=2).steps == (2, 1)
+
+
+def test_the_size_that_is_worked_on() -> None:
+    assert work_size((256, 256), 256, 32) == (256, 256)
+    assert work_size((480, 352), 256, 32) == (288, 224)
+    assert work_size((512, 512), 256, 64) == (256, 256)
+    assert work_size((1280, 720), 512, 64) == (704, 384)
+    assert work_size((64, 64), 256, 32) == (64, 64)
+    assert work_size((1920, 16), 256, 64) == (1920, 64)
+
+
+def test_maps_in_colours(tmp_path: Path) -> None:
+    save(toy_model(control_channels=3), tmp_path)
+    played = network(tmp_path)
+    played.fit(SIZE)
+    control, _ = played._control(ShownMap(np.full((48, 64), 1, np.uint8), TRUST, TABLE, 0.0))
+    assert control.shape == (1, 3, 48, 64)
+    assert control[0, :, 0, 0].tolist() == pytest.approx([200 / 255, 100 / 255, 50 / 255])
+    control, _ = played._control(ShownMap(np.full((48, 64), VOID, np.uint8), TRUST, TABLE, 0.0))
+    assert not control.any()
+
+
+def test_maps_in_classes_of_the_shared_space(weights: Path) -> None:
+    played = network(weights)
+    played.fit(SIZE)
+    control, _ = played._control(a_map(1))
+    names = vocabulary.SHARED.classes
+    assert control.sum() == 48 * 64
+    assert control[0, names.index("bottle"), :, :32].all() and control[0, names.index("table"), :, 32:].all()
+    unknown = ShownMap(np.full((24, 32), VOID, np.uint8), TRUST, TABLE, 0.0)
+    assert not played._control(unknown)[0].any()
+
+
+def test_weights_that_cannot_be_used_are_refused_with_the_fix(tmp_path: Path, weights: Path) -> None:
+    with pytest.raises(LoadingError, match=r"manifest\.json"):
+        read(tmp_path, "cpu", torch.float32)
+    save(toy_model(), tmp_path / "five")
+    with pytest.raises(ConfigError, match="5; this version knows maps of 37"):
+        network(tmp_path / "five")
+    (tmp_path / "sd" / "unet").mkdir(parents=True)
+    with pytest.raises(LoadingError, match="unet"):
+        read(tmp_path / "sd", "cpu", torch.float32)
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match=r"decode\.device"):
+            Network(Options(weights, device="cuda"))
+
+
+def test_strength_is_what_the_weights_were_trained_for() -> None:
+    toy = PRESETS["toy"]
+    assert strength(toy) == 1.0 and strength(toy.with_(notes={"strength": "0.3"})) == 0.3
+    for wrong in ("0", "2", "much"):
+        with pytest.raises(ConfigError, match="strength"):
+            strength(toy.with_(notes={"strength": wrong}))
