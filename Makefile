@@ -1,5 +1,5 @@
 # Both first commands of the README do their own set-up in .venv:
-#   make demo    live video through a lossy link on this machine (no torch needed)
+#   make demo    live video through a lossy link on this machine (no torch needed but for PROFILE=generative)
 #   make test    lint, types and every test
 # make help lists the rest.
 
@@ -8,10 +8,12 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 # A package index that offers torch without CUDA, for hosts whose default one does not, e.g.
+#   make demo PROFILE=generative TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #   make test TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 
 CORE_READY := $(VENV)/.ready-demo
+GEN_READY  := $(VENV)/.ready-generative
 DEV_READY  := $(VENV)/.ready-dev
 INPUTS     := pyproject.toml constraints.txt
 
@@ -22,7 +24,7 @@ help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
 ## make demo        a lossy link on this machine, with a page to watch; PROFILE, SOURCE, AUDIO, LOSS, RATE_KBPS, SIZE, FPS, DEMO_SECONDS, ... (README.md)
-demo: $(CORE_READY)
+demo: $(CORE_READY) $(if $(filter generative,$(PROFILE)),$(GEN_READY))
 	@$(BIN)/python -m tests.demo
 
 ## make test        lint, types and every test
@@ -76,6 +78,13 @@ $(VENV)/.created:
 $(CORE_READY): $(VENV)/.created $(INPUTS)
 	@echo "installing what the demo needs (a minute on a fast link, once)"
 	@$(PIP) -e ".[web]"
+	@touch $@
+
+# Only for PROFILE=generative.
+$(GEN_READY): $(CORE_READY)
+	@echo "installing what the generative decoder needs, torch among it (two minutes on a fast link, once)"
+	@$(PIP) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	@$(PIP) -e ".[web,generative]"
 	@touch $@
 
 # torch by itself, and first: as a mere requirement of another package it may come with gigabytes of CUDA.

@@ -55,6 +55,8 @@ def demo(settings: Settings) -> int:
         codes = run.stop()
     if any(codes.values()):
         raise DemoError(f"exit codes of the processes: {codes}; their logs are in {run.files.out}")
+    if settings.generative:
+        run.replay_plain()
     say("\ncomparing what was shown with what was sent")
     began = time.monotonic()
     analysis = Analysis(run.files, settings)
@@ -63,6 +65,7 @@ def demo(settings: Settings) -> int:
     summary = analysis.summary(measured | {"relay": run.relay_counts()}, run.outage)
     run.files.summary.write_text(json.dumps(summary, indent=2) + "\n")
     run.files.shown_video.unlink()  # large, and received.mp4 holds the same
+    run.files.plain_video.unlink(missing_ok=True)
     say(f"compared in {time.monotonic() - began:.1f} s\n")
     say(told(summary))
     for path in (run.files.received, run.files.side_by_side, run.files.summary):
@@ -102,6 +105,8 @@ def told(summary: dict[str, Any]) -> str:
         near = "" if found["miou"] is None else f"mIoU {found['miou']} against the exact ones, "
         text = f"{near}{100 * found['held_over']:.0f} % held over, {100 * found['lost']:.0f} % lost"
         lines.append(("map", f"with {100 * found['shown']:.0f} % of the pictures, {text}"))
+    if made := summary.get("generative"):
+        lines.append(("decoder", generative(made, summary)))
     if outage := summary.get("outage"):
         again = outage["new_after_s"]
         lines.insert(
@@ -114,6 +119,19 @@ def told(summary: dict[str, Any]) -> str:
             ),
         )
     return "\n".join(f"  {name:8} {text}" for name, text in lines) + "\n"
+
+
+def generative(made: dict[str, Any], summary: dict[str, Any]) -> str:
+    """What the generative decoder did."""
+    generated, carried, plain = (100 * (made[name] or 0) for name in ("generated", "carried", "plain"))
+    if made["steps"] is None:
+        return "no picture was generated: this machine is too slow for it, or it failed (receiver.log)"
+    slow = "" if generated > 95 else " (slower than real time)"
+    return (
+        f"{generated:.0f} % of the pictures generated{slow}, {carried:.0f} % with detail carried over, {plain:.0f} % "
+        f"plain; {made['steps']:g} steps, {made['ms_a_picture']:g} ms a picture; "
+        f"textures alone {summary.get('texture_psnr_db')} dB"
+    )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

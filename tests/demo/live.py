@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from common.stats.scrape import Scrape
 
@@ -57,6 +58,27 @@ def sound(now: Instant, before: Instant) -> dict[str, float]:
         "concealed": round(grown("concealed_seconds_total") / span, 4),
         "silent": round(grown("muted_seconds_total") / span, 4),
         "kbps": round((coded[1] - coded[0]) * 8e-3 / span, 2),
+    }
+
+
+def generated(now: Instant, before: Instant) -> dict[str, Any]:
+    """Of the time between two instants: shares of the pictures shown by how they were made, and what one took."""
+
+    def grown(name: str, **labels: str) -> float:
+        name = f"{RX}generative_{name}"
+        return now.receiver.get(name, **labels) - before.receiver.get(name, **labels)
+
+    shares = {made: grown("frames_total", made=made) for made in ("generated", "carried", "plain")}
+    pictures = {steps: grown("pictures_total", steps=steps) for steps in ("1", "2", "4")}
+    total, made = sum(shares.values()), sum(pictures.values())
+    return {
+        "generative": {
+            **{name: round(count / total, 4) if total else None for name, count in shares.items()},
+            "steps": round(sum(int(s) * n for s, n in pictures.items()) / made, 2) if made else None,
+            "ms_a_picture": round(1e3 * grown("seconds_total") / made, 1) if made else None,
+            "late": grown("late_total"),
+            "memory_mb": round(now.receiver.get(RX + "generative_memory_bytes") / 2**20, 1),
+        }
     }
 
 

@@ -99,6 +99,15 @@ class Child:
         except OSError:
             return 0
 
+    def wait(self, timeout: float) -> None:
+        """Until it ends by itself. Raises DemoError where it takes too long or fails."""
+        try:
+            code = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise DemoError(f"{self.name} took more than {timeout:g} s:\n{self.tail()}") from None
+        if code:
+            raise DemoError(f"{self.name} ended with exit code {code}:\n{self.tail()}")
+
     def stop(self, timeout: float = STOP_SECONDS) -> int:
         """SIGTERM, and SIGKILL when that takes too long; returns the exit code. May be called again."""
         if self._process.poll() is None:

@@ -51,6 +51,18 @@ class Files:
         return self.out / "shown.y4m"
 
     @property
+    def capture(self) -> Path:
+        return self.out / "received.smc"
+
+    @property
+    def plain_log(self) -> Path:
+        return self.out / "plain.jsonl"
+
+    @property
+    def plain_video(self) -> Path:
+        return self.out / "plain.y4m"
+
+    @property
     def trace(self) -> Path:
         return self.out / "packets.jsonl"
 
@@ -82,7 +94,8 @@ class Files:
         """Removes what an earlier run left, and nothing else that may be in the folder."""
         results = [self.received, self.side_by_side, self.summary, self.key, self.relay_counts]
         traces = [self.sent_log, self.sent_video, self.shown_log, self.shown_video, self.trace]
-        for path in results + traces:
+        plain = [self.capture, self.plain_log, self.plain_video]
+        for path in results + traces + plain:
             path.unlink(missing_ok=True)
 
 
@@ -107,6 +120,23 @@ class SentPictures:
         return self._kept.get(number)
 
 
+class PlainPictures:
+    """The pictures as they were before the generative decoder, from a replay; tick by tick, read forward once."""
+
+    def __init__(self, files: Files) -> None:
+        self._pictures = _decoded(files.plain_video)
+        self._lines = {line.number: (line.unit, line.offset) for line in read_shown(files.plain_log)}
+        self._next = 0
+
+    def at(self, line: ShownLine) -> Picture | None:
+        """None where the replay showed another one at that tick."""
+        picture = None
+        while self._next <= line.number:
+            picture = next(self._pictures, None)
+            self._next += 1
+        return picture if self._lines.get(line.number) == (line.unit, line.offset) else None
+
+
 class Analysis:
     """Walks once through the pictures of the window, in the order they were shown."""
 
@@ -122,6 +152,7 @@ class Analysis:
         self.ticks = measure.in_window(shown, self.window)
         self.psnr_db: list[float] = []
         self.ms_ssim: list[float] = []
+        self.plain_db: list[float] = []
         self.shown_changes: list[Change] = []
         self.maps = MapMeasure()
 
@@ -134,7 +165,10 @@ class Analysis:
         with_maps = has_maps([line.classes for line in self.ticks])
         exact = exact_maps(settings.source, settings.size) if with_maps else None
         caption = f"LOSS {settings.loss:.0%}  {settings.rate_kbps:g} KBIT/S  {settings.fps:g} FPS"
-        with SideBySide(self.files.side_by_side, settings.size, settings.fps, caption, with_maps) as video:
+        plain = PlainPictures(self.files) if settings.generative else None
+        with SideBySide(
+            *(self.files.side_by_side, settings.size, settings.fps, caption, with_maps, plain is not None)
+        ) as video:
             for line in self.ticks:
                 picture = before
                 while number < line.number:
@@ -150,7 +184,10 @@ class Analysis:
                 if with_maps:
                     true = None if exact is None or original is None else exact.of(original)
                     self.maps.add(line.classes, found, true)
-                video.add(original, picture, line.trust, found)
+                texture = None if plain is None else plain.at(line)
+                if texture is not None and original is not None and line.number in measured:
+                    self.plain_db.append(psnr(original, texture))
+                video.add(original, picture, line.trust, found, texture)
                 before = picture
 
     def _original(self, line: ShownLine, sent: SentPictures) -> Picture | None:
@@ -201,6 +238,8 @@ class Analysis:
                 zip(("received", "recovered", "imagined"), (round(float(s), 4) for s in shares), strict=True)
             ),
         }
+        if self.plain_db:
+            result["texture_psnr_db"] = _mean(self.plain_db, 2)
         if (maps := self.maps.summary()) is not None:
             result["map"] = maps
         if outage is not None:

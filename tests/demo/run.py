@@ -13,7 +13,7 @@ from typing import Any
 from proto.crypto import KeyFileError, new_key_file
 from sender.audio.stage import OFF
 from tests.bench.relay.client import ControlError, ask
-from tests.demo.live import HEADER, RX, TX, Instant, row, sound
+from tests.demo.live import HEADER, RX, TX, Instant, generated, row, sound
 from tests.demo.measure import Window
 from tests.demo.process import Child, free_port
 from tests.demo.report import Files
@@ -22,6 +22,7 @@ from tests.demo.scrape import figures, stages_ms
 from tests.demo.settings import DemoError, Settings
 
 START_SECONDS = 60.0
+LOAD_SECONDS = 240.0  # of the generative decoder, or of a replay, on a slow machine
 POLL_SECONDS = 0.05
 SECONDS_AFTER = 0.5  # the processes run on for a moment after the window
 CLIP_SECONDS = 30.0
@@ -85,6 +86,9 @@ class DemoRun:
         receiver += ["--play", "web", "--play", str(files.received), "--play", "-"]
         receiver += ["--web.listen", f"127.0.0.1:{self._web_port}", "--frame-log", str(files.shown_log)]
         receiver += ["--metrics.listen", f"127.0.0.1:{self._receiver_port}"]
+        if settings.generative:
+            receiver += ["--generative", "on", "--record", str(files.capture)]
+            receiver += ["--decode.weights", settings.weights] if settings.weights else []
         sender = [
             "sender",
             "--source",
@@ -104,20 +108,51 @@ class DemoRun:
         self._start("receiver", receiver, files.shown_video)
         self._start("relay", relay, files.relay_counts)
         self._wait("the receiver to listen", lambda: bool(figures(self._receiver_port).samples))
+        if settings.generative:
+            self._load_decoder()
         self._wait("the relay to listen", lambda: _is_taken(relay_port))
         self._start("sender", sender, None)
         self._wait("the first picture", self._has_shown)
 
+    def _load_decoder(self) -> None:
+        self._say("loading the generative decoder")
+        self._wait("the generative decoder", lambda: not self._decoder_is("loading"), LOAD_SECONDS)
+        if not self._decoder_is("ready"):
+            log = self._children["receiver"].tail()
+            raise DemoError(f"the generative decoder cannot be used; the receiver says:\n{log}")
+
+    def _decoder_is(self, state: str) -> bool:
+        return figures(self._receiver_port).get(RX + "generative_state", state=state) == 1
+
+    def replay_plain(self) -> None:
+        """The same pictures once more as they were received, for the comparison; after `stop`. Raises DemoError."""
+        files = self.files
+        arguments = [
+            "receiver",
+            "--replay",
+            str(files.capture),
+            "--replay-speed",
+            "max",
+            "--generative",
+            "off",
+        ]
+        arguments += ["--play", "-", "--frame-log", str(files.plain_log), "--metrics.listen", "off"]
+        child = Child("replay", arguments, files.process_log("replay"), files.plain_video)
+        try:
+            child.wait(LOAD_SECONDS)
+        finally:
+            child.stop()
+
     def _start(self, name: str, arguments: list[str], output: Path | None) -> None:
         self._children[name] = Child(name, arguments, self.files.process_log(name), output)
 
-    def _wait(self, what: str, ready: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + START_SECONDS
+    def _wait(self, what: str, ready: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+        deadline = time.monotonic() + seconds
         while not ready():
             self.check()
             if time.monotonic() > deadline:
                 logs = "\n".join(f"  {child.name}:\n{child.tail()}" for child in self._children.values())
-                raise DemoError(f"waited {START_SECONDS:g} s in vain for {what}\n{logs}")
+                raise DemoError(f"waited {seconds:g} s in vain for {what}\n{logs}")
             time.sleep(POLL_SECONDS)
 
     def _has_shown(self) -> bool:
@@ -165,12 +200,17 @@ class DemoRun:
             )
         encode = {"encode", "entropy"}
         heard = {} if self.settings.audio == OFF else {"sound": sound(last, first)}
-        return heard | {
-            "encode_ms": stages_ms(last.sender, first.sender, TX + "stage_seconds", encode),
-            "decode_ms": stages_ms(last.receiver, first.receiver, RX + "stage_seconds", {"unit"}),
-            "cpu_percent": {name: round(100 * used[name] / spent, 1) for name in daemons},
-            "rss_mb": {name: round(self._children[name].peak_mb, 1) for name in daemons},
-        }
+        made = generated(last, first) if self.settings.generative else {}
+        return (
+            heard
+            | made
+            | {
+                "encode_ms": stages_ms(last.sender, first.sender, TX + "stage_seconds", encode),
+                "decode_ms": stages_ms(last.receiver, first.receiver, RX + "stage_seconds", {"unit"}),
+                "cpu_percent": {name: round(100 * used[name] / spent, 1) for name in daemons},
+                "rss_mb": {name: round(self._children[name].peak_mb, 1) for name in daemons},
+            }
+        )
 
     def _break_off(self) -> None:
         """The link is dead from now on for as long as the settings say."""

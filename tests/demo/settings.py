@@ -16,7 +16,7 @@ from tests.bench.link.impairments import least_burst
 T = TypeVar("T")
 DEFAULT_SIZE = Size(256, 256)
 CHANNELS = ("iid", "gilbert")
-DEMO_PROFILES = ("resilient", "classic", "structure", "auto")
+DEMO_PROFILES = ("resilient", "classic", "structure", "generative", "auto")
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "structure": {
         "source": "tabletop",
@@ -25,10 +25,17 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "rate_kbps": 14.0,
         "loss": 0.3,
     },
+    "generative": {
+        "source": "tabletop",
+        "size": Size(256, 256),
+        "fps": 10.0,
+        "rate_kbps": 14.0,
+        "loss": 0.3,
+    },
 }
 """Defaults of a profile that differ from the others': what it is made for."""
 
-LEAST_KBPS: Mapping[str, float] = {"structure": 2.0}
+LEAST_KBPS: Mapping[str, float] = {"structure": 2.0, "generative": 2.0}
 DEFAULT_BURST = 6.0
 LIVE_PREFIXES = ("/dev/", ":", "screen")
 
@@ -57,6 +64,8 @@ class Settings:
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
     web_port: int = 8080
+    weights: str = ""
+    """Folder of the generative decoder's, ours if empty."""
     out: Path = Path("demo-out")
 
     @classmethod
@@ -107,9 +116,15 @@ class Settings:
             ),
             delay_ms=read("DELAY_MS", cls.delay_ms, float, lambda v: 0 <= v <= 5000, "0 to 5000"),
             jitter_ms=read("JITTER_MS", cls.jitter_ms, float, lambda v: 0 <= v <= 5000, "0 to 5000"),
+            weights=_folder(environ.get("WEIGHTS", "").strip()),
             web_port=read("WEB_PORT", cls.web_port, int, lambda v: 0 <= v < 65536, "a port number"),
             out=Path(environ.get("DEMO_OUT", "").strip() or cls.out),
         )
+
+    @property
+    def generative(self) -> bool:
+        """Whether the receiver is to show what its generative decoder makes."""
+        return self.profile == "generative"
 
     def described(self) -> dict[str, object]:
         """For summary.json."""
@@ -151,6 +166,14 @@ def _audio(text: str) -> str:
             f"AUDIO: there is no file {text}; give a file with sound, synthetic, source, alsa:NAME or off"
         )
     return str(path.resolve())
+
+
+def _folder(text: str) -> str:
+    """As an absolute path. Raises DemoError."""
+    path = Path(text).expanduser()
+    if text and not path.is_dir():
+        raise DemoError(f"WEIGHTS: there is no folder {text}")
+    return str(path.resolve()) if text else ""
 
 
 def _source(text: str) -> str | None:

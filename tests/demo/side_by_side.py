@@ -38,10 +38,20 @@ PANEL_HEIGHT = 384  # smaller pictures are enlarged by a whole factor up to abou
 class SideBySide:
     """Writes the video; use as a context manager. All pictures have `size`."""
 
-    def __init__(self, path: Path, size: Size, fps: float, caption: str, maps: bool = False) -> None:
-        """`maps`: with a column for the map of classes."""
+    def __init__(
+        self,
+        path: Path,
+        size: Size,
+        fps: float,
+        caption: str,
+        maps: bool = False,
+        generated: bool = False,
+    ) -> None:
+        """`maps`: with a column for the map of classes; `generated`: one for the texture that was received, beside
+        what was made of it."""
         self._size = size
-        self._titles = ("SENT", "SHOWN", "MAP", "TRUST") if maps else ("SENT", "SHOWN", "TRUST")
+        seen = ("TEXTURE", "GENERATED") if generated else ("SHOWN",)
+        self._titles = ("SENT", *seen, *(("MAP",) if maps else ()), "TRUST")
         self._factor = max(1, PANEL_HEIGHT // size.height)
         self._wide, self._high = size.width * self._factor, size.height * self._factor
         panels = len(self._titles)
@@ -66,21 +76,34 @@ class SideBySide:
         self._container.close()
 
     def add(
-        self, sent: Picture | None, shown: Picture, trust: NDArray[np.uint8], found: ShownMap | None = None
+        self,
+        sent: Picture | None,
+        shown: Picture,
+        trust: NDArray[np.uint8],
+        found: ShownMap | None = None,
+        texture: Picture | None = None,
     ) -> None:
-        """One tick; `sent` None when there is no such frame; `found`: its map."""
-        picture = self.compose(sent, shown, trust, found)
+        """One tick; `sent` None when there is no such frame; `found`: its map; `texture`: what was received, None
+        where that was shown."""
+        picture = self.compose(sent, shown, trust, found, texture)
         self._container.mux(self._stream.encode(to_video_frame(picture, self._count, 1 / self._rate)))
         self._count += 1
 
     def compose(
-        self, sent: Picture | None, shown: Picture, trust: NDArray[np.uint8], found: ShownMap | None = None
+        self,
+        sent: Picture | None,
+        shown: Picture,
+        trust: NDArray[np.uint8],
+        found: ShownMap | None = None,
+        texture: Picture | None = None,
     ) -> Picture:
         """The picture of one tick."""
         canvas = self._template.copy()
         panels = [sent if sent is not None else blank(*self._sides), shown, tinted(shown, trust)]
+        if "TEXTURE" in self._titles:
+            panels.insert(1, shown if texture is None else texture)
         if "MAP" in self._titles:
-            panels.insert(2, shown if found is None else coloured(shown, found))
+            panels.insert(-1, shown if found is None else coloured(shown, found))
             self._list(canvas, () if found is None else entries(found))
         for place, panel in enumerate(panels):
             left = place * (self._wide + GAP)
@@ -109,7 +132,7 @@ class SideBySide:
 
     def _list(self, canvas: Picture, seen: Sequence[Entry]) -> None:
         """The classes below the map, as many as there is room for."""
-        left, top = 2 * (self._wide + GAP) + 8, self._high + BAR
+        left, top = self._titles.index("MAP") * (self._wide + GAP) + 8, self._high + BAR
         end = left + self._wide - 16
         for name, colour in seen:
             need = 18 + PITCH * (len(name) + 2)
