@@ -48,7 +48,7 @@ async def test_a_sender_that_asks_for_it_gets_generated_pictures_through_loss(
         )
         async with receiving(bench, *flags) as (app, shown):
             _, port = bench.relay("--loss", "0.2", "--seed", "5")
-            assert app.generative.state is State.OFF  # nothing is loaded before it is asked for
+            assert app.status()["generative"] == "off"  # nothing is loaded before it is asked for
             bench.sender(port, None, *SENT, "--profile", "generative")
             await until(lambda: app.generative.shown["generated"] >= 5, 90)
             assert app.player.profile == "structure" and app.generative.state is State.READY
@@ -62,7 +62,7 @@ async def test_a_sender_that_asks_for_it_gets_generated_pictures_through_loss(
             # It breaks down: the plain pictures go on.
             network = app.generative.network
             assert network is not None
-            network.generate = _broken  # type: ignore[method-assign]
+            network.generate = _broken
             await until(lambda: app.generative.state is State.FAILED, 60)
             count = len(shown)
             await until(lambda: len(shown) > count + 5, 60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,6 @@ from common.config import ConfigError
 from common.service import ServiceError
 from receiver.config import ReceiverConfig, configure
 from receiver.contours.store import MapStore
-from receiver.generative import missing as lookup
 from receiver.generative.create import create, prepare
 from receiver.generative.decoder import GenerativeDecoder, State
 from receiver.generative.missing import missing
@@ -45,7 +45,7 @@ def test_on_without_weights_ends_at_the_start(tmp_path: Path) -> None:
 
 
 def test_without_torch_the_commands_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookup.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     reason = missing(None)
     assert reason is not None and "pip install torch==2.13.0" in reason and "semcast[generative]" in reason
 
