@@ -34,6 +34,9 @@ class DecodeSection(Section):
     device: Literal["auto", "cpu", "cuda"] = option(
         "auto", "where the generative decoder runs; `auto`: on a CUDA device if there is one"
     )
+    runtime: Literal["auto", "torch", "cudagraphs", "tensorrt", "onnxruntime"] = option(
+        "auto", "what runs the generative decoder; `auto`: CUDA graphs on a GPU, ONNX Runtime on a CPU"
+    )
     steps: Literal[1, 2, 4] = option(
         4, "most denoising steps of a picture; fewer, and fewer pictures, while there is no time for them"
     )

@@ -25,6 +25,7 @@ def create(
             Options(
                 settings.weights or OURS,
                 *(settings.device, settings.steps, side, settings.torch_threads, settings.gpu_memory_mb),
+                runtime=settings.runtime,
             )
         )
 

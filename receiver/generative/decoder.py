@@ -62,9 +62,12 @@ class Network(Protocol):
     def memory(self) -> int: ...
     @property
     def size(self) -> tuple[int, int]: ...
+    @property
+    def runtime(self) -> str: ...
     def fit(self, size: tuple[int, int]) -> None: ...
     def warm(self, steps: int) -> None: ...
     def forget(self) -> None: ...
+    def close(self) -> None: ...
     def generate(
         self, texture: Picture, trust: TrustMap, found: ShownMap | None, reset: bool, steps: int
     ) -> Picture: ...
@@ -156,6 +159,8 @@ class GenerativeDecoder:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(JOIN_TIMEOUT_S)
+        if self.network is not None and not any(thread.is_alive() for thread in self._threads):
+            self.network.close()
 
     @property
     def _last(self) -> Detail | None:
@@ -272,6 +277,7 @@ class GenerativeDecoder:
         log.info(
             "generative decoder ready",
             device=network.device,
+            runtime=network.runtime,
             size="x".join(map(str, network.size)),
             ms=round(1000 * self.pace.seconds(1)),
             memory_mb=round(network.memory / 2**20),

@@ -29,6 +29,7 @@ def generative_status(decoder: GenerativeDecoder, profile: str) -> Mapping[str, 
         "generative_every": every,
         "generative_ms": 1000 * decoder.pace.seconds(steps) if steps else None,
         "generative_device": None if network is None else network.device,
+        "generative_runtime": None if network is None else network.runtime,
         "generative_memory_mb": None if network is None else round(network.memory / 2**20),
     }
 

@@ -18,9 +18,9 @@ from common.codec.base import IMAGINED
 from common.maps.base import VOID, Legend
 from common.models.diffusion import vocabulary
 from common.models.diffusion.config import ConfigError, DiffusionConfig
-from common.models.diffusion.graphs import Graphs
 from common.models.diffusion.loading import LoadingError, load, load_folders
 from common.models.diffusion.model import DiffusionModel
+from common.models.diffusion.runtime.base import Runtime, create_runtime, place
 from common.models.diffusion.stream import Streamer, StreamInputs, StreamState
 from common.video import Picture, picture_size, to_video_frame
 from receiver.contours.store import ShownMap
@@ -41,7 +41,7 @@ Size = tuple[int, int]
 @dataclass(frozen=True, slots=True)
 class Options:
     """weights: folder; device: auto, cpu or cuda; side: of a square of the area worked on, None: by the device;
-    threads: of torch on a CPU; gpu_memory_mb: at most, of a GPU."""
+    threads: of torch on a CPU; gpu_memory_mb: at most, of a GPU; runtime: as create_runtime has it."""
 
     weights: Path
     device: str = "auto"
@@ -49,21 +49,20 @@ class Options:
     side: int | None = None
     threads: int = 1
     gpu_memory_mb: int = 4096
+    runtime: str = "auto"
 
 
 class Network:
     """Generates the pictures of one stream, in order. Owned by one thread, the one that makes it."""
 
-    def __init__(
-        self, options: Options, make_graphs: Callable[[DiffusionModel], Graphs] | None = None
-    ) -> None:
-        """Loads the weights; `make_graphs`: another runtime than torch. Raises LoadingError or ConfigError (both
-        ValueError), RuntimeError where there is no such device."""
+    def __init__(self, options: Options) -> None:
+        """Loads the weights. Raises LoadingError or ConfigError (both ValueError), RuntimeError where there is no such
+        device."""
         self.device = _device(options)
-        half = self.device == "cuda"
-        self.model = read(options.weights, self.device, torch.float16 if half else torch.float32)
+        self.model = place(read(options.weights, "cpu", torch.float32), self.device)
         self._codes = _codes(self.model.config)
-        self._graphs = None if make_graphs is None else make_graphs(self.model)
+        self._runtime: Runtime | None = None
+        self._runtime_name = options.runtime
         self._side = options.side or SIDES[self.device]
         self._most = options.steps
         self._shown: Size = (0, 0)
@@ -93,12 +92,15 @@ class Network:
         return int(weights + (self._state.bytes() if self._state is not None else 0))
 
     def fit(self, size: Size) -> None:
-        """Get ready for pictures of this size; one that is another is a new start. Raises ConfigError."""
+        """Get ready for pictures of this size; one that is another is a new start. Raises ConfigError, or
+        BackendError where the runtime cannot be had."""
         if size == self._shown:
             return
+        self.close()
         width, height = self._work = work_size(size, self._side, self.model.config.multiple)
+        self._runtime = create_runtime(self._runtime_name, self.model, height, width)
         self._streamer = Streamer(
-            self.model, height, width, self._most, strength(self.model.config), self._graphs
+            self.model, height, width, self._most, strength(self.model.config), self._runtime
         )
         self._state = self._streamer.init_state(1, [SEED])
         self._shown = size
@@ -134,6 +136,17 @@ class Network:
             self._state = self._streamer.init_state(1, [SEED])
         if self.device == "cuda":
             torch.cuda.empty_cache()
+
+    @property
+    def runtime(self) -> str:
+        """What runs the graphs; empty before the first picture."""
+        return "" if self._runtime is None else self._runtime.figures.runtime
+
+    def close(self) -> None:
+        """End what the runtime does in the background."""
+        if self._runtime is not None:
+            self._runtime.close()
+            self._runtime = None
 
     def _pixels(self, texture: Picture) -> Tensor:
         """(1, 3, H, W) in [-1, 1]."""

@@ -31,7 +31,9 @@ class Fake:
     steps: tuple[int, ...] = (4, 2, 1)
     memory: int = 1 << 20
     size: tuple[int, int] = (32, 32)
+    runtime: str = "torch"
     fail: bool = False
+    closed: bool = False
     seconds: float = 0.0
     calls: list[tuple[int, bool, int, ShownMap | None]] = field(default_factory=list)
     forgot: int = 0
@@ -43,6 +45,9 @@ class Fake:
     def warm(self, steps: int) -> None:
         if self.fail:
             raise RuntimeError("out of memory")
+
+    def close(self) -> None:
+        self.closed = True
 
     def forget(self) -> None:
         self.forgot += 1
@@ -211,7 +216,8 @@ def test_not_live_every_picture_is_made_with_all_steps_in_the_calling_thread() -
 
 
 def test_closing_does_not_wait_for_frames() -> None:
-    with playing(Fake()) as decoder:
+    network = Fake()
+    with playing(network) as decoder:
         decoder.expect(frames(30, ahead=1000.0), 0.1)
         begun = time.monotonic()
-    assert time.monotonic() - begun < 4.0
+    assert time.monotonic() - begun < 4.0 and network.closed

@@ -32,7 +32,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def network(weights: Path, **options: object) -> Network:
-    return Network(Options(weights, device="cpu", **options))  # type: ignore[arg-type]
+    return Network(Options(weights, device="cpu", runtime="torch", **options))  # type: ignore[arg-type]
 
 
 def a_map(label: int, trust: int = 0) -> ShownMap:
