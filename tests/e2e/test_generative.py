@@ -34,7 +34,7 @@ def metric(app: App, name: str, **labels: str) -> float:
 
 
 async def test_a_sender_that_asks_for_it_gets_generated_pictures_through_loss(
-    tmp_path: Path, weights: Path
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = torch.get_num_threads()
     with daemons(tmp_path) as bench:
@@ -43,8 +43,8 @@ async def test_a_sender_that_asks_for_it_gets_generated_pictures_through_loss(
             str(weights),
             "--decode.generative-threads",
             "1",
-            "--decode.device",
-            "cpu",
+            "--decode.runtime",
+            "torch",
         )
         async with receiving(bench, *flags) as (app, shown):
             _, port = bench.relay("--loss", "0.2", "--seed", "5")
@@ -62,7 +62,7 @@ async def test_a_sender_that_asks_for_it_gets_generated_pictures_through_loss(
             # It breaks down: the plain pictures go on.
             network = app.generative.network
             assert network is not None
-            network.generate = _broken
+            monkeypatch.setattr(network, "generate", _broken)
             await until(lambda: app.generative.state is State.FAILED, 60)
             count = len(shown)
             await until(lambda: len(shown) > count + 5, 60)
