@@ -92,3 +92,11 @@ def test_losses_come_in_runs_when_asked_for(variables: dict[str, str], burst: fl
 def test_runs_of_independent_losses_are_a_contradiction() -> None:
     with pytest.raises(DemoError, match=r"^BURST: "):
         Settings.of({"CHANNEL": "iid", "BURST": "3"})
+
+
+def test_profile_generative_is_what_structure_is_at_a_smaller_size(tmp_path: Path) -> None:
+    settings = Settings.of({"PROFILE": "generative", "RATE_KBPS": "2", "WEIGHTS": str(tmp_path)})
+    assert settings.generative and settings.source == "tabletop" and settings.size == Size(256, 256)
+    assert settings.weights == str(tmp_path) and not Settings.of({}).generative
+    with pytest.raises(DemoError, match=r"^WEIGHTS: "):
+        Settings.of({"WEIGHTS": str(tmp_path / "none")})

@@ -60,3 +60,13 @@ def test_letters_are_distinct() -> None:
     assert len({text_mask(letter).tobytes() for letter in letters}) == len(letters)
     assert text_mask("a b", 2).shape == (14, 36)
     assert np.array_equal(text_mask("ab€"), text_mask("AB "))
+
+
+def test_what_was_generated_is_beside_its_texture(tmp_path: Path) -> None:
+    sent, shown, texture = blank(64, 64, 200), blank(64, 64, 90), blank(64, 64, 60)
+    trust = np.zeros((4, 4), np.uint8)
+    with SideBySide(tmp_path / "four.mp4", Size(64, 64), 10.0, "", generated=True) as video:
+        luma = planes(video.compose(sent, shown, trust, texture=texture))[0]
+        video.add(sent, shown, trust)  # a tick without one
+    panels = [luma[BAR + 99, 100 + number * (64 * 6 + GAP)] for number in range(3)]
+    assert panels == [200, 60, 90]

@@ -1,0 +1,47 @@
+"""What viewers are told of the decoder, on the page and on the window's display."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from receiver.contours.store import MapStore
+from receiver.generative.decoder import GenerativeDecoder, State
+from receiver.generative.figures import generative_status
+from receiver.play.base import SignalState
+from receiver.play.osd.view import Level, View, draw
+from tests.receiver.generative.test_decoder import Fake
+
+
+def decoder(seconds: float, device: str = "cpu") -> GenerativeDecoder:
+    """One that is ready, of pictures 0.1 s apart."""
+    made = GenerativeDecoder(Fake, MapStore())
+    made.network, made.state = Fake(device), State.READY
+    made.pace.measured(1, seconds)
+    made.pace.begin(0.1, 0.0)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("made", "line", "short", "slow"),
+    [
+        (decoder(0.01, "cuda"), "generative, 4 steps, 40 ms a picture, GPU", "GENERATIVE 4 STEPS GPU", False),
+        (decoder(0.07), "generative, 1 step, 70 ms a picture, CPU fallback", "GENERATIVE 1 STEP CPU", False),
+        (
+            decoder(0.3),
+            "generative, 1 step, 300 ms a picture, CPU fallback: slower than real time, 1 picture in 4 is generated",
+            "GENERATIVE 1 STEP CPU 1/4 SLOW",
+            True,
+        ),
+        (decoder(9.0), "plain: CPU fallback too slow for the generative decoder", "PLAIN", True),
+    ],
+)
+def test_the_line_says_which_decoder_where_and_whether_it_keeps_up(
+    made: GenerativeDecoder, line: str, short: str, slow: bool
+) -> None:
+    told = generative_status(made, "structure")
+    assert (told["decoder"], told["decoder_short"], told["decoder_slow"]) == (line, short, slow)
+    level = Level.SMALL
+    with_line = draw(View(level, SignalState.LIVE, figures=dict(told)), 300, 200)
+    without = draw(View(level, SignalState.LIVE, figures={}), 300, 200)
+    assert not np.array_equal(with_line, without)
