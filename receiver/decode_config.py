@@ -37,7 +37,7 @@ class DecodeSection(Section):
     runtime: Literal["auto", "torch", "cudagraphs", "tensorrt", "onnxruntime"] = option(
         "auto", "what runs the generative decoder; `auto`: CUDA graphs on a GPU, ONNX Runtime on a CPU"
     )
-    steps: Literal[1, 2, 4] = option(
+    steps: int = option(
         4, "most denoising steps of a picture; fewer, and fewer pictures, while there is no time for them"
     )
     side: Literal["auto"] | int = option(
@@ -55,6 +55,13 @@ class DecodeSection(Section):
     gpu_memory_mb: int = option(
         4096, "most memory of the GPU that the generative decoder takes", unit="MB", ge=256, le=1_000_000
     )
+
+    @field_validator("steps")
+    @classmethod
+    def _known_steps(cls, value: int) -> int:
+        if value not in (1, 2, 4):
+            raise ValueError("must be 1, 2 or 4")
+        return value
 
     @field_validator("side")
     @classmethod

@@ -339,6 +339,8 @@ class Player:
         program = self.current
         assert program is not None and program.playout is not None and program.info is not None
         tick = program.playout.tick(now)
+        if self.painter is not None:
+            program.set_due()
         if tick is None:
             return
         shown = self._shown(program, tick, program.info.fps, now)

@@ -129,15 +129,19 @@ class Program:
             self._reassembler.take(step.unit)
 
     def set_due(self) -> list[Frame]:
-        """The frames that have been decoded since the last call, told their times."""
+        """The frames that have been decoded since the last call. All that wait are told when they are due: at their
+        time, or before it, as a picture a tick is shown while the schedule moves."""
         assert self.playout is not None
-        fresh = []
-        for ready in self.playout.waiting:
+        fresh, tick = [], self.playout.next_tick
+        for place, ready in enumerate(self.playout.waiting):
             frame = ready.picture.frame
-            if frame is not None and math.isnan(frame.due):
+            if frame is None:
+                continue
+            if math.isnan(frame.due):
                 frame.captured_at = self.captured_at(ready.media_time)
-                frame.due = self.clock.display_time(ready.media_time)
                 fresh.append(frame)
+            soonest = tick + place * self.playout.interval
+            frame.due = min(self.clock.display_time(ready.media_time), soonest)
         return fresh
 
     def take(self, unit: int) -> ReceivedUnit | None:

@@ -46,6 +46,8 @@ function noFigures() {
   for (const id of ["loss", "latency", "rate", "imagined"]) number(id, NaN);
   for (const bar of $("shares").children) bar.style.width = 0;
   $("picture-detail").textContent = "";
+  $("decoder").textContent = "\u2013";
+  $("decoder-detail").textContent = "";
 }
 
 function everySecond() {

@@ -67,6 +67,10 @@ def test_settings_out_of_range_are_refused(flags: tuple[str, ...]) -> None:
         settings(*flags)
 
 
+def test_steps_are_read() -> None:
+    assert settings("--decode.steps", "2").decode.steps == 2 and settings().decode.steps == 4
+
+
 def test_threads_are_bounded() -> None:
     assert settings("--decode.generative-threads", "3").decode.torch_threads == 3
     assert 1 <= settings().decode.torch_threads <= 8
