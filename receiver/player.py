@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +21,7 @@ from receiver.contours.store import ShownMap
 from receiver.decode import Job, Outcome
 from receiver.delay import AUTOMATIC, DelayBounds
 from receiver.figures import Figures
-from receiver.generative.frames import Frame
+from receiver.generative.frames import Frame, Painter
 from receiver.play.base import Shown, SignalState
 from receiver.playout import Decode, Tick, Wait
 from receiver.program import Describe, Program, Shot
@@ -52,22 +52,6 @@ class Observer(Protocol):
 
     def decoded(self, outcome: Outcome, now: float) -> None:
         """A job is done."""
-        ...
-
-
-class Painter(Protocol):
-    """What makes other pictures of decoded ones (receiver.generative.decoder)."""
-
-    def wanted(self, profile: str) -> bool:
-        """Whether of pictures of this profile, now."""
-        ...
-
-    def expect(self, frames: Sequence[Frame], interval: float) -> None:
-        """Frames that are to be shown, in order; `interval`: seconds from one to the next."""
-        ...
-
-    def take(self, frame: Frame) -> Picture:
-        """What to show of a frame now."""
         ...
 
 

@@ -95,7 +95,7 @@ def streams_in_use(config: SenderConfig) -> tuple[StreamInUse, ...]:
 
 def frames_waiting(config: SenderConfig, frames_per_unit: int) -> int:
     """How many frames may wait for the encoder: while it is at work on a long unit the next one's come."""
-    return frames_per_unit if config.codec.profile == STRUCTURE else CAPACITY
+    return frames_per_unit if config.codec.structured else CAPACITY
 
 
 def make_maps(config: SenderConfig, source: Source) -> MapSource | None:

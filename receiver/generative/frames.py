@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from common.video import Picture
 from receiver.generative.pace import PLAIN, Rung
@@ -51,6 +52,22 @@ class Detail:
         """Whether it may say something about a frame."""
         same = self.run == frame.run and self.texture.shape == frame.texture.shape
         return same and 0 <= frame.captured_at - self.captured_at <= GAP_S
+
+
+class Painter(Protocol):
+    """What makes other pictures of decoded ones (GenerativeDecoder)."""
+
+    def wanted(self, profile: str) -> bool:
+        """Whether of pictures of this profile, now."""
+        ...
+
+    def expect(self, frames: Sequence[Frame], interval: float) -> None:
+        """Frames that are to be shown, in order; `interval`: seconds from one to the next."""
+        ...
+
+    def take(self, frame: Frame) -> Picture:
+        """What to show of a frame now."""
+        ...
 
 
 def begins_anew(frame: Frame, last: Detail | None) -> bool:
