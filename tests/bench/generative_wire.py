@@ -29,6 +29,7 @@ from tests.bench.generative_sets import TAIL, Clip, there_and_back
 
 OVERHEAD = OVERHEAD_BYTES + IP_UDP_BYTES  # of a packet of pictures
 PAYLOAD = max_payload(MAX_DATAGRAM)
+UNUSED = 0.01  # share of contours that are not sent
 SPREAD = 0.75  # of the duration of a unit, over which its packets leave
 LEVELS = 2.0  # trust runs from RECEIVED, 0, to IMAGINED, 2
 SETTLE_S = 8.0  # maps go on for so long after the pictures' end, until all of theirs have been sent
@@ -96,8 +97,13 @@ class Link:
         self.now = 0.0
         ceiling = Ceiling(kbps)
         settings = ContoursSection()
-        self._share = ContourShare(share, clip.fps / self._every(settings.fps), kbps, ceiling)
-        self._share.lossy = False
+        self._encoder = TextureEncoder(
+            clip.size.width, clip.size.height, clip.fps, kbps=max(0.1, kbps * (1 - share))
+        )
+        unit_s = self._encoder.frames_per_unit / clip.fps
+        self._share = ContourShare(share or UNUSED, clip.fps / self._every(settings.fps), kbps, ceiling, unit_s)
+        self._share.repeat = False
+        self._share.believe(0.0)
         self._share.surplus(0.0)
         stream = ContourStream(PAYLOAD, source.legend, self._share, ceiling)
         self._stage = ContourStage(
@@ -109,11 +115,8 @@ class Link:
             clock=lambda: self.now,
         )
         self._units: list[MapUnit] = []
-        self._encoder = TextureEncoder(
-            clip.size.width, clip.size.height, clip.fps, kbps=max(0.1, kbps * (1 - share))
-        )
         self._rate = HeldRate(
-            *(kbps, self._encoder.frames_per_unit / clip.fps, OVERHEAD, PAYLOAD),
+            *(kbps, unit_s, OVERHEAD, PAYLOAD),
             part=1 - share,
             ceiling=ceiling,
             spread=SPREAD,
