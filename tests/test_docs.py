@@ -32,6 +32,7 @@ FILES = {
     "jsonl",
     "service",
     "smc",
+    "safetensors",
     "mkv",
     "mp4",
     "m3u",
