@@ -99,9 +99,7 @@ class Network:
         self.close()
         width, height = self._work = work_size(size, self._side, self.model.config.multiple)
         self._runtime = create_runtime(self._runtime_name, self.model, height, width)
-        self._streamer = Streamer(
-            self.model, height, width, self._most, strength(self.model.config), self._runtime
-        )
+        self._streamer = Streamer(self.model, height, width, self._most, graphs=self._runtime)
         self._state = self._streamer.init_state(1, [SEED])
         self._shown = size
 
@@ -212,18 +210,6 @@ def read(folder: Path, device: str, dtype: torch.dtype) -> DiffusionModel:
         device=device,
         dtype=dtype,
     )
-
-
-def strength(config: DiffusionConfig) -> float:
-    """How far towards noise the first latent is, as the weights were trained for."""
-    told = getattr(config, "strength", None) or config.notes.get("strength", 1.0)
-    try:
-        value = float(str(told))
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 1:
-        raise ConfigError(f"config.json: strength is {told!r}; it must be above 0 and at most 1")
-    return value
 
 
 def work_size(size: Size, side: int, multiple: int) -> Size:

@@ -52,7 +52,6 @@ class Decoder:
             )
         self.model = model.to(device).eval()
         self._device = device
-        self._strength = float(model.config.notes.get("strength", 1.0))
 
     @torch.no_grad()
     def alone(self, pictures: Sequence[Picture]) -> list[Picture]:
@@ -65,7 +64,7 @@ class Decoder:
         """Pictures, and seconds a frame. Without restoration nothing is known of the texture: frames then start from
         noise alone."""
         height, width = next(one for one in _sizes(sent.frames))
-        strength = (self._strength if how.strength is None else how.strength) if how.restoration else 1.0
+        strength = how.strength if how.restoration else 1.0
         streamer = Streamer(self.model, height, width, steps=how.steps, strength=strength)
         state = streamer.init_state(1, [SEED])
         use = Use(control=how.control, restoration=how.restoration)

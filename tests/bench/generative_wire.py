@@ -101,7 +101,9 @@ class Link:
             clip.size.width, clip.size.height, clip.fps, kbps=max(0.1, kbps * (1 - share))
         )
         unit_s = self._encoder.frames_per_unit / clip.fps
-        self._share = ContourShare(share or UNUSED, clip.fps / self._every(settings.fps), kbps, ceiling, unit_s)
+        self._share = ContourShare(
+            share or UNUSED, clip.fps / self._every(settings.fps), kbps, ceiling, unit_s
+        )
         self._share.repeat = False
         self._share.believe(0.0)
         self._share.surplus(0.0)

@@ -52,6 +52,12 @@ class DiffusionConfig:
     beta_end: float = 0.012
     beta_schedule: str = "scaled_linear"
     original_steps: int = 50  # of the schedule that few-step sampling takes its steps from
+    strength: float = (
+        1.0  # how far towards noise frames start: 1 from noise alone, less from the noised degraded latent
+    )
+    anchor: float = (
+        0.0  # how much of a picture's coarse part is taken from the texture, where that is trusted
+    )
     lambda_control: float = LAMBDA_CONTROL
     lambda_restoration: float = LAMBDA_RESTORATION
     lambda_temporal: float = LAMBDA_TEMPORAL
@@ -76,6 +82,10 @@ class DiffusionConfig:
             )
         if not 1 <= self.clip_frames <= self.positions:
             raise ConfigError(f"clip_frames {self.clip_frames} needs 1..{self.positions} positions")
+        if not 0 < self.strength <= 1 or not 0 <= self.anchor <= 1:
+            raise ConfigError(
+                f"strength {self.strength} and anchor {self.anchor} must lie in (0, 1] and [0, 1]"
+            )
         if not 1 <= self.steps <= self.original_steps <= self.timesteps:
             raise ConfigError("steps, original_steps and timesteps must not fall in this order")
         if self.unet.get("in_channels", 4) != self.vae.get("latent_channels", 4):

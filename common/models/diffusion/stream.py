@@ -58,6 +58,9 @@ class StreamState:
         return sum(t.nbytes for t in (*rings, self.valid, self.slot, self.latent, self.seen, self.noise))
 
 
+COARSE = 4  # samples of a picture on a side of what the texture tells, which is a quarter of its size
+
+
 class Streamer:
     """Runs streams of one picture size. Not for several threads at once; a state belongs to one batch."""
 
@@ -67,11 +70,12 @@ class Streamer:
         height: int,
         width: int,
         steps: int | None = None,
-        strength: float = 1.0,
+        strength: float | None = None,
         graphs: Graphs | None = None,
     ) -> None:
         """steps: the most a frame gets; its divisors can be asked of any frame. strength: how far towards noise the
-        first latent is, 1 ignoring the degraded frame there. Raises ConfigError for sizes and steps that do not fit.
+        first latent is, 1 ignoring the degraded frame there; as the weights say where it is not given. Raises
+        ConfigError for sizes and steps that do not fit.
         """
         config = model.config
         config.check_size(height, width)
@@ -85,7 +89,7 @@ class Streamer:
             count: tuple(t.to(self.device) for t in (plan.timesteps, plan.coefficients, plan.start))
             for count in range(1, self.steps + 1)
             if self.steps % count == 0
-            for plan in [model.schedule.plan(count, strength)]
+            for plan in [model.schedule.plan(count, strength or config.strength)]
         }
         self.shapes = cache_shapes(model, height, width)
 
@@ -140,7 +144,11 @@ class Streamer:
         x = self._denoise(inputs, state, steps, use, trust, base, known)
         state.latent.copy_(x)
         state.seen.fill_(True)
-        return self.graphs.decode(x), state
+        picture = self.graphs.decode(x)
+        if use.restoration and self.config.anchor and inputs.texture is not None:
+            texture = inputs.texture.to(self.device, self.dtype)
+            picture = anchored(picture, texture, self.config.anchor * trust[:, 1:])
+        return picture, state
 
     def _denoise(
         self, inputs: StreamInputs, state: StreamState, steps: int, use: Use,
@@ -211,3 +219,16 @@ class Streamer:
             for g, d in zip(given, default, strict=True)
         ]
         return torch.stack(columns, 1)
+
+
+def anchored(picture: Tensor, texture: Tensor, weight: Tensor) -> Tensor:
+    """`picture` with its coarse part moved towards that of `texture`, (B, 3, H, W); `weight` in [0, 1], (B, 1, h, w).
+
+    What the sender did tell, means over COARSE x COARSE samples, is not left to a network (the range-null space
+    decomposition of restoration by diffusion models)."""
+    size = picture.shape[2:]
+    coarse = [side // COARSE for side in size]
+    apart = F.interpolate(texture - picture, coarse, mode="area") * F.interpolate(
+        weight, coarse, mode="nearest"
+    )
+    return (picture + F.interpolate(apart, size, mode="bilinear")).clamp(-1, 1)

@@ -120,7 +120,11 @@ class ModelConfig(BaseModel):
     control_widths: tuple[int, ...] = (8, 16, 32, 64)
     window: int = Field(default=3, description="W: past frames that a frame sees besides itself")
     steps: int = Field(default=4, description="the most steps of a frame")
-    strength: float = Field(default=0.3, description="how far towards noise sampling starts", gt=0, le=1)
+    strength: float = Field(
+        default=0.3, description="how far towards noise it is trained to start", gt=0, le=1
+    )
+    served: float | None = Field(default=None, description="how far it starts in use", gt=0, le=1)
+    anchor: float = Field(default=0.0, description="share of the texture's coarse part in use", ge=0, le=1)
     prediction: Literal["epsilon", "v_prediction", "sample"] = "v_prediction"
     sizes: tuple[int, ...] = (256, 512)
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from common.models.diffusion.clip import sample_clip
 from common.models.diffusion.model import DiffusionModel
+from common.models.diffusion.stream import anchored
 from common.training.diffusion import clips, corpus
 from common.training.diffusion.autoencoder import tensor
 from common.training.diffusion.inputs import prepare
@@ -30,7 +31,7 @@ def measure(place: Place, steps: int = 1, count: int = 32) -> dict[str, float]:
         rng = np.random.default_rng((recipe.seed, HELD, number))
         clip = clips.draw(sampler, rng, place.frames, recipe.data, recipe.degrade)
         true, shown = tensor(clip.clean), tensor(clip.degraded)
-        made, kept = decoded(model, clip, encode, scale, steps, recipe.model.strength, place.device)
+        made, kept = decoded(model, clip, encode, scale, steps, place.device)
         rows.append(
             [
                 float(v)
@@ -48,7 +49,6 @@ def decoded(
     encode: clips.Encode,
     scale: float,
     steps: int,
-    strength: float,
     device: str,
 ) -> tuple[Tensor, Tensor]:
     """Pictures (T, 3, S, S) that the decoder makes, and those that its autoencoder alone makes of the true ones."""
@@ -62,7 +62,7 @@ def decoded(
         clip.control_trust[None],
     )
     inputs = prepare(batch, scale, device)
-    plan = model.schedule.plan(steps, strength)
+    plan = model.schedule.plan(steps, model.config.strength)
     noise = torch.randn(
         len(plan.timesteps), 1, *inputs.clean.shape[2:], generator=torch.Generator().manual_seed(7)
     )
@@ -75,4 +75,6 @@ def decoded(
         degraded=inputs.degraded,
         temporal="window",
     )
-    return model.decode(made[0]).cpu().clamp(-1, 1), model.decode(inputs.clean[0]).cpu().clamp(-1, 1)
+    trust = torch.as_tensor(clip.texture_trust)[:, None] * model.config.anchor
+    pictures = anchored(model.decode(made[0]).cpu(), tensor(clip.degraded), trust)
+    return pictures.clamp(-1, 1), model.decode(inputs.clean[0]).cpu().clamp(-1, 1)

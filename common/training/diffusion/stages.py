@@ -107,7 +107,8 @@ def model_config(recipe: RecipeConfig, frames: int, scale: float = 1.0) -> Diffu
         lambda_control=1.0,
         lambda_restoration=1.0,
         lambda_temporal=1.0,
-        notes={"strength": str(m.strength)},
+        strength=m.served or m.strength,
+        anchor=m.anchor,
     )
 
 

@@ -11,11 +11,11 @@ import torch
 from common.codec.base import IMAGINED
 from common.maps.base import VOID, Legend
 from common.models.diffusion import vocabulary
-from common.models.diffusion.config import PRESETS, ConfigError
+from common.models.diffusion.config import ConfigError
 from common.models.diffusion.loading import LoadingError, save
 from common.video import Picture, blank
 from receiver.contours.store import ShownMap
-from receiver.generative.network import Network, Options, read, strength, work_size
+from receiver.generative.network import Network, Options, read, work_size
 from tests.common.models.diffusion.toy import toy_model
 from tests.receiver.link import scene
 
@@ -27,7 +27,7 @@ TABLE = Legend("two", ("table", "bottle"), ((1, 2, 3), (200, 100, 50)))
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
-    save(toy_model(control_channels=vocabulary.CLASSES, notes={"strength": "0.3"}), folder)
+    save(toy_model(control_channels=vocabulary.CLASSES, strength=0.3), folder)
     return folder
 
 
@@ -152,11 +152,3 @@ def test_weights_that_cannot_be_used_are_refused_with_the_fix(tmp_path: Path, we
     if not torch.cuda.is_available():
         with pytest.raises(RuntimeError, match=r"decode\.device"):
             Network(Options(weights, device="cuda"))
-
-
-def test_strength_is_what_the_weights_were_trained_for() -> None:
-    toy = PRESETS["toy"]
-    assert strength(toy) == 1.0 and strength(toy.with_(notes={"strength": "0.3"})) == 0.3
-    for wrong in ("0", "2", "much"):
-        with pytest.raises(ConfigError, match="strength"):
-            strength(toy.with_(notes={"strength": wrong}))
