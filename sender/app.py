@@ -227,9 +227,12 @@ class Sender:
         if self._text is not None:
             self._text.worker.start()
         service.ready()
-        ends = [asyncio.ensure_future(worker.wait()) for worker in (self._capturing, self._encoding)]
+        workers = [self._capturing, self._encoding]
+        if self._contours is not None:
+            workers.append(self._contours.worker)
+        ends = [asyncio.ensure_future(worker.wait()) for worker in workers]
         try:
-            # The first error of either thread ends the daemon; the end of capture ends encoding.
+            # The first error of any of these threads ends the daemon; the end of capture ends the others.
             await asyncio.gather(*ends)
         finally:
             for end in ends:

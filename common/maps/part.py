@@ -19,6 +19,9 @@ HEADER_BYTES = 4
 VERSION = 0
 MOST_PARTS = 16
 MOST_LEGENDS = 64
+MOST_MISSED = 4
+"""Map units in a row that a receiver conceals; after more of them it forgets all instances. A sender whose encoder
+begins anew leaves out one number more."""
 
 
 @dataclass(frozen=True, slots=True)

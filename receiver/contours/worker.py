@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from common.codec.base import CodecError
 from common.handoff import DropOldest
 from common.log import Log, RateLimited
+from common.maps.part import MOST_MISSED
 from receiver.contours.collect import Collected
 from receiver.contours.store import MapStore, TimedMap
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from common.codec.contour.decoder import ContourDecoder, DecodedMaps
 
 JOIN_TIMEOUT_S = 5.0
-MOST_MISSED = 4
-"""Units that are concealed in a row; after more of them nothing is known of what moves."""
 
 log = Log("contours")
 

@@ -25,6 +25,11 @@ def export_contours(exporter: Exporter, stage: ContourStage, stream: ContourStre
         },
     )
     counter(
+        "contours_restarts_total",
+        "Times that the encoder of contours failed, and another took its place.",
+        lambda: figures.restarts,
+    )
+    counter(
         "contours_payload_bytes_total", "Bytes of contours, without headers.", lambda: figures.payload_bytes
     )
     counter(

@@ -13,7 +13,7 @@ from common.codec.contour.syntax import MAX_FRAMES
 from common.handoff import DropOldest
 from common.log import Log, RateLimited
 from common.maps.base import VOID, LabelMap, MapSource
-from common.maps.part import MOST_PARTS, MapPart
+from common.maps.part import MOST_MISSED, MOST_PARTS, MapPart
 from common.maps.told import number_of
 from common.values import Size
 from common.video import Frame
@@ -51,6 +51,8 @@ class ContourFigures:
     """Frames for which there was no map."""
     failed: int = 0
     """Frames whose map could not be made or coded."""
+    restarts: int = 0
+    """Times that the encoder failed, and a new one took its place."""
     withheld: int = 0
     """Maps that were not sent for want of rate."""
     payload_bytes: int = 0
@@ -91,6 +93,7 @@ class ContourStage:
         )
         self._size = size
         self._encoder = ContourEncoder(self._settings, size.width, size.height)
+        self._number = 0
         self._legend = number_of(source.legend)
         self._aim = Aim(highest)
         self._payload_limit = payload_limit
@@ -99,6 +102,7 @@ class ContourStage:
         self._clock = clock
         self._held: list[tuple[LabelMap, float]] = []
         self._last: Frame | None = None
+        self._stalled = False
         self._trouble = RateLimited(log)
 
     def run(self) -> None:
@@ -109,23 +113,29 @@ class ContourStage:
                 if frame is not None:
                     self.take(frame)
         finally:
-            self._source.close()
+            try:
+                self._source.close()
+            except Exception as error:
+                self._trouble.add("source of maps not closed", reason=_told(error))
             self._trouble.flush()
 
     def take(self, frame: Frame) -> None:
-        """One frame."""
+        """One frame. Whatever the source and the encoder raise costs its maps alone."""
         last = self._last
         if last is not None and frame.captured_at - last.captured_at < 0.75 * self._interval:
             return
         if last is not None and not 0 <= frame.captured_at - last.captured_at < MAX_GAP_S:
-            self._source.reset()
             self._flush()
+            self._stalled = True
         self._last = frame
         try:
+            if self._stalled:
+                self._source.reset()
+                self._stalled = False
             found = self._map(frame)
-        except (ValueError, RuntimeError, OSError) as error:
+        except Exception as error:  # OpenCV's, ONNX Runtime's and FFmpeg's have no other base
             self.figures.failed += 1
-            self._trouble.add("no map of a frame; pictures go on", reason=str(error))
+            self._trouble.add("no map of a frame; pictures go on", reason=_told(error))
             return
         if found is None:
             self.figures.empty += 1
@@ -153,14 +163,17 @@ class ContourStage:
             self.figures.withheld += len(held)
             return
         begun = time.perf_counter()
-        number = self.figures.units
+        number = self._number
         self._encoder.repeat = self._share.repeat
         try:
             encoded = self._encoder.encode([found for found, _ in held], number, budget)
-        except CodecError as error:
+        except Exception as error:
             self.figures.failed += len(held)
-            self._trouble.add("maps cannot be coded; pictures go on", reason=str(error))
+            self._trouble.add("maps cannot be coded; pictures go on", reason=_told(error))
+            if not isinstance(error, CodecError):  # that one is raised before anything changes
+                self._begin_anew()
             return
+        self._number += 1
         self._stage_seconds("contours", time.perf_counter() - begun)
         payloads = encoded.payloads[:MOST_PARTS]
         parts = [self._part(number, i, len(payloads), held, data) for i, data in enumerate(payloads)]
@@ -172,6 +185,14 @@ class ContourStage:
         self._share.learn(size, len(held), self._encoder.mean_iou)
         self._encoder.floor = self.figures.aim = self._aim.next(self._encoder.mean_iou, size, room)
         self._deliver(MapUnit(parts, held[0][1], len(held) * self._interval))
+
+    def _begin_anew(self) -> None:
+        """The state of an encoder that failed is not to be trusted; receivers forget it by the gap."""
+        self.figures.restarts += 1
+        floor = self._encoder.floor
+        self._encoder = ContourEncoder(self._settings, self._size.width, self._size.height)
+        self._encoder.floor = floor
+        self._number += MOST_MISSED + 1
 
     def _part(
         self, number: int, index: int, parts: int, held: list[tuple[LabelMap, float]], data: bytes
@@ -191,5 +212,9 @@ class ContourStage:
 
     def _unwrapped(self, unit: int) -> int:
         """The newest unit of this number modulo 256."""
-        newest = self.figures.units - 1
+        newest = self._number - 1
         return newest - (newest - unit) % 256
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, CodecError) else f"{type(error).__name__}: {error}"

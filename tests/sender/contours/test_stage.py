@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+import pytest
 
-from common.maps.part import MapPart
+from common.codec.contour.decoder import ContourDecoder
+from common.codec.contour.worth import Measure
+from common.maps.base import LabelMap
+from common.maps.part import MOST_MISSED, MapPart
 from common.values import Size
+from common.video import Frame
 from sender.build import make_encoder
 from sender.ceiling import Ceiling
 from sender.config import load_config
@@ -68,6 +74,57 @@ def test_bad_maps_cost_a_count_each() -> None:
     figures = bench.stage.figures
     assert figures.empty == 1
     assert 0 < figures.failed <= 20 and figures.units >= 2
+
+
+class Failing(Squares):
+    """Raises what has no other base than Exception."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self._at = at
+
+    def map(self, frame: Frame) -> LabelMap | None:
+        if frame.index == self._at:
+            raise cv2.error("broken")
+        return super().map(frame)
+
+    def reset(self) -> None:
+        super().reset()
+        if self.resets == 1:
+            raise cv2.error("broken")
+
+    def close(self) -> None:
+        raise cv2.error("broken")
+
+
+def test_whatever_a_source_raises_costs_a_map() -> None:
+    bench = Bench(Failing(3))
+    bench.take(range(10))
+    assert bench.stage.figures.failed == 1
+    bench.take(range(10, 30), pause=5.0)
+    assert bench.stage.figures.failed == 2 and bench.stage.figures.maps >= 20
+    bench.stage.frames.close()
+    bench.stage.run()
+
+
+def test_an_encoder_that_fails_is_replaced_and_receivers_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(Squares())
+    bench.take(range(12))
+    before = len(bench.units)
+    with monkeypatch.context() as patch:
+        patch.setattr(Measure, "add", raise_error)  # halfway through its change of state
+        bench.take(range(12, 24))
+    figures = bench.stage.figures
+    assert figures.restarts >= 1 and len(bench.units) == before
+    bench.take(range(24, 40))
+    numbers = [unit.parts[0].unit for unit in bench.units]
+    assert before > 0 and numbers[before] - numbers[before - 1] > MOST_MISSED
+    decoded = ContourDecoder().decode([part.data for part in bench.units[before].parts])
+    assert decoded is not None and set(np.unique(decoded.maps[-1])) == {0, 1, 2}
+
+
+def raise_error(*_: object) -> None:
+    raise cv2.error("broken")
 
 
 def test_after_a_pause_of_the_source_maps_begin_anew() -> None:
