@@ -14,13 +14,14 @@ def export_contours(exporter: Exporter, stage: ContourStage, stream: ContourStre
     counter("contours_maps_total", "Maps in these.", lambda: figures.maps)
     exporter.counter_by(
         "contours_frames_dropped_total",
-        "Frames without a map: queue (making maps is slow), none (the source of maps had none), failed, rate (not "
-        "enough of it for a unit).",
+        "Frames without a map: queue (making maps is slow), none (the source of maps had none), failed, keys (none "
+        "agreed yet), rate (not enough of it for a unit).",
         "reason",
         lambda: {
             "queue": stage.frames.dropped,
             "none": figures.empty,
             "failed": figures.failed,
+            "keys": figures.unkeyed,
             "rate": figures.withheld,
         },
     )

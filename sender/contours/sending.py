@@ -52,6 +52,7 @@ class ContourSending:
             highest=config.contours.miou,
             payload_limit=limit,
             deliver=self._deliver,
+            ready=lambda: control.ready,
             stage_seconds=stage_seconds,
         )
         export_contours(exporter, self.stage, self._stream)

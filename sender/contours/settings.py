@@ -8,7 +8,7 @@ from common.config import Section, option
 class ContoursSection(Section):
     """Maps coded as contours beside small pictures: with `--profile structure`."""
 
-    fps: float = option(10.0, "maps a second, at most one a frame", unit="maps/s", ge=0.5, le=30)
+    fps: float = option(10.0, "maps a second, at most one a frame", unit="maps/s", ge=1.0, le=30)
     share: float = option(
         0.5,
         "share of rate.kbps that contours may take, their parity included; pictures get the rest",

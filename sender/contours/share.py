@@ -52,7 +52,7 @@ class ContourShare:
         self.plan = self.believe(UNKNOWN_LOSS)
         """How long units are, and how they are protected."""
         self._level = START_S * self._rate
-        self._most = 0.0
+        self._saved_s = START_S
         self._at: float | None = None
         self._begun = 0.0
         self._lock = threading.Lock()
@@ -76,7 +76,7 @@ class ContourShare:
         """Bytes that contours have not used, and pictures may; told once."""
         with self._lock:
             self._fill(now)
-            over = int(max(0.0, self._level - self._most)) if self._most else 0
+            over = int(max(0.0, self._level - self._saved_s * self._rate))
             self._level -= over
         return over
 
@@ -115,8 +115,8 @@ class ContourShare:
         """For a unit of so many maps; None where it cannot be afforded: its maps are left out."""
         with self._lock:
             self._fill(now)
-            self._most = SAVING * self._rate * maps / self._fps
-            level = min(self._level, self._most)
+            self._saved_s = SAVING * maps / self._fps
+            level = min(self._level, self._saved_s * self._rate)
         wire = min(level, self._ceiling.room(now)) / (1.0 + self.overhead)
         if wire < PART_COST + LEAST_DATA:
             return None

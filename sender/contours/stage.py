@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from common.clock import Clock, monotonic
 from common.codec.base import CodecError
-from common.codec.contour.encoder import ContourEncoder, ContourSettings
+from common.codec.contour.encoder import REMEMBERED, ContourEncoder, ContourSettings
 from common.codec.contour.syntax import MAX_FRAMES
 from common.handoff import DropOldest
 from common.log import Log, RateLimited
@@ -28,7 +28,8 @@ WAITING = 4
 """Frames that wait while a unit is coded: 0.4 s of ten a second."""
 
 MAX_GAP_S = 1.0
-"""Frames further apart than this are not of one map unit: the source has stalled."""
+"""Frames further apart than this, and than one and a half intervals of maps, are not of one map unit: the source has
+stalled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class ContourFigures:
     """Frames whose map could not be made or coded."""
     restarts: int = 0
     """Times that the encoder failed, and a new one took its place."""
+    unkeyed: int = 0
+    """Maps that were not coded, while there were no keys to send them under."""
     withheld: int = 0
     """Maps that were not sent for want of rate."""
     payload_bytes: int = 0
@@ -78,15 +81,18 @@ class ContourStage:
         highest: float,
         payload_limit: int,
         deliver: Callable[[MapUnit], None],
+        ready: Callable[[], bool] = lambda: True,
         stage_seconds: Callable[[str, float], None] = lambda stage, seconds: None,
         clock: Clock = monotonic,
     ) -> None:
         """`fps`: frames a second, of which each `every`-th gets a map; `highest`: mean IoU that is not aimed beyond;
-        `deliver` takes each unit, `stage_seconds` (stage, seconds), both in the thread."""
+        `deliver` takes each unit, `ready` tells whether one that is coded now could be sent, `stage_seconds` (stage,
+        seconds); all in the thread."""
         self.frames: DropOldest[Frame] = DropOldest(WAITING)
         self.figures = ContourFigures()
         self._source = source
         self._interval = every / fps
+        self._most_gap = max(MAX_GAP_S, 1.5 * self._interval)
         self._stream, self._share = stream, stream.share
         self._settings = ContourSettings(
             len(source.legend.classes), VOID, highest, MAX_FRAMES, fps=fps / every
@@ -97,7 +103,7 @@ class ContourStage:
         self._legend = number_of(source.legend)
         self._aim = Aim(highest)
         self._payload_limit = payload_limit
-        self._deliver = deliver
+        self._deliver, self._ready = deliver, ready
         self._stage_seconds = stage_seconds
         self._clock = clock
         self._held: list[tuple[LabelMap, float]] = []
@@ -124,7 +130,7 @@ class ContourStage:
         last = self._last
         if last is not None and frame.captured_at - last.captured_at < 0.75 * self._interval:
             return
-        if last is not None and not 0 <= frame.captured_at - last.captured_at < MAX_GAP_S:
+        if last is not None and not 0 <= frame.captured_at - last.captured_at < self._most_gap:
             self._flush()
             self._stalled = True
         self._last = frame
@@ -155,8 +161,10 @@ class ContourStage:
         held, self._held = self._held, []
         if not held:
             return
-        for unit, arrived in self._stream.take_verdicts():
-            self._encoder.report(self._unwrapped(unit), arrived)
+        if not self._ready():
+            self.figures.unkeyed += len(held)
+            return
+        self._listen()
         now = self._clock()
         budget = self._share.budget(len(held), self._payload_limit, now)
         if budget is None:
@@ -185,6 +193,17 @@ class ContourStage:
         self._share.learn(size, len(held), self._encoder.mean_iou)
         self._encoder.floor = self.figures.aim = self._aim.next(self._encoder.mean_iou, size, room)
         self._deliver(MapUnit(parts, held[0][1], len(held) * self._interval))
+
+    def _listen(self) -> None:
+        """Tells the encoder what became of its units, and has keys sent again where a receiver may know none."""
+        for unit, arrived in self._stream.take_verdicts():
+            if not all(
+                arrived
+            ):  # the encoder forgets the records of what is reported: those are for who comes yet
+                self._encoder.report(self._unwrapped(unit), arrived)
+        if self._stream.take_greeting():
+            for number in range(max(0, self._number - REMEMBERED), self._number):
+                self._encoder.report(number, None)
 
     def _begin_anew(self) -> None:
         """The state of an encoder that failed is not to be trusted; receivers forget it by the gap."""

@@ -48,6 +48,7 @@ class ContourStream:
         self._rate = 1.0
         self._told_at = float("-inf")
         self._tellings = 0
+        self._greeted = False
         self._fates = Fates()
         self._session = b""
         self._verdicts: deque[Verdict] = deque(maxlen=MOST_VERDICTS)
@@ -94,8 +95,14 @@ class ContourStream:
         return min(time for time in times if time is not None)
 
     def greet(self) -> None:
-        """A receiver has come that does not know the legend."""
+        """A receiver has come that knows neither the legend nor any instance."""
         self._tellings = 0
+        self._greeted = True
+
+    def take_greeting(self) -> bool:
+        """Whether one has come since the last call. The thread of maps."""
+        greeted, self._greeted = self._greeted, False
+        return greeted
 
     def sent(self, segment: Segment, session: bytes, counter: int, now: float) -> None:
         """A segment of the stream left in packet `counter` of a session."""

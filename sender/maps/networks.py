@@ -26,7 +26,7 @@ MOST_PIXELS = 480 * 368
 AGES = (0.1, 0.3)
 """Seconds; how old the pictures are that the matte network compares with, about."""
 YOUNGEST = 0.025  # seconds; nearer pictures show no motion
-OLDEST = 1.0  # seconds; after that long without a picture all begins anew
+OLDEST = 1.5  # seconds, one interval of the rarest maps and some; after that long without a picture all begins anew
 MOST_KEPT = 64  # pictures: 0.5 s at 120 a second
 LEAST_SHARE = 1 / 2000
 """Smaller spots of what moves, as a share of the picture, are noise; so are holes of that size."""

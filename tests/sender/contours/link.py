@@ -84,6 +84,7 @@ class StructureLink:
             highest=0.99,
             payload_limit=self.session.payload_limit,
             deliver=self._deliver,
+            ready=lambda: self.control.ready,
             clock=clock,
         )
         self.endpoint = ReceiverEndpoint(PSK, mode=mode)

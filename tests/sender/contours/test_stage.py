@@ -28,8 +28,9 @@ class Bench:
     def __init__(self, source: Squares, kbps: float = 20.0, every: int = 1) -> None:
         self.now = 0.0
         self.units: list[MapUnit] = []
+        self.ready = True
         ceiling = Ceiling(kbps)
-        share = ContourShare(0.5, FPS / every, kbps, ceiling, 0.8)
+        self.share = share = ContourShare(0.5, FPS / every, kbps, ceiling, 0.8)
         self.stream = ContourStream(1171, LEGEND, share, ceiling)
         self.stage = ContourStage(
             *(source, Size(WIDTH, HEIGHT), FPS, self.stream),
@@ -37,6 +38,7 @@ class Bench:
             highest=0.9,
             payload_limit=1171,
             deliver=self.units.append,
+            ready=lambda: self.ready,
             clock=lambda: self.now,
         )
 
@@ -45,6 +47,16 @@ class Bench:
         for number in numbers:
             self.now += 1 / FPS
             self.stage.take(frame(number, EPOCH + self.now))
+
+    def arrived(self) -> None:
+        """A report tells that all units so far arrived."""
+        stream, now = self.stream, self.now + 10.0
+        for unit in self.units:
+            stream.push(unit.parts, unit.timestamp, unit.duration, now)
+        for counter, segment in enumerate(stream.poll(now)):
+            stream.sent(segment, b"session", counter, now)
+            stream.told(b"session", [counter])
+        stream.settle(True, 0.0, now + 10.0)
 
 
 def test_units_hold_maps_in_order_with_their_times() -> None:
@@ -121,6 +133,53 @@ def test_an_encoder_that_fails_is_replaced_and_receivers_begin_anew(monkeypatch:
     assert before > 0 and numbers[before] - numbers[before - 1] > MOST_MISSED
     decoded = ContourDecoder().decode([part.data for part in bench.units[before].parts])
     assert decoded is not None and set(np.unique(decoded.maps[-1])) == {0, 1, 2}
+
+
+def test_nothing_is_coded_before_there_are_keys() -> None:
+    bench = Bench(Squares())
+    bench.ready = False
+    bench.take(range(12))
+    figures = bench.stage.figures
+    assert not bench.units and figures.units == 0 and figures.unkeyed > 0
+    bench.ready = True
+    bench.take(range(12, 24))
+    decoded = ContourDecoder().decode([part.data for part in bench.units[0].parts])
+    assert decoded is not None and set(np.unique(decoded.maps[-1])) == {0, 1, 2}
+
+
+def test_who_shakes_hands_later_gets_keys_at_once() -> None:
+    """Although reports told that all of them had arrived."""
+
+    def first_seen(greet: bool) -> set[int]:
+        bench = Bench(Squares())
+        while len(bench.units) < 5:
+            bench.take(range(1))
+            bench.arrived()
+        if greet:
+            bench.stream.greet()
+        while len(bench.units) < 6:
+            bench.take(range(1))
+        decoded = ContourDecoder().decode([part.data for part in bench.units[5].parts])
+        return set() if decoded is None else set(np.unique(decoded.maps[-1]).tolist())
+
+    assert first_seen(True) == {0, 1, 2}
+    assert first_seen(False) != {0, 1, 2}
+
+
+def test_a_map_in_more_than_a_second_is_no_stall() -> None:
+    source = Squares()
+    bench = Bench(source, every=15)
+    bench.take(range(150))
+    assert source.resets == 0 and bench.stage.figures.maps >= 8
+
+
+def test_pictures_get_what_a_source_without_maps_leaves() -> None:
+    bench = Bench(Squares(dict.fromkeys(range(200))))
+    given = 0
+    for number in range(200):
+        bench.take(range(number, number + 1))
+        given += bench.share.surplus(bench.now)
+    assert given >= 0.8 * 0.5 * 20 * 125 * 20
 
 
 def raise_error(*_: object) -> None:
