@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import insort
 from collections import deque
+from collections.abc import Sequence
 
 SECONDS = 10.0
 RESERVE, RESERVE_SHARE = 200.0, 0.04  # bytes, and share of all: what is sent beside media between two looks
@@ -24,6 +25,7 @@ class Ceiling:
         self._sum = 0
         self._left: deque[tuple[float, int]] = deque()
         self._left_sum = 0
+        self._held = 0.0
         self.reserve = 0
         """Bytes that something beside media waits for."""
 
@@ -34,12 +36,32 @@ class Ceiling:
     def add(self, wire_bytes: int, at: float) -> None:
         """So much leaves at `at`, which may be to come."""
         with self._lock:
-            if wire_bytes <= 0:
-                return
-            insort(self._entries, (at, wire_bytes))  # nearly always at the end
-            self._sum += wire_bytes
-            if len(self._entries) > MOST_ENTRIES:
-                self._sum -= self._entries.popleft()[1]
+            self._add(wire_bytes, at)
+
+    def take(self, packets: Sequence[tuple[int, float]], now: float) -> int:
+        """Of packets (bytes, when each leaves): how many of the first there is room for; these count from now on."""
+        with self._lock:
+            room, count = self._room(now), 0
+            for size, at in packets:
+                if size > room:
+                    break
+                room, count = room - size, count + 1
+                self._add(size, at)
+        return count
+
+    def hold(self, most: float, now: float) -> float:
+        """As much of the room as there is, up to `most` bytes, is kept for the caller until `settle`. One at a time."""
+        with self._lock:
+            self._held = 0.0
+            self._held = max(0.0, min(most, self._room(now)))
+            return self._held
+
+    def settle(self, packets: Sequence[tuple[int, float]] = ()) -> None:
+        """What was held becomes these (bytes, when each leaves); the rest is given back."""
+        with self._lock:
+            self._held = 0.0
+            for size, at in packets:
+                self._add(size, at)
 
     def left(self, wire_bytes: int, now: float) -> None:
         """So much has really left."""
@@ -59,10 +81,21 @@ class Ceiling:
         """Bytes that may still be added now: beyond what is promised, and beyond what has left, perhaps later than it
         was promised for."""
         with self._lock:
-            self._expire(now)
-            whole = self._kbps * 125 * SECONDS
-            taken = max(self._sum, self._left_sum) + self.reserve
-            return max(0.0, whole - min(RESERVE, RESERVE_SHARE * whole) - taken)
+            return self._room(now)
+
+    def _room(self, now: float) -> float:
+        self._expire(now)
+        whole = self._kbps * 125 * SECONDS
+        taken = max(self._sum, self._left_sum) + self._held + self.reserve
+        return max(0.0, whole - min(RESERVE, RESERVE_SHARE * whole) - taken)
+
+    def _add(self, wire_bytes: int, at: float) -> None:
+        if wire_bytes <= 0:
+            return
+        insort(self._entries, (at, wire_bytes))  # nearly always at the end
+        self._sum += wire_bytes
+        if len(self._entries) > MOST_ENTRIES:
+            self._sum -= self._entries.popleft()[1]
 
     def _expire(self, now: float) -> None:
         while self._entries and self._entries[0][0] <= now - SECONDS:

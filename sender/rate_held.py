@@ -48,11 +48,7 @@ class HeldRate(RateController):
 
     def admit(self, packet_bytes: Sequence[int], steps: Sequence[int] = ()) -> int:
         """See RateController; perhaps none. What is admitted counts as promised."""
-        now = self._clock()
-        count, room = super().admit(packet_bytes, steps), self._ceiling.room(now)
-        while count and sum(packet_bytes[:count]) > room:
-            count -= 1
+        now, count = self._clock(), super().admit(packet_bytes, steps)
         pause = self._spread * self.unit_duration / max(1, count)
-        for number, size in enumerate(packet_bytes[:count]):
-            self._ceiling.add(size, now + number * pause)
-        return count
+        leaving = [(size, now + number * pause) for number, size in enumerate(packet_bytes[:count])]
+        return self._ceiling.take(leaving, now)

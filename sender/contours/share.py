@@ -112,13 +112,15 @@ class ContourShare:
         return self.plan.period
 
     def budget(self, maps: int, payload_limit: int, now: float) -> Budget | None:
-        """For a unit of so many maps; None where it cannot be afforded: its maps are left out."""
+        """For a unit of so many maps; None where it cannot be afforded: its maps are left out. So much of the ceiling
+        is held until `spent` or `unspent`."""
         with self._lock:
             self._fill(now)
             self._saved_s = SAVING * maps / self._fps
             level = min(self._level, self._saved_s * self._rate)
-        wire = min(level, self._ceiling.room(now)) / (1.0 + self.overhead)
+        wire = self._ceiling.hold(level, now) / (1.0 + self.overhead)
         if wire < PART_COST + LEAST_DATA:
+            self.unspent()
             return None
         return Budget(wire, PART_COST, payload_limit - PIECE_ROOM)
 
@@ -126,8 +128,12 @@ class ContourShare:
         """A unit was made with that budget."""
         with self._lock:
             self._level -= wire_bytes
-        self._ceiling.add(wire_bytes, now)
-        self._ceiling.add(round(wire_bytes * self.overhead), now + self.plan.spread_s)
+        parity = round(wire_bytes * self.overhead)
+        self._ceiling.settle([(wire_bytes, now), (parity, now + self.plan.spread_s)])
+
+    def unspent(self) -> None:
+        """No unit was made with that budget."""
+        self._ceiling.settle()
 
     def _fill(self, now: float) -> None:
         if self._at is not None:

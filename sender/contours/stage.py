@@ -176,6 +176,7 @@ class ContourStage:
         try:
             encoded = self._encoder.encode([found for found, _ in held], number, budget)
         except Exception as error:
+            self._share.unspent()
             self.figures.failed += len(held)
             self._trouble.add("maps cannot be coded; pictures go on", reason=_told(error))
             if not isinstance(error, CodecError):  # that one is raised before anything changes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 
 from sender.ceiling import HEADROOM, Ceiling
+from sender.contours.share import ContourShare
 from sender.rate_held import HeldRate
 
 
@@ -59,3 +61,46 @@ def test_a_unit_that_would_pass_the_ceiling_is_left_out() -> None:
         assert sum(size for at, size in sent if start <= at < start + 10) <= 2500
     assert max(b - a for (a, _), (b, _) in pairwise(sent)) <= 3.0
     assert ceiling.room(now[0] + 20) == 2400
+
+
+def test_what_one_thread_may_spend_another_cannot_take() -> None:
+    """Contours ask first and are charged after they were coded."""
+    now = [100.0]
+    rate, ceiling = held(now, 2.0)
+    share = ContourShare(0.5, 10.0, 2.0, ceiling, 1.0)
+    free = ceiling.room(now[0])
+    ceiling.add(int(free) - 400, now[0])
+    budget = share.budget(10, 1171, now[0])
+    assert budget is not None
+    assert rate.budget().wire_bytes < 200 and rate.admit([300]) == 0
+    share.spent(100, now[0])
+    promised = free - ceiling.room(now[0])
+    assert free - 400 + 100 - 1 <= promised <= free
+    now[0] += 1.0
+    share.budget(10, 1171, now[0])
+    share.unspent()
+    assert free - ceiling.room(now[0]) == promised
+
+
+def test_pictures_are_checked_and_charged_at_once() -> None:
+    """Whatever another thread does between the two."""
+    ceiling = Ceiling(2.0)
+    free = int(ceiling.room(0.0))
+    packets = [(300, 0.1 * number) for number in range(100)]
+    taken: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: taken.extend(ceiling.take([one], 0.0) for one in packets))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(taken) == free // 300
+
+
+def test_of_packets_the_first_that_fit_are_taken() -> None:
+    ceiling = Ceiling(2.0)
+    free = int(ceiling.room(0.0))
+    assert ceiling.take([(free - 100, 0.0), (90, 1.0), (20, 2.0), (1, 3.0)], 0.0) == 2
+    assert ceiling.room(0.0) == 10.0
