@@ -96,6 +96,19 @@ def choose(coefficients: Sequence[Values], number: int, held: Held) -> Choice:
     return _merge(parts, holds)
 
 
+def fewer(choice: Choice, times: int, kept: int) -> Choice:
+    """The lowest temporal and spatial frequencies alone; with none of either nothing is sent."""
+    if not (times and kept):
+        nothing = [np.zeros_like(values) for values in choice.values]
+        unsent = [np.zeros_like(sent) for sent in choice.sent]
+        return Choice(np.full_like(choice.modes, SKIPPED), nothing, unsent)
+    values = [one.copy() for one in choice.values]
+    for one in values:
+        one[times:] = 0
+        one[..., kept:] = 0
+    return Choice(choice.modes, values, choice.sent)
+
+
 def _merge(
     parts: Sequence[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]],
     holds: NDArray[np.bool_],

@@ -15,7 +15,7 @@ from common.codec.texture import tables
 from common.codec.texture.header import HEADER_BYTES, TextureHeader
 from common.codec.texture.past import STEPS, Past, step_of
 from common.codec.texture.scaling import enlarge
-from common.codec.texture.syntax import Levels, walk
+from common.codec.texture.syntax import Levels, most_visited, walk
 from common.codec.texture.transform import BLOCKS, grid, to_pictures
 from common.video import Picture
 
@@ -110,8 +110,8 @@ def read(payload: bytes) -> tuple[TextureHeader, int, Levels]:
     unit = Levels.empty(header.frames, *grid(*header.coded_size))
     coder = Decoder(tables.contexts(), payload[HEADER_BYTES:])
     try:
-        walk(coder, unit, True)
+        walk(coder, unit, True, most_visited(len(payload) - HEADER_BYTES))
         coder.finish()
     except CodecError as error:
-        raise CodecError("unit: its bytes end before it does, or after it") from error
+        raise CodecError("unit: its bytes end before it does, or after it, or cannot mean so much") from error
     return header, number, unit

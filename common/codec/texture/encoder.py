@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -12,11 +13,11 @@ from common.codec.base import Budget, EncodedUnit
 from common.codec.contour.coder import Encoder
 from common.codec.header import QUALITIES
 from common.codec.texture import tables
-from common.codec.texture.choose import Choice, Held, choose
+from common.codec.texture.choose import Choice, Held, choose, fewer
 from common.codec.texture.header import HEADER_BYTES, MOST_FRAMES, TextureHeader
 from common.codec.texture.past import STEPS, Past
 from common.codec.texture.scaling import shrink
-from common.codec.texture.syntax import FRESH, walk
+from common.codec.texture.syntax import FRESH, most_visited, walk
 from common.codec.texture.transform import BLOCKS, Values, forward, grid
 from common.video import Picture
 
@@ -28,6 +29,8 @@ HEADERS, HEADER_SHARE = (
 USUAL_KBPS = 2.0
 SLOW_SHARE = 0.25  # of a unit's time, that encoding it may take before it is done more quickly
 REPORTED_UNITS = 64  # units back that a report may tell of
+FEWER = ((MOST_FRAMES, 64), (MOST_FRAMES, 16), (4, 16), (1, 16), (1, 4), (1, 1), (0, 0))
+"""Temporal and spatial frequencies that are kept where the coarsest step does not fit either, tried in this order."""
 LOSS, LEARN = 0.2, 0.05  # loss that is expected before anything is reported; how fast it follows reports
 FORGET_SECONDS = 60.0  # after which a receiver is as likely as not to have joined since something was sent
 
@@ -108,15 +111,16 @@ class TextureEncoder:
                 lacking[mask] = 1.0
 
     def _fit(self, coefficients: Sequence[Values], room: float) -> tuple[int, Choice, bytes]:
-        """The finest step whose levels fit; the coarsest if none does, with as much as fits."""
+        """The finest step whose levels fit; the coarsest if none does, with as much as fits: a unit in which nothing is
+        sent takes a few bytes, and is what is left at last."""
         held = Held(self._past.last, self._lacking)
-        tried: dict[int, tuple[Choice, bytes]] = {}
+        tried: dict[int, tuple[Choice, bytes, bool]] = {}
 
-        def size(number: int) -> int:
+        def size(number: int) -> float:
             if number not in tried:
                 choice = choose(coefficients, number, held)
-                tried[number] = choice, _written(choice)
-            return len(tried[number][1])
+                tried[number] = choice, *_written(choice)
+            return len(tried[number][1]) if tried[number][2] else math.inf
 
         low, high = -1, STEPS - 1  # does not fit; fits, or is all there is
         number, stride, seen = self._number - self._slow, 2, {False: False, True: False}
@@ -132,8 +136,14 @@ class TextureEncoder:
             else:
                 number += -stride if fits else stride
                 stride *= 2
-        size(high)
-        return high, *tried[high]
+        fits = size(high) <= room
+        choice, body, _ = tried[high]
+        for times, kept in () if fits else FEWER:
+            choice = fewer(choice, times, kept)
+            body, allowed = _written(choice)
+            if allowed and len(body) <= room:
+                break
+        return high, choice, body
 
     def _take(self, unit: int, choice: Choice) -> None:
         """Receivers have what was sent, unless it is lost."""
@@ -146,10 +156,13 @@ class TextureEncoder:
             lacking[mask] *= np.float32(self._loss)
             said.append(mask)
         self._sent[unit] = said
-        self._sent.pop(unit - REPORTED_UNITS, None)
+        if len(self._sent) > REPORTED_UNITS:
+            del self._sent[next(iter(self._sent))]
 
 
-def _written(choice: Choice) -> bytes:
+def _written(choice: Choice) -> tuple[bytes, bool]:
+    """The bytes, and whether a decoder takes so many coefficients in them."""
     coder = Encoder(tables.contexts())
-    walk(coder, choice.levels(), False)
-    return coder.finish()
+    visited = walk(coder, choice.levels(), False)
+    body = coder.finish()
+    return body, visited <= most_visited(len(body))

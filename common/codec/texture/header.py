@@ -20,7 +20,7 @@ MODEL = 15
 HEADER_BYTES = 6
 SCALES = (1, 2, 4, 8)  # sides of the picture over those of the small one
 MOST_FRAMES = 32  # of one access unit
-MOST_SAMPLES = 1 << 20  # of luma, of all small pictures of a unit: bounds what one authentic packet can cost
+MOST_SAMPLES = 1 << 20  # of luma, of all small pictures of a unit; see also syntax.most_visited
 
 
 @dataclass(frozen=True, slots=True)

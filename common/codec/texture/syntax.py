@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from common.codec.base import CodecError
 from common.codec.contour.coder import Coder, total
 from common.codec.texture.transform import BLOCKS, Scan, scan
 
@@ -21,6 +22,7 @@ TIME = (0, 1, 2, 3, 3, *(4,) * 3, *(5,) * 24)  # class of a temporal frequency
 QUANTISED = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5)  # class of the sum of magnitudes around; 10 and more: the last
 LENGTHS = 16  # contexts of a number: its length in unary, and a sign
 LONGEST = 13  # bits of a number, less one
+LEAST_VISITED, VISITED_A_BYTE = 1024, 32  # see most_visited
 
 ZERO, LARGE, MORE, CODED, ALIVE, MEAN, EXCESS, SENT, MODE, CONTEXTS = total(
     (
@@ -63,11 +65,22 @@ def _grid(rows: int, columns: int) -> Grid:
     return [[0] * columns for _ in range(rows)]
 
 
-def walk(coder: Coder, unit: Levels, reading: bool) -> None:
-    """Writes a unit, or reads it into an empty one."""
+def most_visited(body: int) -> int:
+    """Coefficients that may be walked over in a unit of so many bytes: four times what pictures need, and some. A run
+    of zeros costs next to no bits, but as much time as any."""
+    return LEAST_VISITED + VISITED_A_BYTE * body
+
+
+def walk(coder: Coder, unit: Levels, reading: bool, most: int | None = None) -> int:
+    """Writes a unit, or reads it into an empty one; returns over how many coefficients it went. Raises CodecError where
+    these are more than `most`."""
     _modes(coder, unit.modes)
+    visited = 0
     for number in range(len(BLOCKS)):
-        _Plane(coder, unit, number, reading).walk()
+        plane = _Plane(coder, unit, number, reading, None if most is None else most - visited)
+        plane.walk()
+        visited += plane.visited
+    return visited
 
 
 def _modes(coder: Coder, modes: Grid) -> None:
@@ -91,7 +104,8 @@ def _number(coder: Coder, base: int, value: int) -> int:
 class _Plane:
     """The walk over one plane."""
 
-    def __init__(self, coder: Coder, unit: Levels, number: int, reading: bool) -> None:
+    def __init__(self, coder: Coder, unit: Levels, number: int, reading: bool, most: int | None) -> None:
+        self.visited, self._most = 0, most
         self._coder, self._reading = coder, reading
         self._modes, self._values, self._sent = unit.modes, unit.values[number], unit.sent[number]
         self._kind = int(number > 0)
@@ -164,12 +178,15 @@ class _Plane:
             now[y - 1][x] if y else self._nothing,
             self._values[time - 1][y][x] if time else self._nothing,
         )
-        self._coefficients(block, neighbours, around, place, first)
+        self.visited += self._coefficients(block, neighbours, around, place, first)
+        if self._most is not None and self.visited > self._most:
+            raise CodecError("unit: more coefficients than its bytes can mean")
         return 1
 
     def _coefficients(
         self, block: Block, neighbours: tuple[Block, Block, Block], around: Scan, place: int, first: int
-    ) -> None:
+    ) -> int:
+        """Returns how many it went over."""
         coder, count = self._coder, len(block)
         left, up, earlier = neighbours
         last = 0 if self._reading else max(i for i, value in enumerate(block) if value)
@@ -187,4 +204,5 @@ class _Plane:
                 size = 2 + _number(coder, base, abs(block[k]) - 2)
             block[k] = -size if coder.raw(1, int(block[k] < 0)) else size
             if k == count - 1 or not coder.bit(MORE + spot * 2 + min(1, sum_ // 2), int(k < last)):
-                return
+                break
+        return k + 1 - first

@@ -10,10 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.codec.base import IMAGINED, RECEIVED, RECOVERED, Budget, CodecError
+from common.codec.contour.coder import Decoder, Encoder
+from common.codec.texture import tables
 from common.codec.texture.decoder import TextureDecoder, read
-from common.codec.texture.encoder import TextureEncoder, unit_frames
+from common.codec.texture.encoder import REPORTED_UNITS, TextureEncoder, unit_frames
 from common.codec.texture.header import HEADER_BYTES, MODEL, PROFILE, TextureHeader
 from common.codec.texture.scaling import shrink
+from common.codec.texture.syntax import Levels, most_visited, walk
+from common.codec.texture.transform import grid
 from common.video import Picture
 from tests.bench.quality import psnr
 from tests.common.codec.scene import Received, picture
@@ -58,6 +62,62 @@ def test_more_bytes_look_better_and_a_unit_never_passes_its_budget() -> None:
         decoder.decode(Received(0, (payload,)))
         found.append(closeness(0, decoder.small))
     assert found == sorted(found) and found[-1] > found[0] + 5
+
+
+def test_what_fits_at_no_step_is_left_out() -> None:
+    """Down to a unit in which nothing is sent."""
+    width, height, frames = 512, 256, 4
+    noise = np.random.default_rng(1)
+    strange = [
+        noise.integers(0, 2, (height // 4 * 3 // 2, width // 4), np.uint8) * 255 for _ in range(frames)
+    ]
+    strange = [one.repeat(4, 0).repeat(4, 1) for one in strange]
+    for wire in (70.0, 80.0, 150.0):
+        coder, decoder = TextureEncoder(width, height, FPS, frames), TextureDecoder()
+        (payload,) = coder.encode(strange, 0, replace(BUDGET, wire_bytes=wire)).payloads
+        assert len(payload) + BUDGET.packet_overhead <= wire
+        assert len(decoder.decode(Received(0, (payload,))).pictures) == frames
+
+
+def test_what_was_sent_is_forgotten_whatever_the_numbers() -> None:
+    coder, pictures = TextureEncoder(64, 64, FPS, 1), [picture(0, 64, 64)]
+    for number in range(0, 210, 3):
+        coder.encode(pictures, number, BUDGET)
+    assert len(coder._sent) <= REPORTED_UNITS
+
+
+@pytest.mark.parametrize("size", [100, 600, 1171, 2000])
+def test_a_packet_costs_no_more_than_its_bytes_can_mean(size: int) -> None:
+    """Runs of zeros, then the last coefficient, in all blocks: hundredths of a bit each."""
+    header = TextureHeader(1024, 896, 8.0, 16)
+    unit = Levels.empty(16, *grid(*header.coded_size))
+    coder, blocks = Encoder(tables.contexts()), size * 16 // 11
+    for plane in unit.values:
+        for time in plane:
+            for row in time:
+                for block in row[: max(0, blocks)]:
+                    block[-1] = 1
+                    blocks -= 1
+    visited = walk(coder, unit, False)
+    body = coder.finish()
+    assert visited > 2 * most_visited(len(body))  # as hostile as is said
+    payload = header.with_step(20) + body
+    seen = Counting(tables.contexts(), body)
+    with pytest.raises(CodecError):
+        walk(seen, Levels.empty(16, *grid(*header.coded_size)), True, most_visited(len(body)))
+    assert seen.bits < 1.5 * most_visited(len(body)) + 3 * 2 * 16 * 256
+    with pytest.raises(CodecError, match="mean so much"):
+        read(payload)
+
+
+class Counting(Decoder):
+    """Counts its bits."""
+
+    bits = 0
+
+    def bit(self, context: int, value: int = 0) -> int:
+        self.bits += 1
+        return super().bit(context, value)
 
 
 def test_what_stands_still_gets_better_from_unit_to_unit() -> None:
