@@ -14,7 +14,7 @@ from common.codec.contour.fit import Gains
 from common.codec.contour.instances import clockwise
 from common.codec.contour.raster import Ints, area2
 from common.codec.contour.scene import ellipse, symmetric
-from common.codec.contour.syntax import ELLIPSE, SYMMETRIC, Point
+from common.codec.contour.syntax import ELLIPSE, FAR, SYMMETRIC, Point
 
 SOLID = 0.85  # of the area of its convex hull: what fills less is neither form
 MOST_POINTS = 64  # of a contour that an ellipse is fitted to
@@ -65,7 +65,8 @@ def _ellipse(contour: Ints, gains: Gains, grid: int, limits: Point) -> Form | No
     now = np.array(
         (round(x / grid), round(y / grid), round(wide / 2 / grid), round(high / 2 / grid)), np.int32
     )
-    most = np.array((limits[0] // grid, limits[1] // grid, max(limits), max(limits)), np.int32)
+    longest = min(max(limits), FAR // grid)
+    most = np.array((limits[0] // grid, limits[1] // grid, longest, longest), np.int32)
     least = np.array((0, 0, 1, 1), np.int32)
     for _ in range(2):
         tried = np.clip(now + _STEPS, least, most)

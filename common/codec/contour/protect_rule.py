@@ -1,7 +1,8 @@
 """How much mean IoU, how many maps a unit and how much parity a link that loses packets is best given. Pure.
 
 Of what the rate holds, parity is the part that lost units are worth: for each unit length that the delay allows, and
-each code, the model below says what mean IoU remains. It was fitted to tests.bench.structure_rule, on training data.
+each code, the model below says what mean IoU remains. It was fitted on training data; tests.bench.structure_loss
+measures what comes of it, and the sender spends its rate by it.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from common.codec.contour.raster import Ints, area2
 from common.codec.contour.syntax import (
     ELLIPSE,
+    FAR,
     GENERATIONS,
     GRIDS,
     SYMMETRIC,
@@ -25,7 +26,6 @@ from common.codec.contour.syntax import (
 
 FORGOTTEN = 24  # units of which packets were lost, without a word of a track: its end was among them
 COAST = 0.75  # of a step's motion that goes on in the next while nothing is known of it
-FAR = 1 << 13  # no vertex is ever further from the map
 ONE_BITS = 14  # binary places of sines
 CIRCLE = np.array(
     [

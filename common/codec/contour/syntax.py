@@ -28,6 +28,7 @@ MAX_VERTICES = 512
 MAX_MOTION = 2048  # pixels
 MAX_ZOOM = 48  # in 1/64
 GRIDS = (1, 2, 4, 8)  # pixels
+FAR = 1 << 13  # pixels; no vertex is ever further from the map
 GENERATIONS = 4
 TURNS = 128  # of a whole turn; an ellipse's axis lies at one of the 16 that are 4 apart in half of it
 KEY, MOVE, END = range(3)
@@ -244,7 +245,7 @@ def _key(
     last.form = form
     cells, slant = geometry.cells(GRIDS[grid]), 0
     if form == ELLIPSE:
-        points, slant = _ellipse(coder, given, cells)
+        points, slant = _ellipse(coder, given, cells, FAR // GRIDS[grid])
     else:
         points = _polygon(coder, given.points if given else (), cells)
     key = Key(track, generation, label, grid, points, form=form, slant=slant)
@@ -266,11 +267,11 @@ def _within(x: int, y: int, cells: Point) -> None:
         raise CodecError(f"vertex: must be within the map (got {x}, {y} of {cells[0]}, {cells[1]})")
 
 
-def _ellipse(coder: Coder, given: Key | None, cells: Point) -> tuple[tuple[Point, ...], int]:
+def _ellipse(coder: Coder, given: Key | None, cells: Point, longest: int) -> tuple[tuple[Point, ...], int]:
     middle = _first(coder, given.points[0] if given else None, cells)
     long, short = given.points[1] if given else (1, 1)
     long = 1 + number(coder, _AXIS, _SIZE, long - 1)
-    _check("axis", long, 1, MAX_SIDE)
+    _check("axis", long, 1, min(longest, MAX_SIDE))
     flat = number(
         coder, _FLAT + _NUMBER * min(long.bit_length() // 2, 3), _SIZE, long - short if given else 0
     )

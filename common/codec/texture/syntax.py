@@ -22,7 +22,7 @@ TIME = (0, 1, 2, 3, 3, *(4,) * 3, *(5,) * 24)  # class of a temporal frequency
 QUANTISED = (0, 1, 2, 3, 3, 4, 4, 5, 5, 5)  # class of the sum of magnitudes around; 10 and more: the last
 LENGTHS = 16  # contexts of a number: its length in unary, and a sign
 LONGEST = 13  # bits of a number, less one
-LEAST_VISITED, VISITED_A_BYTE = 1024, 32  # see most_visited
+LEAST_VISITED, VISITED_A_BYTE, MOST_VISITED = 1024, 32, 24 << 10  # see most_visited
 
 ZERO, LARGE, MORE, CODED, ALIVE, MEAN, EXCESS, SENT, MODE, CONTEXTS = total(
     (
@@ -68,7 +68,7 @@ def _grid(rows: int, columns: int) -> Grid:
 def most_visited(body: int) -> int:
     """Coefficients that may be walked over in a unit of so many bytes: four times what pictures need, and some. A run
     of zeros costs next to no bits, but as much time as any."""
-    return LEAST_VISITED + VISITED_A_BYTE * body
+    return min(MOST_VISITED, LEAST_VISITED + VISITED_A_BYTE * body)
 
 
 def walk(coder: Coder, unit: Levels, reading: bool, most: int | None = None) -> int:

@@ -7,10 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.codec.base import CodecError
+from common.codec.contour import syntax
 from common.codec.contour.payload import Payload
 from common.codec.contour.syntax import (
     ELLIPSE,
+    FAR,
     GRIDS,
+    MAX_SIDE,
     MAX_ZOOM,
     POLYGON,
     TURNS,
@@ -139,3 +142,24 @@ def test_steps_share_the_frames_evenly() -> None:
     assert parts(4, 1) == [(0, 4)]
     assert parts(5, 2) == [(0, 2), (2, 5)]
     assert parts(3, 3) == [(0, 1), (1, 2), (2, 3)]
+
+
+@pytest.mark.parametrize("grid", range(len(GRIDS)))
+def test_an_ellipse_reaches_no_further_than_any_vertex(grid: int) -> None:
+    def payload(long: int) -> bytes:
+        key = Key(0, 0, 1, grid, ((3, 3), (long, 1)), form=ELLIPSE)
+        return bytes(Payload(1, Records(GEOMETRY, ((key,),), ()), 0))
+
+    longest = min(FAR // GRIDS[grid], MAX_SIDE)
+    Payload.parse(payload(longest))
+    with pytest.raises(CodecError, match="axis"):
+        payload(longest + 1)
+
+
+def test_a_packet_with_an_ellipse_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = Key(0, 0, 1, 3, ((3, 3), (4000, 1)), form=ELLIPSE)
+    with monkeypatch.context() as patch:
+        patch.setattr(syntax, "FAR", 8 * FAR)
+        data = bytes(Payload(1, Records(GEOMETRY, ((key,),), ()), 0))
+    with pytest.raises(CodecError):
+        Payload.parse(data)
