@@ -16,9 +16,13 @@ from common.codec.base import CodecError
 ONE = 1 << 16  # certainty, of a probability
 _TOP = 1 << 32
 _LEAST = 1 << 24
+_HELD = 32  # bytes that the encoder holds as a small number before it adds them to the rest
 _SLOWEST = 6  # a context moves by 2**-SLOWEST of its error, faster while it is young
 _IMPLIED = 8  # zero bytes that may be left out at the end; bounds what a decoder reads beyond it
 _FLOOR = 64  # no bit is ever coded as more certain than 1 - FLOOR / ONE
+_MOST = ONE - _FLOOR
+_OLD = 4 * (_SLOWEST - 2)  # age from which a context moves no slower
+_RATES = tuple(2 + age // 4 for age in range(_OLD)) + (_SLOWEST,)
 
 
 class Coder(Protocol):
@@ -40,16 +44,20 @@ class Contexts:
 
     def __init__(self, zeros: Sequence[int], ages: Sequence[int]) -> None:
         self.zeros = list(zeros)
-        self.ages = list(ages)
+        self.ages = [min(age, _OLD) for age in ages]
 
     def update(self, context: int, bit: int) -> None:
         """Moves a context towards the bit that it has seen."""
         age = self.ages[context]
-        rate = 2 + age // 4 if age < 4 * (_SLOWEST - 2) else _SLOWEST
         zero = self.zeros[context]
-        zero += -(zero >> rate) if bit else (ONE - zero) >> rate
-        self.zeros[context] = min(max(zero, _FLOOR), ONE - _FLOOR)
-        self.ages[context] = age + 1
+        if age < _OLD:
+            self.ages[context] = age + 1
+        if bit:
+            zero -= zero >> _RATES[age]
+            self.zeros[context] = zero if zero > _FLOOR else _FLOOR
+        else:
+            zero += (ONE - zero) >> _RATES[age]
+            self.zeros[context] = zero if zero < _MOST else _MOST
 
 
 class Encoder:
@@ -57,7 +65,8 @@ class Encoder:
 
     def __init__(self, contexts: Contexts) -> None:
         self._contexts = contexts
-        self._low, self._range, self._bytes = 0, _TOP - 1, 0
+        self._low, self._range, self._held = 0, _TOP - 1, 0
+        self._head, self._head_bytes = 0, 0  # what comes before `_low`, a carry of which may still reach it
 
     def bit(self, context: int, value: int) -> int:
         """Writes one adaptive bit."""
@@ -68,8 +77,8 @@ class Encoder:
         else:
             self._range = split
         self._contexts.update(context, value)
-        while self._range < _LEAST:
-            self._low, self._range, self._bytes = self._low << 8, self._range << 8, self._bytes + 1
+        if self._range < _LEAST:
+            self._grow()
         return value
 
     def raw(self, width: int, value: int) -> int:
@@ -81,19 +90,29 @@ class Encoder:
                 self._range -= half
             else:
                 self._range = half
-            while self._range < _LEAST:
-                self._low, self._range, self._bytes = self._low << 8, self._range << 8, self._bytes + 1
+            if self._range < _LEAST:
+                self._grow()
         return value
+
+    def _grow(self) -> None:
+        while self._range < _LEAST:
+            self._low, self._range, self._held = self._low << 8, self._range << 8, self._held + 1
+        if self._held >= _HELD:
+            self._head = (self._head << 8 * self._held) + (self._low >> 32)
+            self._low &= _TOP - 1
+            self._head_bytes, self._held = self._head_bytes + self._held, 0
 
     def finish(self) -> bytes:
         """The shortest bytes that decode to what was written, zeros behind them."""
-        high = self._low + self._range - 1
+        low = (self._head << 8 * self._held + 32) + self._low
+        size = self._head_bytes + self._held + 4
+        high = low + self._range - 1
         for kept in range(32, -1, -8):
             value = high >> kept << kept
-            if value >= self._low:
+            if value >= low:
                 break
-        out = value.to_bytes(self._bytes + 4, "big").rstrip(b"\0")
-        return out.ljust(self._bytes + 4 - _IMPLIED, b"\0")
+        out = value.to_bytes(size, "big").rstrip(b"\0")
+        return out.ljust(size - _IMPLIED, b"\0")
 
 
 class Decoder:

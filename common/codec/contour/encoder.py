@@ -12,7 +12,7 @@ import numpy as np
 from common.codec.base import Budget, CodecError, EncodedUnit
 from common.codec.contour.instances import check
 from common.codec.contour.missing import LEAST_GAIN, MOST_BORN, Middles, missing
-from common.codec.contour.packing import most
+from common.codec.contour.packing import cost, most
 from common.codec.contour.payload import Payload
 from common.codec.contour.raster import Labels, area2, paint
 from common.codec.contour.scene import Scene
@@ -279,9 +279,11 @@ class ContourEncoder:
     ) -> tuple[list[bytes], list[Group]]:
         """Payloads, most important first, and the records in each; what the budget does not hold is left out."""
         gains: dict[int, float] = {}
+        costs: dict[int, float] = {}
         for step in chosen:
             for gain, record in step:
                 gains[record.track] = gains.get(record.track, 0.0) + gain
+                costs[record.track] = costs.get(record.track, 4.0) + cost(record)
         ranked = sorted(gains, key=lambda track: -gains[track])
         again = tuple(self._again())
         records = [sorted((record for _, record in step), key=lambda record: record.track) for step in chosen]
@@ -295,8 +297,6 @@ class ContourEncoder:
             placed = any(isinstance(record, Key) for step in (*steps, repeats) for record in step)
             placed = placed or self._units % self._settings.refresh == 0
             body = Records(self._known if placed else None, steps, repeats)
-            if len(tracks) == len(gains) and (self._units % TABLES_KEPT == 0 or self._units == 1):
-                self._tables = min((0, 1), key=lambda one: len(bytes(Payload(frames, body, one))))
             return bytes(Payload(frames, body, self._tables))
 
         payloads: list[bytes] = []
@@ -306,7 +306,16 @@ class ContourEncoder:
             room = min(budget.max_payload, int(left) - budget.packet_overhead)
             if again:
                 again = self._fitting(again, room, partial(make, ()))
-            count, data = most(partial(make, repeats=again), ranked, room)
+            count, data = most(
+                partial(make, repeats=again), ranked, [costs[track] for track in ranked], room
+            )
+            if not payloads and (self._units % TABLES_KEPT == 0 or self._units == 1):
+                self._tables = 1 - self._tables
+                other = make(ranked[:count], again)
+                if len(other) < len(data):
+                    data = other
+                else:
+                    self._tables = 1 - self._tables
             if payloads and not count and not again:
                 break
             payloads.append(data)
@@ -323,7 +332,7 @@ class ContourEncoder:
         def made(some: Sequence[Record]) -> bytes:
             return make(tuple(sorted(some, key=lambda record: record.track)))
 
-        low = most(made, again, room)[0]
+        low = most(made, again, [cost(record) for record in again], room)[0]
         self._lost |= {record.track: record for record in again[low:]}
         return tuple(sorted(again[:low], key=lambda record: record.track))
 
