@@ -95,7 +95,7 @@ class ContourStage:
         self._most_gap = max(MAX_GAP_S, 1.5 * self._interval)
         self._stream, self._share = stream, stream.share
         self._settings = ContourSettings(
-            len(source.legend.classes), VOID, highest, MAX_FRAMES, fps=fps / every
+            len(source.legend.classes), VOID, highest, MAX_FRAMES, fps=fps / every, quick=True
         )
         self._size = size
         self._encoder = ContourEncoder(self._settings, size.width, size.height)

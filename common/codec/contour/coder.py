@@ -22,7 +22,7 @@ _IMPLIED = 8  # zero bytes that may be left out at the end; bounds what a decode
 _FLOOR = 64  # no bit is ever coded as more certain than 1 - FLOOR / ONE
 _MOST = ONE - _FLOOR
 _OLD = 4 * (_SLOWEST - 2)  # age from which a context moves no slower
-_RATES = tuple(2 + age // 4 for age in range(_OLD)) + (_SLOWEST,)
+_RATES = tuple(2 + age // 4 for age in range(_OLD + 1))  # the last is _SLOWEST
 
 
 class Coder(Protocol):

@@ -36,10 +36,9 @@ from common.maps.base import LabelMap
 NEAR = 6  # pixels about a polygon within which errors are its own
 LEAST_WRONG = 60.0  # bits that the errors about a track must be worth before it is looked at
 MEASURED = 2  # of so many frames one is compared with what is shown, for the mean IoU
-MOST_SIMPLE = (
-    16  # instances of a scene in which ellipses, symmetric polygons and turns are looked for: single objects;
-)
-# of many, each small, they cost more than they bring, and time
+# Instances of a scene in which ellipses, symmetric polygons and turns are looked for: single objects; of many, each
+# small, they cost more than they bring, and time.
+MOST_SIMPLE = 16
 BIRTH_BITS = 31.0  # that a new instance of such a scene must gain beyond its key: it will move and end
 REMEMBERED = 16  # units whose packets a report may name
 KEEP_WORTH = (300.0, 1e6)  # bits that a mean IoU of 1 over a unit may cost, least and most
@@ -47,6 +46,7 @@ FIRST_WORTH = 10000.0
 SHORTER, LONGER = 12000.0, 2500.0  # worth beyond which a unit has more steps, or fewer
 TABLES_KEPT = 8  # units from one comparison of the coder's tables to the next
 GAIN = 20.0  # how fast that follows the mean IoU
+QUICK_STEPS = 2  # of a unit of many instances at the quick effort: the time goes with the steps
 Group = tuple[tuple[Record, ...], ...]  # records of one payload, by step
 
 
@@ -61,6 +61,7 @@ class ContourSettings:
     refresh: int = 8  # units from one key of an instance to its next at most
     repeat: bool = False  # keys and ends go again with the next unit: for links that lose packets
     fps: float = 10.0
+    quick: bool = False  # fewer steps for scenes of many instances: half of the time, for live use
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
@@ -90,9 +91,8 @@ class ContourEncoder:
         self._measure = Measure(settings.classes)
         self._worth = FIRST_WORTH
         self._courses: dict[int, Course] = {}
-        self._generations: dict[
-            int, int
-        ] = {}  # of the last key of each number, whether its track has ended or not
+        # Of the last key of each number, whether its track has ended or not.
+        self._generations: dict[int, int] = {}
         self._steps = min(2, settings.period)
         self._units = 0
         self._middles = Middles()
@@ -162,9 +162,8 @@ class ContourEncoder:
         if not wrong.any():
             return labels
         if settings.void is None or (labels[wrong] != settings.void).any():
-            worst = int(
-                labels[wrong & (labels != (settings.void if settings.void is not None else 256))].max()
-            )
+            void = 256 if settings.void is None else settings.void
+            worst = int(labels[wrong & (labels != void)].max())
             raise CodecError(f"map: label {worst} is none of the {settings.classes} classes")
         return np.where(wrong, np.uint8(settings.classes), labels)
 
@@ -249,13 +248,9 @@ class ContourEncoder:
                 continue
             choice = fresh(0, label, 0, contour, gains, self._known, self._worth, simple)
             number = next(free, None) if choice is not None and choice.score > least else None
-            if (
-                number is None
-                or choice is None
-                or choice.points is None
-                or not isinstance(choice.record, Key)
-            ):
+            if number is None or choice is None or choice.points is None:
                 continue
+            assert isinstance(choice.record, Key)  # `fresh` gives nothing else
             key = with_motion(self._named(choice.record, number), choice.points, first, at[1], True)
             last.paint(label, choice.points)
             self._born[number] = instance
@@ -306,16 +301,11 @@ class ContourEncoder:
             room = min(budget.max_payload, int(left) - budget.packet_overhead)
             if again:
                 again = self._fitting(again, room, partial(make, ()))
-            count, data = most(
-                partial(make, repeats=again), ranked, [costs[track] for track in ranked], room
-            )
+            count, data = most(partial(make, repeats=again), ranked, [costs[track] for track in ranked], room)
             if not payloads and (self._units % TABLES_KEPT == 0 or self._units == 1):
-                self._tables = 1 - self._tables
+                kept, self._tables = self._tables, 1 - self._tables
                 other = make(ranked[:count], again)
-                if len(other) < len(data):
-                    data = other
-                else:
-                    self._tables = 1 - self._tables
+                data, self._tables = (other, self._tables) if len(other) < len(data) else (data, kept)
             if payloads and not count and not again:
                 break
             payloads.append(data)
@@ -399,7 +389,9 @@ class ContourEncoder:
         self._measure.add(total)
         short = self.floor - self._measure.miou
         self._worth = float(np.clip(self._worth * np.exp(np.clip(GAIN * short, -0.4, 0.7)), *KEEP_WORTH))
-        if self._worth > SHORTER and self._steps < len(maps):
+        quick = self._settings.quick and len(self._scene.tracks) > MOST_SIMPLE
+        if self._worth > SHORTER and self._steps < (min(len(maps), QUICK_STEPS) if quick else len(maps)):
             self._steps, self._worth = min(2 * self._steps, self._settings.period), self._worth / 2
         elif self._worth < LONGER and self._steps > 1:
             self._steps, self._worth = self._steps // 2, self._worth * 2
+        self._steps = min(self._steps, QUICK_STEPS) if quick else self._steps

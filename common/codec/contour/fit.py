@@ -95,7 +95,10 @@ def polygon(candidates: Ints, gains: Gains, grid: int, worth: float) -> Ints:
     middle = candidates.mean(axis=0)
     start = int(np.argmax(((candidates - middle) ** 2).sum(axis=1)))
     turned = np.concatenate((candidates[start:], candidates[:start]))
-    gain = gains.sides(turned[:, None], turned[None])
+    gain = np.zeros((count, count), np.float32)  # forwards, and back to the first: no other way is gone
+    goes, comes = np.triu_indices(count, 1)
+    goes, comes = np.append(goes, np.arange(1, count)), np.append(comes, np.zeros(count - 1, np.int64))
+    gain[goes, comes] = gains.sides(turned[goes], turned[comes])
     ring = np.append(np.diagonal(gain, 1), gain[-1, 0])
     along = np.concatenate((np.zeros(1, np.float32), np.cumsum(ring)))
     path = along[None, :count] - along[:count, None]  # gain of the candidates' own way from one to another
