@@ -102,10 +102,15 @@ def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -
         kept = tuple(
             None if unit and rng.random() < loss else payload for payload in payloads
         )  # the first arrives
-        decoded = decoder.decode(Received(unit, kept))
+        decoded = [decoder.decode(Received(unit, kept))]
+        while sum(len(one.pictures) for one in decoded) < frames:
+            decoded.append(decoder.decode(None))  # a lost unit is concealed in parts
         if first >= 0:
-            shown += [np.asarray(cv2.cvtColor(p, cv2.COLOR_YUV2RGB_I420), np.uint8) for p in decoded.pictures]
-            trust += [_trusted(decoded.trust)] * frames
+            found = [picture for one in decoded for picture in one.pictures][:frames]
+            shown += [
+                np.asarray(cv2.cvtColor(picture, cv2.COLOR_YUV2RGB_I420), np.uint8) for picture in found
+            ]
+            trust += [_trusted(one.trust) for one in decoded for _ in one.pictures][:frames]
     return Degraded(np.stack(shown[:count]), np.stack(trust[:count]))
 
 

@@ -75,6 +75,6 @@ def decoded(
         degraded=inputs.degraded,
         temporal="window",
     )
-    trust = torch.as_tensor(clip.texture_trust)[:, None] * model.config.anchor
-    pictures = anchored(model.decode(made[0]).cpu(), tensor(clip.degraded), trust)
+    weight = inputs.texture_trust[0].cpu() * model.config.anchor
+    pictures = anchored(model.decode(made[0]).cpu(), tensor(clip.degraded), weight)
     return pictures.clamp(-1, 1), model.decode(inputs.clean[0]).cpu().clamp(-1, 1)

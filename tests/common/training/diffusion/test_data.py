@@ -145,3 +145,10 @@ def test_legends_find_their_shared_labels() -> None:
     names = [vocabulary.SHARED.classes[label] for label in vocabulary.lookup(own)[:4]]
     assert names == ["background", "pedestrian", "pavement", "foreground"]
     assert vocabulary.lookup(Legend("matte", ("a", "b"), ((0, 0, 0),) * 2))[:2].tolist() == [11, 12]
+
+
+def test_textures_of_lost_units_are_as_long_as_the_clip() -> None:
+    settings = DegradeConfig(coded=1.0, lossy=1.0, loss_max=1.0, kbps=(3.0, 4.0))
+    for seed in range(3):
+        found = degrade.texture(pictures(24), 10.0, np.random.default_rng(seed), settings)
+        assert len(found.values) == len(found.trust) == 24
