@@ -31,16 +31,8 @@ demo: $(CORE_READY) $(if $(filter generative,$(PROFILE)),$(GEN_READY))
 test: lint unit
 
 ## make unit        the tests alone; ARGS="-k jitter" narrows them
-# What only computes runs on all cores; what talks to sockets, screens and clocks has the machine to itself.
-COMPUTING := tests/common tests/proto tests/fuzz tests/bench
-LIVE      := $(filter-out $(COMPUTING) tests/__pycache__,$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
-PYTEST    := OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-# What pytest ends with where ARGS leave it nothing to run.
-NONE_LEFT := 5
-
 unit: $(DEV_READY)
-	@$(PYTEST) -n auto --dist loadfile $(COMPUTING) $(ARGS) || [ $$? = $(NONE_LEFT) ]
-	@$(PYTEST) $(LIVE) $(ARGS) || [ $$? = $(NONE_LEFT) ]
+	OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
 
 ## make lint        ruff, its format check, and mypy --strict
 lint: $(DEV_READY)
