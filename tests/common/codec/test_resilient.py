@@ -300,7 +300,7 @@ def test_a_wrong_number_of_pictures_is_refused(encoder: UnitEncoder, count: int)
 
 def test_an_unknown_model_is_refused(encoder: UnitEncoder, decoder: UnitDecoder) -> None:
     changed = tuple(
-        b"\xf0" + payload[1:] for payload in encoder.encode(unit_pictures(0), 0, budget()).payloads
+        b"\x70" + payload[1:] for payload in encoder.encode(unit_pictures(0), 0, budget()).payloads
     )
     with pytest.raises(CodecError, match="model"):
         decoder.decode(Received(0, changed))
