@@ -235,7 +235,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = out.add_argument
-    add("--what", nargs="+", choices=WHAT, default=list(WHAT), help="(default: all)")
+    usual = [name for name in WHAT if name != "generative"]  # which takes minutes on a CPU
+    add("--what", nargs="+", choices=WHAT, default=usual, help=f"(default: {' '.join(usual)})")
     text = f"(default: {' '.join(map(str, SIZES))})"
     add("--size", type=parse_size, nargs="+", metavar="WIDTHxHEIGHT", help=text)
     add("--threads", type=_count, nargs="+", default=[1, 2], metavar="N", help="of the codec (default: 1 2)")

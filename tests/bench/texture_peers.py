@@ -77,7 +77,11 @@ class _Ours:
             got = Got(number, tuple(p if came else None for p, came in zip(payloads, mask, strict=True)))
             decoded = decoder.decode(got if any(mask) else None)
             if isinstance(decoder, TextureDecoder):
-                out += decoder.small
+                small = list(decoder.small)
+                while len(small) < self.frames:  # a lost unit is concealed in parts
+                    decoder.decode(None)
+                    small += decoder.small
+                out += small[: self.frames]
             else:
                 taken = [shrink(picture, *self.size) for picture in decoded.pictures]
                 out += [picture for picture in taken for _ in range(self.step)]

@@ -37,7 +37,7 @@ def test_streams_run_one_way_or_both() -> None:
     assert lookup(0) is CONTROL
     assert lookup(0, Direction.BACK) is CONTROL
     assert lookup(2, Direction.BACK) is REPORT
-    assert [spec.name for spec in STREAMS.values() if spec.segmented] == ["video", "audio"]
+    assert [spec.name for spec in STREAMS.values() if spec.segmented] == ["video", "audio", "contours"]
     for stream, direction in [(2, Direction.FORWARD), (1, Direction.BACK)]:
         with pytest.raises(WireError, match="does not run this way") as caught:
             lookup(stream, direction)
