@@ -186,9 +186,12 @@ class Link:
     def _textures(self, unit: int) -> list[tuple[Picture, Trust]]:
         decoder, out = TextureDecoder(), list[tuple[Picture, Trust]]()
         for number, payload in enumerate(self._payloads):
-            decoded = decoder.decode(None if payload is None else _Got(number, (payload,)))
-            trust = np.asarray(1 - decoded.trust / LEVELS, np.float32)
-            out += [(picture, trust) for picture in decoded.pictures[:unit]]
+            got = None if payload is None else _Got(number, (payload,))
+            while len(out) < (number + 1) * unit:  # one that is not there is concealed in parts
+                decoded, got = decoder.decode(got), None
+                trust = np.asarray(1 - decoded.trust / LEVELS, np.float32)
+                out += [(picture, trust) for picture in decoded.pictures]
+            del out[(number + 1) * unit :]
         return out
 
     def _maps(self) -> tuple[list[tuple[float, NDArray[np.uint8], NDArray[np.uint8]]], list[float]]:
