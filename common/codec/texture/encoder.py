@@ -14,7 +14,7 @@ from common.codec.contour.coder import Encoder
 from common.codec.header import QUALITIES
 from common.codec.texture import tables
 from common.codec.texture.choose import Choice, Held, choose, fewer
-from common.codec.texture.header import HEADER_BYTES, MOST_FRAMES, TextureHeader
+from common.codec.texture.header import HEADER_BYTES, MOST_FRAMES, MOST_SAMPLES, TextureHeader
 from common.codec.texture.past import STEPS, Past
 from common.codec.texture.scaling import shrink
 from common.codec.texture.syntax import FRESH, most_visited, walk
@@ -27,6 +27,8 @@ HEADERS, HEADER_SHARE = (
     0.1,
 )  # wire bytes of a packet that are not ours, and of the rate, that they may take
 USUAL_KBPS = 2.0
+COARSE, FINE = 4, 2  # sides of the pictures over those of the small ones
+FINE_DENSITY = 0.03  # bits a second for each sample of the full size, from which finer pictures look better
 SLOW_SHARE = 0.25  # of a unit's time, that encoding it may take before it is done more quickly
 REPORTED_UNITS = 64  # units back that a report may tell of
 FEWER = ((MOST_FRAMES, 64), (MOST_FRAMES, 16), (4, 16), (1, 16), (1, 4), (1, 1), (0, 0))
@@ -42,6 +44,13 @@ def unit_frames(fps: float, kbps: float = USUAL_KBPS) -> int:
     return max(4, min(MOST_FRAMES, round(seconds * fps / 4) * 4))
 
 
+def usual_scale(width: int, height: int, frames: int, kbps: float = USUAL_KBPS) -> int:
+    """Sides of the pictures over those of the small ones that suit a wire rate: finer ones from FINE_DENSITY on, where
+    a unit of them is not too large."""
+    fits = width * height * frames <= MOST_SAMPLES * FINE**2
+    return FINE if fits and 1000 * kbps >= FINE_DENSITY * width * height else COARSE
+
+
 class TextureEncoder:
     """Encodes units, each one packet. Called by one thread. Raises CodecError for a size or rate out of range."""
 
@@ -51,17 +60,19 @@ class TextureEncoder:
         height: int,
         fps: float,
         frames: int | None = None,
-        scale: int = 4,
+        scale: int | None = None,
         loss: float = LOSS,
         kbps: float = USUAL_KBPS,
         adaptive: bool = False,
     ) -> None:
-        """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones; `loss`: share
-        of the packets that is expected to be lost until reports tell; `kbps`: wire rate to be expected, which sets
-        `frames` where they are not given; `adaptive`: look less for the best step where this host is slow, so that
-        what comes out depends on its speed."""
+        """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones: 1, 2, 4, 8; `loss`:
+        share of the packets that is expected to be lost until reports tell; `kbps`: wire rate to be expected, which
+        sets `frames` and `scale` where they are not given; `adaptive`: look less for the best step where this host
+        is slow, so that what comes out depends on its speed."""
         fps = round(4 * fps) / 4
-        self._header = TextureHeader(width, height, fps, frames or unit_frames(fps, kbps), scale)
+        frames = frames or unit_frames(fps, kbps)
+        scale = scale or usual_scale(width, height, frames, kbps)
+        self._header = TextureHeader(width, height, fps, frames, scale)
         self._small = self._header.coded_size
         rows, columns = grid(*self._small)
         self._past = Past.nothing(rows, columns)
