@@ -27,6 +27,7 @@ UNITS = 3
 BYTES = (120, 220, 500, 1000)  # wire bytes of a unit
 SIZES = ((256, 256), (512, 384))
 FRAMES = (8, 16)
+SCALE = 4  # which low rates want; contexts learn by themselves where there are more bytes
 LEAST = 64 / ONE
 
 
@@ -47,7 +48,7 @@ def count(clips: Sequence[Path]) -> dict[str, list[int]]:
         pictures = list(_pictures(clip, width, height, UNITS * max(FRAMES)))
         for place, wire in enumerate(BYTES):
             frames = FRAMES[(number // 2 + place) % len(FRAMES)]
-            coder = TextureEncoder(width, height, 15.0, frames)
+            coder = TextureEncoder(width, height, 15.0, frames, SCALE)
             for unit in range(min(UNITS, len(pictures) // frames)):
                 part = pictures[unit * frames : (unit + 1) * frames]
                 payload = coder.encode(part, unit, Budget(wire, 57, 1143)).payloads[0]

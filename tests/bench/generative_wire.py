@@ -1,11 +1,13 @@
 """Maps and small pictures as the daemons send them, in virtual time: what is spent on the wire, and what is received.
 
-The stage of contours, the share, the two codecs and their packets are the daemons' own. Nothing is lost. What is sent
-beside media (announcements, the legend, handshakes) is left out, for us as for everybody else."""
+The stage of contours, the share, the two codecs and their packets are the daemons' own. Nothing is lost, and a receiver
+with a way back says so: of contours from the start, of each unit of pictures in the longest that a report takes. What
+is sent beside media (announcements, the legend, handshakes) and reports are left out, for us as for everybody else."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +21,7 @@ from common.maps.base import LabelMap, Legend, MapSource
 from common.video import Frame, Picture
 from proto.wire import IP_UDP_BYTES, MAX_DATAGRAM, OVERHEAD_BYTES, max_payload
 from receiver.contours.store import IMAGINED_S, OLDEST_S, STALE_S
+from receiver.reports import LONGEST_S as REPORT_S
 from sender.ceiling import Ceiling
 from sender.contours.settings import ContoursSection
 from sender.contours.share import PART_COST, ContourShare
@@ -125,6 +128,7 @@ class Link:
             clock=lambda: self.now,
         )
         self._payloads: list[bytes | None] = []
+        self._unreported = deque[tuple[float, int, bool]]()  # when, of which unit, whether it arrived
         self.legend = source.legend
 
     def _every(self, fps: float) -> int:
@@ -156,11 +160,15 @@ class Link:
     def _send_pictures(self, first: int, unit: int) -> None:
         if self._share_of > 0:
             self._rate.charge(-self._share.surplus(self.now))
+        while self._unreported and self._unreported[0][0] <= self.now:
+            _, told, came = self._unreported.popleft()
+            self._encoder.report(told, [came])
         frames = [frame_of(self._clip, first + index).picture for index in range(unit)]
         encoded = self._encoder.encode(frames, len(self._payloads), self._rate.budget())
         sent = self._rate.admit([encoded.wire_bytes])
         self._rate.spent(encoded.wire_bytes * sent)
         self._payloads.append(encoded.payloads[0] if sent else None)
+        self._unreported.append((self.now + REPORT_S, len(self._payloads) - 1, sent > 0))
 
     def _received(self, count: int, unit: int) -> Sent:
         fps = self._clip.fps

@@ -140,12 +140,16 @@ def contours() -> list[list[bytes]]:
 
 
 def textures() -> list[bytes]:
-    """Payloads of small pictures in which a square moves."""
+    """Payloads of small pictures, of a quarter and half the sides, in which a square moves."""
     pictures = [blank(128, 128) for _ in range(8)]
     for number, picture in enumerate(pictures):
         picture[8 * number : 8 * number + 40, 30:80] = 200
-    encoder = TextureEncoder(128, 128, 15.0, 4)
-    return [encoder.encode(pictures[i : i + 4], i // 4, Budget(300.0, 57, 400)).payloads[0] for i in (0, 4)]
+    encoders = [TextureEncoder(128, 128, 15.0, 4, scale) for scale in (4, 2)]
+    return [
+        encoder.encode(pictures[i : i + 4], i // 4, Budget(300.0, 57, 400)).payloads[0]
+        for encoder in encoders
+        for i in (0, 4)
+    ]
 
 
 def seeds() -> dict[str, list[bytes]]:

@@ -131,7 +131,7 @@ def test_packets_of_two_profiles_in_one_unit_are_refused(decoder: SwitchingDecod
 
 def test_texture_units_of_one_picture_may_change_their_size(decoder: SwitchingDecoder) -> None:
     for number, (width, height) in enumerate(((WIDTH, HEIGHT), (WIDTH // 2, HEIGHT // 2))):
-        coder = TextureEncoder(width, height, FPS, frames=1)
+        coder = TextureEncoder(width, height, FPS, frames=1, scale=4)
         unit = coder.encode([blank(width, height)], number, budget(200))
         assert decoder.decode(receive(unit, number)).pictures[0].shape == (height * 3 // 2, width)
     units, _ = run(["resilient"], decoder)

@@ -16,7 +16,7 @@ from common.codec.texture.encoder import TextureEncoder
 from tests.common.codec.scene import Received, picture
 
 GOLDEN = Path(__file__).with_name("golden.json")
-SIDE, FRAMES, UNITS = 128, 4, 3
+SIDE, FRAMES, SCALE, UNITS = 128, 4, 4, 3
 
 
 def levels_digest(payload: bytes) -> str:
@@ -35,7 +35,7 @@ def test_golden() -> None:
 
 
 def main() -> None:
-    coder, decoder = TextureEncoder(SIDE, SIDE, 15.0, FRAMES), TextureDecoder()
+    coder, decoder = TextureEncoder(SIDE, SIDE, 15.0, FRAMES, SCALE), TextureDecoder()
     out = []
     for number in range(UNITS):
         pictures = [picture(FRAMES * number + i, SIDE, SIDE) for i in range(FRAMES)]

@@ -13,7 +13,7 @@ from common.codec.base import IMAGINED, RECEIVED, RECOVERED, Budget, CodecError
 from common.codec.contour.coder import Decoder, Encoder
 from common.codec.texture import tables
 from common.codec.texture.decoder import TextureDecoder, read
-from common.codec.texture.encoder import REPORTED_UNITS, TextureEncoder, unit_frames
+from common.codec.texture.encoder import REPORTED_UNITS, TextureEncoder, unit_frames, usual_scale
 from common.codec.texture.header import HEADER_BYTES, MODEL, PROFILE, TextureHeader
 from common.codec.texture.scaling import shrink
 from common.codec.texture.syntax import Levels, most_visited, walk
@@ -23,6 +23,7 @@ from tests.bench.quality import psnr
 from tests.common.codec.scene import Received, picture
 
 WIDTH, HEIGHT, FPS, FRAMES = 256, 192, 8.0, 8
+SCALE = 4
 BUDGET = Budget(500.0, 57, 1143)
 
 
@@ -32,13 +33,13 @@ def unit(number: int, still: bool = False) -> list[Picture]:
 
 
 def payloads(units: int, still: bool = False, budget: Budget = BUDGET) -> list[bytes]:
-    coder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES)
+    coder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, SCALE)
     assert coder.frames_per_unit == FRAMES
     return [coder.encode(unit(number, still), number, budget).payloads[0] for number in range(units)]
 
 
 def closeness(number: int, small: list[Picture], still: bool = False) -> float:
-    sent = [shrink(one, WIDTH // 4, HEIGHT // 4) for one in unit(number, still)]
+    sent = [shrink(one, WIDTH // SCALE, HEIGHT // SCALE) for one in unit(number, still)]
     return float(np.mean([psnr(a, b) for a, b in zip(sent, small, strict=True)]))
 
 
@@ -48,7 +49,7 @@ def test_pictures_come_back_at_both_sizes() -> None:
         assert len(payload) <= BUDGET.wire_bytes - BUDGET.packet_overhead
         decoded = decoder.decode(Received(number, (payload,)))
         assert [one.shape for one in decoded.pictures] == [(HEIGHT * 3 // 2, WIDTH)] * FRAMES
-        assert [one.shape for one in decoder.small] == [(HEIGHT * 3 // 8, WIDTH // 4)] * FRAMES
+        assert [one.shape for one in decoder.small] == [(HEIGHT * 3 // 2 // SCALE, WIDTH // SCALE)] * FRAMES
         assert (decoded.trust == RECEIVED).all() and decoded.trust.shape == (HEIGHT // 16, WIDTH // 16)
         assert closeness(number, decoder.small) > 20
 
@@ -69,18 +70,19 @@ def test_what_fits_at_no_step_is_left_out() -> None:
     width, height, frames = 512, 256, 4
     noise = np.random.default_rng(1)
     strange = [
-        noise.integers(0, 2, (height // 4 * 3 // 2, width // 4), np.uint8) * 255 for _ in range(frames)
+        noise.integers(0, 2, (height // SCALE * 3 // 2, width // SCALE), np.uint8) * 255
+        for _ in range(frames)
     ]
-    strange = [one.repeat(4, 0).repeat(4, 1) for one in strange]
+    strange = [one.repeat(SCALE, 0).repeat(SCALE, 1) for one in strange]
     for wire in (70.0, 80.0, 150.0):
-        coder, decoder = TextureEncoder(width, height, FPS, frames), TextureDecoder()
+        coder, decoder = TextureEncoder(width, height, FPS, frames, SCALE), TextureDecoder()
         (payload,) = coder.encode(strange, 0, replace(BUDGET, wire_bytes=wire)).payloads
         assert len(payload) + BUDGET.packet_overhead <= wire
         assert len(decoder.decode(Received(0, (payload,))).pictures) == frames
 
 
 def test_what_was_sent_is_forgotten_whatever_the_numbers() -> None:
-    coder, pictures = TextureEncoder(64, 64, FPS, 1), [picture(0, 64, 64)]
+    coder, pictures = TextureEncoder(64, 64, FPS, 1, SCALE), [picture(0, 64, 64)]
     for number in range(0, 210, 3):
         coder.encode(pictures, number, BUDGET)
     assert len(coder._sent) <= REPORTED_UNITS
@@ -191,7 +193,7 @@ def test_silence_becomes_imagined() -> None:
 
 def test_reports_change_what_is_sent() -> None:
     def quality(came: bool) -> float:
-        coder, decoder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES), TextureDecoder()
+        coder, decoder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, SCALE), TextureDecoder()
         for number in range(6):
             one = coder.encode(unit(number, True), number, replace(BUDGET, wire_bytes=160.0))
             if came or number == 0 or number == 5:
@@ -209,7 +211,7 @@ def test_the_header_tells_the_stream() -> None:
     header = TextureHeader.parse(payload)
     assert (payload[0] >> 4, header.info.profile) == (MODEL, PROFILE)
     assert (header.width, header.height, header.fps, header.frames) == (WIDTH, HEIGHT, FPS, FRAMES)
-    assert header.coded_size == (WIDTH // 4, HEIGHT // 4)
+    assert header.coded_size == (WIDTH // SCALE, HEIGHT // SCALE)
     assert TextureHeader(480, 352, 10.0, 12).coded_size == (120, 88)
     assert TextureHeader.parse(header.with_step(9)) == header and TextureHeader.step(header.with_step(9)) == 9
 
@@ -256,7 +258,9 @@ def test_bad_arguments() -> None:
         TextureEncoder(256, 256, 15.0, frames=40)
     with pytest.raises(CodecError, match="size"):
         TextureEncoder(250, 256, 15.0)
-    coder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES)
+    with pytest.raises(CodecError, match="scale"):
+        TextureEncoder(256, 256, 15.0, scale=3)
+    coder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, SCALE)
     with pytest.raises(ValueError, match="pictures"):
         coder.encode(unit(0)[:3], 0, BUDGET)
 
@@ -267,8 +271,42 @@ def test_units_are_as_short_as_headers_allow() -> None:
     assert unit_frames(60.0) == 32
 
 
+def test_finer_pictures_where_the_rate_allows_them() -> None:
+    frames = unit_frames(10.0, 7.0)
+    assert usual_scale(480, 352, frames, 5.0) == 4 and usual_scale(480, 352, frames, 5.1) == 2
+    assert usual_scale(256, 256, 8, 7.0) == 2
+    assert usual_scale(1920, 1088, 8, 100.0) == 4  # a unit of finer ones would be too large
+
+
+@pytest.mark.parametrize(("kbps", "scale"), [(1.0, 4), (2.0, 2)])
+def test_the_rate_sets_the_size_of_small_pictures(kbps: float, scale: int) -> None:
+    coder, decoder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, kbps=kbps), TextureDecoder()
+    (payload,) = coder.encode(unit(0), 0, BUDGET).payloads
+    assert TextureHeader.parse(payload).scale == scale
+    decoded = decoder.decode(Received(0, (payload,)))
+    assert [one.shape for one in decoder.small] == [(HEIGHT * 3 // 2 // scale, WIDTH // scale)] * FRAMES
+    assert [one.shape for one in decoded.pictures] == [(HEIGHT * 3 // 2, WIDTH)] * FRAMES
+    assert (decoded.trust == RECEIVED).all() and decoded.trust.shape == (HEIGHT // 16, WIDTH // 16)
+
+
+def test_half_size_looks_better_where_there_are_bytes_for_it_and_only_there() -> None:
+    """Of the pictures at their full size."""
+
+    def quality(scale: int, wire: float) -> float:
+        coder, decoder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, scale), TextureDecoder()
+        for number in range(6):
+            one = coder.encode(unit(number, True), number, replace(BUDGET, wire_bytes=wire))
+            assert one.wire_bytes <= wire
+            shown = decoder.decode(Received(number, (one.payloads[0],))).pictures
+            coder.report(number, [True])
+        return float(np.mean([psnr(a, b) for a, b in zip(unit(5, True), shown, strict=True)]))
+
+    assert quality(2, 600.0) > quality(4, 600.0) + 1
+    assert quality(2, 80.0) < quality(4, 80.0)
+
+
 def test_a_slow_host_looks_for_less_and_still_keeps_the_budget() -> None:
-    coder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, adaptive=True)
+    coder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, SCALE, adaptive=True)
     coder._slow = True  # as after a unit that took long
     decoder = TextureDecoder()
     for number in range(4):
