@@ -1,8 +1,8 @@
 """Small pictures at 1 to 8 kbit/s: python -m tests.bench.texture [DIR] --data ../shared/data
 
-Clips at four times lower resolution through our texture codec, `resilient` as it is, SVT-AV1 and x265 (texture_peers.py
-says what is granted to them), at equal wire rate, 28 bytes of IP and UDP and our own overhead a packet counted. Packets
-are lost independently. Nobody reports. Writes texture.json, texture.md and strip.jpg to DIR."""
+Clips at a quarter and at half of each side through our texture codec, `resilient` at a quarter, SVT-AV1 and x265
+(texture_peers.py says what is granted to them), at equal wire rate, 28 bytes of IP and UDP and our own overhead a
+packet counted. Packets are lost independently. Nobody reports. Writes texture.json, texture.md and strip.jpg to DIR."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ import av
 import numpy as np
 import torch
 
-from common.codec.texture.encoder import unit_frames
+from common.codec.texture.encoder import unit_frames, usual_scale
 from common.codec.texture.scaling import enlarge, shrink
 from common.tabletop.files import PICTURES, shipped
 from common.training.haarpsi import haarpsi_colour
 from common.video import Picture, Resizer, picture_size
 from tests.bench.quality import SMALLEST_SIDE, ms_ssim, psnr_of_rgb, rgb
-from tests.bench.texture_peers import SCALE, Coded, contestants
+from tests.bench.texture_peers import COARSE, Coded, contestants, scale_of, smaller
 from tests.bench.texture_report import report, strip
 
 RATES = (1.0, 2.0, 4.0, 8.0)
@@ -68,6 +68,8 @@ class Row:
     encode_ms: float
     """CPU time a picture; without meaning for peers, which search longer than they would live."""
     decode_ms: float
+    usual: bool = False
+    """Whether this is the size that our sender would choose for the clip at the rate."""
 
 
 def clip(path: Path, size: tuple[int, int], fps: float, name: str = "") -> Clip:
@@ -107,6 +109,7 @@ def rows(one: Clip, kbps: float, who: tuple[str, str], losses: Sequence[float]) 
     frames = unit_frames(one.fps, kbps)
     units = [one.pictures[i : i + frames] for i in range(0, len(one.pictures) - frames + 1, frames)]
     wire = kbps * 125 * frames / one.fps
+    usual = usual_scale(*picture_size(one.pictures[0]), frames, kbps)
     begun = time.process_time()
     coded = contestants()[who](units, one.fps, wire)
     encode = (time.process_time() - begun) * 1000 / (len(units) * frames)
@@ -118,7 +121,8 @@ def rows(one: Clip, kbps: float, who: tuple[str, str], losses: Sequence[float]) 
         shown = coded.shown(masks)
         decode = (time.process_time() - begun) * 1000 / len(sent)
         quality = measure(sent, shown)
-        yield Row(*who, one.name, kbps, round(spent, 3), loss, *quality, round(encode, 2), round(decode, 2))
+        times = round(encode, 2), round(decode, 2)
+        yield Row(*who, one.name, kbps, round(spent, 3), loss, *quality, *times, scale_of(who[1]) == usual)
 
 
 def masks_of(coded: Coded, loss: float, clip: str) -> list[list[bool]]:
@@ -129,12 +133,12 @@ def masks_of(coded: Coded, loss: float, clip: str) -> list[list[bool]]:
 
 
 def measure(sent: Sequence[Picture], shown: Sequence[Picture]) -> tuple[float, float, float, float, float]:
-    """(PSNR, HaarPSI) small, (PSNR, MS-SSIM, HaarPSI) at the full size."""
+    """(PSNR, HaarPSI) at a quarter of each side, (PSNR, MS-SSIM, HaarPSI) at the full size."""
     small, large = [], []
     width, height = picture_size(sent[0])
+    quarter = smaller((width, height), COARSE)
     for index in range(EVERY // 2, len(sent), EVERY):
-        wanted = shrink(sent[index], width // SCALE, height // SCALE)
-        small.append(_close(wanted, shown[index]))
+        small.append(_close(shrink(sent[index], *quarter), shrink(shown[index], *quarter)))
         if index % EVERY_LARGE == EVERY // 2:
             up = enlarge(shown[index], width, height)
             similar = ms_ssim(sent[index], up) if min(width, height) >= SMALLEST_SIDE else 0.0

@@ -1,5 +1,5 @@
 """Who codes the small pictures in tests.bench.texture: ours, `resilient` as it is, SVT-AV1 and x265, each in units of
-as many pictures, one packet a copy.
+as many pictures, one packet a copy, at a quarter of each side or at half.
 
 The peers are given what they would not have for nothing: their parameter sets cost no bytes, and what lies between
 coded pictures is mixed. Where they are protected every unit is sent several times, which for one packet is what an
@@ -30,7 +30,8 @@ from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES
 OVERHEAD = OVERHEAD_BYTES + IP_UDP_BYTES
 HEADER = 6  # that a peer would need in each packet, as ours does
 MAX_PAYLOAD = 1143
-SCALE = 4
+QUARTER, HALF = "quarter size", "half size"
+COARSE, FINE = 4, 2  # sides of the pictures over those that are coded
 CHAIN = 2  # units from key picture to key picture of x265
 
 Unit = list[Picture]
@@ -88,30 +89,35 @@ class _Ours:
         return out
 
 
-def ours(units: Sequence[Unit], fps: float, wire: float) -> Coded:
+def ours(units: Sequence[Unit], fps: float, wire: float, scale: int) -> Coded:
     """The texture codec."""
     size = picture_size(units[0][0])
-    coder = TextureEncoder(*size, fps, len(units[0]), SCALE)
+    coder = TextureEncoder(*size, fps, len(units[0]), scale)
     payloads = [
         coder.encode(unit, number, Budget(wire, OVERHEAD, MAX_PAYLOAD)).payloads
         for number, unit in enumerate(units)
     ]
-    small = size[0] // SCALE, size[1] // SCALE
-    return _Ours(payloads, _sizes(payloads), len(units[0]), TextureDecoder, small)
+    return _Ours(payloads, _sizes(payloads), len(units[0]), TextureDecoder, smaller(size, scale))
 
 
 def resilient(units: Sequence[Unit], fps: float, wire: float) -> Coded:
     """The profile `resilient` with four pictures of each unit; sides rounded up to what it takes."""
     size = picture_size(units[0][0])
-    wide, high = (-(-side // (16 * SCALE)) * 16 for side in size)
+    wide, high = (-(-side // (16 * COARSE)) * 16 for side in size)
     model, step = load_model("resilient"), len(units[0]) // FRAMES
     coder = ResilientEncoder(model.model_id, wide, high, fps / step)
     payloads = []
     for number, unit in enumerate(units):
         taken = [shrink(picture, wide, high) for picture in unit[step // 2 :: step]]
         payloads.append(coder.encode(taken, number, Budget(wire, OVERHEAD, MAX_PAYLOAD)).payloads)
-    small = size[0] // SCALE, size[1] // SCALE
+    small = smaller(size, COARSE)
     return _Ours(payloads, _sizes(payloads), len(units[0]), lambda: ResilientDecoder(model), small, step)
+
+
+def smaller(size: tuple[int, int], scale: int) -> tuple[int, int]:
+    """(width, height) of what is coded, both even."""
+    width, height = (-(-side // (2 * scale)) * 2 for side in size)
+    return width, height
 
 
 def _sizes(payloads: Sequence[Sequence[bytes]]) -> list[list[int]]:
@@ -157,14 +163,16 @@ def places(count: int, frames: int) -> list[int]:
     return [int(frames / count * (index + 0.5)) for index in range(count)]
 
 
-def svtav1(units: Sequence[Unit], fps: float, wire: float, count: int, copies: int) -> Coded:
+def svtav1(
+    units: Sequence[Unit], fps: float, wire: float, count: int, copies: int, scale: int = COARSE
+) -> Coded:
     """SVT-AV1: `count` pictures of each unit, which stands alone."""
     at = places(count, len(units[0]))
     room = min(MAX_PAYLOAD, wire / copies - OVERHEAD) - HEADER
     pictures, sizes = [], []
     level = 50.0
     for unit in units:
-        taken = [shrink(unit[place], *(side // SCALE for side in picture_size(unit[0]))) for place in at]
+        taken = [shrink(unit[place], *smaller(picture_size(unit[0]), scale)) for place in at]
         data, level = _fit(partial(av1.encode, taken, preset=4), room, level)
         pictures.append(av1.decode(data, *picture_size(taken[0]), count))
         sizes.append([_av1_bytes(data) + HEADER + OVERHEAD] * copies)
@@ -190,12 +198,18 @@ def _fit(code: Callable[[float], bytes], room: float, level: float) -> tuple[byt
 
 
 def x265(
-    units: Sequence[Unit], fps: float, wire: float, count: int, copies: int, chain: int = CHAIN
+    units: Sequence[Unit],
+    fps: float,
+    wire: float,
+    count: int,
+    copies: int,
+    scale: int = COARSE,
+    chain: int = CHAIN,
 ) -> Coded:
     """x265: `count` pictures of each unit, a key picture each `chain` units, whose others refer to the one before."""
     at = places(count, len(units[0]))
     room = min(MAX_PAYLOAD, wire / copies - OVERHEAD) - HEADER
-    size = tuple(side // SCALE for side in picture_size(units[0][0]))
+    size = smaller(picture_size(units[0][0]), scale)
     pictures: list[list[Picture]] = []
     sizes: list[list[int]] = []
     past: list[tuple[Picture, int]] = []
@@ -239,11 +253,27 @@ def _hevc_bytes(data: bytes) -> int:
 Code = Callable[[Sequence[Unit], float, float], Coded]
 
 
+_PEERS = (
+    *((COARSE, 1, 1), (COARSE, 1, 2), (COARSE, 4, 1), (COARSE, 4, 2)),
+    *((FINE, 1, 1), (FINE, 4, 1)),
+)  # scale, pictures of a unit that are coded, copies
+
+
+def scale_of(setting: str) -> int:
+    """Sides of the pictures over those that a setting codes."""
+    return FINE if HALF in setting else COARSE
+
+
 def contestants() -> dict[tuple[str, str], Code]:
     """By name and setting."""
-    out: dict[tuple[str, str], Code] = {("texture", ""): ours, ("resilient", ""): resilient}
-    for count, copies in ((1, 1), (1, 2), (4, 1), (4, 2)):
+    out: dict[tuple[str, str], Code] = {
+        ("texture", QUARTER): partial(ours, scale=COARSE),
+        ("texture", HALF): partial(ours, scale=FINE),
+        ("resilient", ""): resilient,
+    }
+    for scale, count, copies in _PEERS:
         label = f"{count} of a unit" + (f", code 1/{copies}" if copies > 1 else "")
-        out["svtav1", label] = partial(svtav1, count=count, copies=copies)
-        out["x265", label] = partial(x265, count=count, copies=copies)
+        label += f", {HALF}" * (scale == FINE)
+        out["svtav1", label] = partial(svtav1, count=count, copies=copies, scale=scale)
+        out["x265", label] = partial(x265, count=count, copies=copies, scale=scale)
     return out
