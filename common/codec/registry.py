@@ -33,7 +33,7 @@ def create_encoder(
     kbps: float = USUAL_KBPS,
 ) -> UnitEncoder:
     """Encoder of a profile; `effort`: how long it may take, the same on every machine if not given; `kbps`: the wire
-    rate to be expected, by which small pictures are put into longer or shorter units.
+    rate to be expected, by which small pictures are larger or smaller and put into shorter or longer units, for good.
 
     Raises ValueError for an unknown profile or size, WeightsError."""
     _check(profile)

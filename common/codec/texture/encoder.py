@@ -46,7 +46,8 @@ def unit_frames(fps: float, kbps: float = USUAL_KBPS) -> int:
 
 def usual_scale(width: int, height: int, frames: int, kbps: float = USUAL_KBPS) -> int:
     """Sides of the pictures over those of the small ones that suit a wire rate: finer ones from FINE_DENSITY on, where
-    a unit of them is not too large."""
+    a unit of them is not too large. For the whole stream: another size drops what receivers hold, which costs more, and
+    for longer, than a size that does not suit a rate that has changed (README.md, section 5)."""
     fits = width * height * frames <= MOST_SAMPLES * FINE**2
     return FINE if fits and 1000 * kbps >= FINE_DENSITY * width * height else COARSE
 
@@ -67,8 +68,8 @@ class TextureEncoder:
     ) -> None:
         """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones: 1, 2, 4, 8; `loss`:
         share of the packets that is expected to be lost until reports tell; `kbps`: wire rate to be expected, which
-        sets `frames` and `scale` where they are not given; `adaptive`: look less for the best step where this host
-        is slow, so that what comes out depends on its speed."""
+        sets `frames` and `scale`, for good, where they are not given; `adaptive`: look less for the best step where
+        this host is slow, so that what comes out depends on its speed."""
         fps = round(4 * fps) / 4
         frames = frames or unit_frames(fps, kbps)
         scale = scale or usual_scale(width, height, frames, kbps)
