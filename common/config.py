@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -178,8 +178,7 @@ def _parser(
 def _add_flag(group: Any, leaf: Leaf) -> None:
     names = [leaf.flag, *([leaf.extra["alias"]] if leaf.extra.get("alias") else [])]
     help_text = (leaf.field.description or "").replace("%", "%%") + _default_text(leaf).replace("%", "%%")
-    choices = get_args(leaf.field.annotation) if get_origin(leaf.field.annotation) is Literal else None
-    metavar = leaf.extra.get("metavar") or ("|".join(map(str, choices)) if choices else _metavar(leaf))
+    metavar = leaf.extra.get("metavar") or "|".join(map(str, leaf.choices)) or _metavar(leaf)
     keywords: dict[str, Any] = {"dest": leaf.name, "help": help_text, "default": None, "metavar": metavar}
     if leaf.field.annotation is bool:
         keywords |= {"nargs": "?", "const": "true", "metavar": "true|false"}
@@ -249,7 +248,13 @@ def _from_environment(
 
 
 def _given(leaf: Leaf, value: Any) -> Any:
-    return None if leaf.optional and isinstance(value, str) and value.strip().lower() in OFF else value
+    """What a flag or a variable says, which is text: of listed values the one that is written so (pydantic takes none
+    but the value itself, so never "40" for 40)."""
+    if not isinstance(value, str):
+        return value
+    if leaf.optional and value.strip().lower() in OFF:
+        return None
+    return next((choice for choice in leaf.choices if str(choice) == value.strip()), value)
 
 
 def _put(tree: dict[str, Any], leaf: Leaf, value: Any) -> None:

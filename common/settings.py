@@ -78,6 +78,12 @@ class Leaf:
         """Whether None is a value."""
         return type(None) in get_args(self.field.annotation)
 
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The values that it may have, where they are listed (Literal); empty where they are not."""
+        kinds = (self.field.annotation, *get_args(self.field.annotation))
+        return next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())
+
     def variable(self, prefix: str) -> str:
         """Name in the environment: `SEMCAST_SENDER_RATE__KBPS`."""
         return prefix + "__".join(self.path).upper()

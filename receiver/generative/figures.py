@@ -14,8 +14,9 @@ ALL_STEPS = (1, 2, 4)
 
 
 def generative_status(decoder: GenerativeDecoder, profile: str) -> Mapping[str, object]:
-    """What viewers are told, ready for JSON. `decoder`: a line that says what shows the picture, None where there is
-    only one way (other profiles); `decoder_short`: the same for a small display."""
+    """What viewers are told, ready for JSON. `decoder`: a line that says what shows the picture and, behind a comma or
+    colon, how or why; None where there is only one way (other profiles). `decoder_short`: the same for a small
+    display."""
     if profile != STRUCTURE:
         return {"decoder": None, "decoder_short": None, "generative": str(decoder.state)}
     steps, every = _effort(decoder)
@@ -99,7 +100,7 @@ def _effort(decoder: GenerativeDecoder) -> tuple[int, int]:
 def _line(decoder: GenerativeDecoder, steps: int, every: int) -> str:
     where = "" if decoder.network is None else _place(decoder.network.device)
     if decoder.state is State.READY and not steps:
-        return f"plain: {where} too slow for the generative decoder"
+        return f"texture: {where} too slow for the generative decoder"
     if decoder.state is State.READY:
         ms = f"{1000 * decoder.pace.seconds(steps):.0f} ms a picture"
         text = f"generative, {steps} step{'s' if steps > 1 else ''}, {ms}, {where}"
@@ -107,9 +108,9 @@ def _line(decoder: GenerativeDecoder, steps: int, every: int) -> str:
             return f"{text}, not in real time"
         return text if every == 1 else f"{text}: slower than real time, 1 picture in {every} is generated"
     return {
-        State.OFF: "plain",
-        State.LOADING: "plain, the generative decoder is loading",
-    }.get(decoder.state, f"plain: {decoder.reason}")
+        State.OFF: "texture, enlarged",
+        State.LOADING: "texture, enlarged: the generative decoder is loading",
+    }.get(decoder.state, f"texture: {decoder.reason}")
 
 
 def _place(device: str) -> str:
@@ -118,7 +119,9 @@ def _place(device: str) -> str:
 
 def _short(decoder: GenerativeDecoder, steps: int, every: int) -> str:
     if not steps:
-        return "PLAIN" if decoder.state in (State.OFF, State.READY) else f"PLAIN ({decoder.state})".upper()
+        return (
+            "TEXTURE" if decoder.state in (State.OFF, State.READY) else f"TEXTURE ({decoder.state})".upper()
+        )
     device = "GPU" if decoder.network is not None and decoder.network.device == "cuda" else "CPU"
     text = f"GENERATIVE {steps} STEP{'S' if steps > 1 else ''} {device}"
     return text if every == 1 else f"{text} 1/{every} SLOW"

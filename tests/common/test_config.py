@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import yaml
@@ -25,6 +26,8 @@ class Rate(Section):
 
     kbps: int = option(60, "target", unit="kbit/s", alias="--rate-kbps", ge=1, le=1000)
     fast: bool = option(False, "whether to hurry")
+    step: Literal[20, 40] = option(20, "step", unit="ms")
+    rest: Literal[1, 2] | None = option(None, "rest")
 
 
 class Metrics(MetricsSection):
@@ -93,6 +96,14 @@ def test_values_of_every_kind() -> None:
     assert read("--to", "a:1", environ={"EX_PLAY": "x y"}).play == ["x", "y"]
 
 
+def test_listed_values_may_be_numbers() -> None:
+    assert read("--to", "a:1", "--rate.step", "40").rate.step == 40
+    assert read("--to", "a:1", environ={"EX_RATE__STEP": "40"}).rate.step == 40
+    given = read("--to", "a:1", "--rate.rest", "2").rate
+    assert given.rest == 2 and type(given.rest) is int
+    assert read("--to", "a:1", environ={"EX_RATE__REST": "off"}).rate.rest is None
+
+
 def test_off_switches_an_optional_setting_off() -> None:
     assert read("--to", "a:1", "--metrics.listen", "off").metrics.listen is None
     assert read("--to", "a:1", environ={"EX_METRICS__LISTEN": "off"}).metrics.listen is None
@@ -108,6 +119,8 @@ def test_missing() -> None:
         (["--rate.kbps", "0"], "rate.kbps: must be >= 1 (got 0) [from --rate.kbps]"),
         (["--rate-kbps", "2000"], "rate.kbps: must be <= 1000 (got 2000) [from --rate.kbps]"),
         (["--rate.kbps", "many"], "rate.kbps: must be a whole number (got many) [from --rate.kbps]"),
+        (["--rate.step", "30"], "rate.step: must be one of 20 or 40 (got 30) [from --rate.step]"),
+        (["--rate.rest", "3"], "rate.rest: must be one of 1 or 2 (got 3) [from --rate.rest]"),
         (["--rate.fast", "perhaps"], "rate.fast: must be true or false (got perhaps) [from --rate.fast]"),
         (
             ["--log.level", "loud"],

@@ -79,7 +79,7 @@ async def test_without_the_sender_asking_or_weights_pictures_are_plain(tmp_path:
         async with receiving(bench, "--decode.weights", os.devnull) as (app, shown):
             sender = bench.sender(bench.udp_port, None, *SENT, "--profile", "structure")
             await until(lambda: len(shown) >= 3, 60)
-            assert app.generative.state is State.OFF and app.status()["decoder"] == "plain"
+            assert app.generative.state is State.OFF and app.status()["decoder"] == "texture, enlarged"
             bench.stop(sender)
             bench.sender(bench.udp_port, None, *SENT, "--profile", "generative")
             await until(lambda: app.generative.state is State.MISSING, 60)

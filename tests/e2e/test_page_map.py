@@ -196,6 +196,23 @@ async def test_a_phone_without_webrtc_has_the_map_below_its_picture() -> None:
         assert await page.evaluate("new URL(mapSocket.url).search") == ""
 
 
+async def test_a_tile_says_what_shows_the_picture_where_there_is_more_than_one_way() -> None:
+    """The lines that receiver/generative/figures.py makes; None where the profile has one way."""
+    lines = (
+        ("texture, enlarged", "texture", "enlarged"),
+        ("generative, 4 steps, 40 ms a picture, GPU", "generative", "4 steps, 40 ms a picture, GPU"),
+        ("texture: CPU fallback too slow", "texture", "CPU fallback too slow"),
+    )
+    async with stepping() as sink, opened(sink.url) as page:
+        await holds(page, "stats.state === 'live'")
+        assert await page.is_hidden("#decoder-tile")
+        for line, word, detail in lines:
+            show = f"stats.decoder = {line!r}; showFigures();"
+            ids = "['decoder', 'decoder-detail'].map((id) => document.getElementById(id).textContent)"
+            told = f"[...{ids}, document.getElementById('decoder-tile').hidden]"
+            assert await page.evaluate(f"() => {{ {show} return {told}; }}") == [word, detail, False]
+
+
 async def test_without_a_map_there_is_no_button_and_the_key_says_why() -> None:
     def bare(number: int) -> Shown:
         return dataclasses.replace(step(number), map=None)

@@ -9,35 +9,28 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from common.maps import legends
 from common.maps.base import VOID, Legend
-from common.tabletop.classes import CLASSES as TABLETOP
 
-STREET_NAMES = (
-    *("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian"),
-    "bicyclist",
-)
-STREET_COLOURS = (
-    *((128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0)),
-    *((192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192)),
-)
-MATTE_NAMES = ("background", "foreground")
-MATTE_COLOURS = ((0, 0, 0), (255, 255, 255))
+STREET_NAMES = legends.STREET.classes
+MATTE_NAMES = legends.MATTE.classes
 
 STREET, MATTE, OBJECTS = 0, len(STREET_NAMES), len(STREET_NAMES) + len(MATTE_NAMES)
 """The first shared label of each group."""
 BACKGROUND, FOREGROUND = MATTE, MATTE + 1
-CLASSES = OBJECTS + len(TABLETOP)
+CLASSES = OBJECTS + len(legends.TABLETOP.classes)
 
+_ALL = (legends.STREET, legends.MATTE, legends.TABLETOP)
 SHARED = Legend(
     "shared",
-    (*STREET_NAMES, *MATTE_NAMES, *(entry.name for entry in TABLETOP)),
-    (*STREET_COLOURS, *MATTE_COLOURS, *(entry.colour for entry in TABLETOP)),
+    tuple(name for legend in _ALL for name in legend.classes),
+    tuple(colour for legend in _ALL for colour in legend.colours),
 )
 
 _GROUPS = {
     "street": (STREET, len(STREET_NAMES)),
     "matte": (MATTE, len(MATTE_NAMES)),
-    "tabletop": (OBJECTS, len(TABLETOP)),
+    "tabletop": (OBJECTS, len(legends.TABLETOP.classes)),
 }
 _ALIASES = {"signsymbol": "sign", "sidewalk": "pavement", "vegetation": "tree", "person": "pedestrian"}
 _BEHIND = ("background", "void", "none", "other")

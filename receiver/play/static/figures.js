@@ -37,7 +37,7 @@ function showDecoder() {
   $("decoder-tile").hidden = !there;
   $("figures").classList.toggle("six", there);
   $("decoder").textContent = end < 0 ? line : line.slice(0, end);
-  $("decoder-detail").textContent = end < 0 ? "as received" : line.slice(end + 1).trim();
+  $("decoder-detail").textContent = end < 0 ? "" : line.slice(end + 1).trim();
   $("decoder-detail").title = stats.decoder_slow ? "Not every picture is generated; the others keep its detail where nothing moves" : line;
   $("decoder-tile").classList.toggle("slow", Boolean(stats.decoder_slow));
 }

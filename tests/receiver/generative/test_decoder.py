@@ -173,10 +173,10 @@ def test_what_the_host_lacks_is_told_and_nothing_is_loaded() -> None:
     assert state(decoder) == "off"
     assert not decoder.wanted(STRUCTURE)
     assert state(decoder) == "missing"
-    assert generative_status(decoder, STRUCTURE)["decoder"] == "plain: pip install something"
+    assert generative_status(decoder, STRUCTURE)["decoder"] == "texture: pip install something"
     asleep = GenerativeDecoder(Fake, MapStore(), asked=lambda: False)
     assert not asleep.wanted(STRUCTURE) and asleep.state is State.OFF
-    assert generative_status(asleep, STRUCTURE)["decoder"] == "plain"
+    assert generative_status(asleep, STRUCTURE)["decoder"] == "texture, enlarged"
     for one in (decoder, asleep):
         one.close()
 

@@ -33,7 +33,7 @@ def decoder(seconds: float, device: str = "cpu") -> GenerativeDecoder:
             "GENERATIVE 1 STEP CPU 1/4 SLOW",
             True,
         ),
-        (decoder(9.0), "plain: CPU fallback too slow for the generative decoder", "PLAIN", True),
+        (decoder(9.0), "texture: CPU fallback too slow for the generative decoder", "TEXTURE", True),
     ],
 )
 def test_the_line_says_which_decoder_where_and_whether_it_keeps_up(

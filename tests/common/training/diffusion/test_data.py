@@ -136,6 +136,12 @@ def test_a_matte_shows_things_before_what_lies_behind() -> None:
     assert matte(labels).tolist() == [fore, back, back, fore, VOID]
 
 
+def test_the_order_of_labels_that_weights_were_trained_with() -> None:
+    """The names are those of the legends, which may not change their order."""
+    street = "sky building pole road pavement tree sign fence car pedestrian bicyclist"
+    assert " ".join(vocabulary.SHARED.classes[:15]) == f"{street} background foreground table box"
+
+
 def test_legends_find_their_shared_labels() -> None:
     tabletop = Legend("tabletop", tuple(c.name for c in CLASSES), tuple(c.colour for c in CLASSES))
     table = vocabulary.lookup(tabletop)
