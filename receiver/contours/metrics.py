@@ -32,6 +32,11 @@ def export_contours(exporter: Exporter, player: ContourPlayer, announced: Callab
         "reason",
         lambda: player.refused | {"damaged": worker.damaged + worker.failures},
     )
+    counter(
+        "contours_left_out_total",
+        "Polygons left out of maps, for painting them would cost too much.",
+        lambda: worker.left_out,
+    )
     gauge("contours_instances", "Instances known after the last map unit.", lambda: worker.instances)
     gauge(
         "contours_age_seconds",

@@ -38,6 +38,8 @@ class ContourWorker:
 
     def __init__(self, store: MapStore) -> None:
         self.units = self.maps = self.damaged = self.failures = self.instances = 0
+        self.left_out = 0
+        """Polygons that would have cost too much to paint."""
         self.seconds = 0.0
         """That decoding took."""
         self._store = store
@@ -90,7 +92,9 @@ class ContourWorker:
             else:
                 for _ in range(missed):
                     self._decoder.decode(None)
+            before = self._decoder.left_out
             decoded = self._decoder.decode(unit.payloads)
+            self.left_out += self._decoder.left_out - before
         except CodecError as error:
             self._next = unit.unit  # as good as missed
             self.damaged += 1

@@ -1,1 +1,1 @@
-"""Contour codec: maps of classes as polygons, a few hundred bits a frame, that survive the loss of packets."""
+"""Contour codec: maps of classes as polygons, a few hundred bits a frame, that survive losses: see README.md."""

@@ -1,4 +1,4 @@
-"""Adaptive binary arithmetic coder: integers only, so every machine parses the same bytes alike.
+"""Adaptive binary arithmetic coder: README.md section 3. Integers only: every machine parses the same bytes alike.
 
 Encoder and decoder have the same methods, which take the value to send and return the one that was sent; a syntax
 written once over them (syntax.py) therefore cannot differ between the two. Payloads are some tens of bytes: contexts
@@ -8,6 +8,7 @@ follows the last byte reads as zeros.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -64,12 +65,14 @@ class Encoder:
     """Collects bits; `finish` gives the bytes."""
 
     def __init__(self, contexts: Contexts) -> None:
+        self.bits = 0  # adaptive ones, so far
         self._contexts = contexts
         self._low, self._range, self._held = 0, _TOP - 1, 0
         self._head, self._head_bytes = 0, 0  # what comes before `_low`, a carry of which may still reach it
 
     def bit(self, context: int, value: int) -> int:
         """Writes one adaptive bit."""
+        self.bits += 1
         split = (self._range >> 16) * self._contexts.zeros[context]
         if value:
             self._low += split
@@ -102,8 +105,8 @@ class Encoder:
             self._low &= _TOP - 1
             self._head_bytes, self._held = self._head_bytes + self._held, 0
 
-    def finish(self) -> bytes:
-        """The shortest bytes that decode to what was written, zeros behind them."""
+    def finish(self, least: int = 0) -> bytes:
+        """The shortest bytes, `least` at least, that decode to what was written, zeros behind them."""
         low = (self._head << 8 * self._held + 32) + self._low
         size = self._head_bytes + self._held + 4
         high = low + self._range - 1
@@ -112,14 +115,16 @@ class Encoder:
             if value >= low:
                 break
         out = value.to_bytes(size, "big").rstrip(b"\0")
-        return out.ljust(size - _IMPLIED, b"\0")
+        return out.ljust(max(size - _IMPLIED, least), b"\0")
 
 
 class Decoder:
     """Reads bits back; any bytes decode to something, which the syntax checks."""
 
-    def __init__(self, contexts: Contexts, data: bytes) -> None:
+    def __init__(self, contexts: Contexts, data: bytes, most: int | None = None) -> None:
+        """`most`: adaptive bits that may be read; None: no limit."""
         self._contexts = contexts
+        self._left = sys.maxsize if most is None else most
         self._data = data
         self._range = _TOP - 1
         self._code = int.from_bytes(data[:4].ljust(4, b"\0"), "big")
@@ -127,6 +132,9 @@ class Decoder:
 
     def bit(self, context: int, value: int = 0) -> int:
         """Reads one adaptive bit; `value` is not looked at."""
+        self._left -= 1
+        if self._left < 0:
+            raise CodecError(f"contours: more bits than {len(self._data)} bytes can mean")
         split = (self._range >> 16) * self._contexts.zeros[context]
         bit = int(self._code >= split)
         if bit:
@@ -163,8 +171,8 @@ class Decoder:
             raise CodecError(f"contours: {len(self._data)} bytes end within an instance")
 
     def finish(self) -> None:
-        """Raises CodecError when bytes are left that nothing was read from."""
-        if self._next < len(self._data):
+        """Raises CodecError when bytes but zeros are left that nothing was read from."""
+        if any(self._data[self._next :]):
             raise CodecError(f"contours: {len(self._data) - self._next} bytes follow the last instance")
 
 

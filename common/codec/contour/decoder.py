@@ -1,4 +1,4 @@
-"""Decoder: maps from whatever arrived, and how far each region of them can be trusted."""
+"""Decoder: maps from whatever arrived, and how far each region of them can be trusted (README.md section 5)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from common.codec.base import IMAGINED, RECEIVED, RECOVERED, CodecError
 from common.codec.contour import paper
 from common.codec.contour.payload import Payload
-from common.codec.contour.raster import Labels, paint
+from common.codec.contour.raster import Labels, paint, painted
 from common.codec.contour.scene import Scene
 from common.codec.contour.syntax import Contours, Geometry, Records, parts
 
 BLOCK = 16  # side of the blocks that trust is told of
-IMAGINED_AFTER = 4  # units without a word of an instance while packets are lost
+IMAGINED_AFTER = 4  # steps without a word of an instance while packets are lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class ContourDecoder:
     """Decoder of one stream; owns what is known of the instances; called by one thread."""
 
     def __init__(self) -> None:
+        self.left_out = 0
+        """Polygons of maps so far that would have cost too much to paint."""
         self._scene = Scene()
         self._bodies: list[Contours] = []
         self._frames = self._steps = 1
@@ -80,7 +82,9 @@ class ContourDecoder:
         for step, (start, end) in enumerate(parts(self._frames, steps)):
             scene.apply((record for body in bodies for record in body.steps[step]), lossy)
             frames = range(end - start)
-            maps += [paint(shape, geometry.ground, scene.polygons(frame, len(frames))) for frame in frames]
+            drawn = [painted(shape, geometry.ground, scene.polygons(frame, len(frames))) for frame in frames]
+            maps += [labels for labels, _ in drawn]
+            self.left_out += sum(left_out for _, left_out in drawn)
         return DecodedMaps(maps, self._trust(geometry))
 
     def _trust(self, geometry: Geometry) -> NDArray[np.uint8]:
@@ -101,6 +105,7 @@ class ContourDecoder:
         if bodies:
             self._bodies = bodies
         drawn = paper.draw(self._bodies, self._frames)
+        self.left_out += sum(one[2] for one in drawn)
         void = np.any([one[1] for one in drawn], axis=0).astype(np.uint8)
         trust = void * np.uint8(RECOVERED) if bodies else np.full(void.shape, RECOVERED, np.uint8)
         return DecodedMaps([one[0] for one in drawn], blocks(trust if lossy else np.zeros_like(void)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from common.codec.base import CodecError
 from common.codec.contour.instances import Instance, check, instances
 from common.codec.contour.payload import Payload
-from common.codec.contour.raster import Ints, Labels, area2, fill_void, order
+from common.codec.contour.raster import Ints, Labels, affordable, area2, fill_void, order
 from common.codec.contour.syntax import MAX_TRACKS, MAX_VERTICES, Contour, Contours, Geometry, Point
 
 Q, P, XI = 256, 4, 6.0  # what the paper settles on
@@ -143,8 +143,9 @@ def polygon(one: Contour, step: int) -> Ints:
     return np.clip(points, -(1 << 14), 1 << 14).astype(np.int32)
 
 
-def draw(bodies: Sequence[Contours], frames: int) -> list[tuple[Labels, NDArray[np.bool_]]]:
-    """The maps of a unit, and where nothing was painted (filled from the neighbours)."""
+def draw(bodies: Sequence[Contours], frames: int) -> list[tuple[Labels, NDArray[np.bool_], int]]:
+    """The maps of a unit, where nothing was painted (filled from the neighbours), and how many polygons were left
+    out."""
     geometry = bodies[0].geometry
     contours = [(one, polygon(one, body.step)) for body in bodies for one in body.contours]
     contours = [contours[i] for i in order([abs(area2(points)) for _, points in contours])]
@@ -155,8 +156,11 @@ def draw(bodies: Sequence[Contours], frames: int) -> list[tuple[Labels, NDArray[
             shift += np.array([one.motions[frame - 1] for one, _ in contours], np.int32).reshape(-1, 2)
         labels = np.zeros((geometry.height, geometry.width), np.uint8)
         void = np.ones(labels.shape, np.uint8)
-        for (one, points), by in zip(contours, shift, strict=True):
-            cv2.fillPoly(labels, [points + by], one.label)
-            cv2.fillPoly(void, [points + by], 0)
-        out.append((fill_void(labels, void > 0), void > 0))
+        now = [points + by for (_, points), by in zip(contours, shift, strict=True)]
+        fitting = affordable(labels.shape, now)
+        for (one, _), points, fits in zip(contours, now, fitting, strict=True):
+            if fits:
+                cv2.fillPoly(labels, [points], one.label)
+                cv2.fillPoly(void, [points], 0)
+        out.append((fill_void(labels, void > 0), void > 0, fitting.count(False)))
     return out

@@ -1,4 +1,4 @@
-"""A payload as bytes: header, then the body that syntax.py describes."""
+"""A payload as bytes: header, then the body (README.md section 2)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from common.codec.contour.coder import Coder, Contexts, Decoder, Encoder, Tally
 from common.codec.contour.syntax import CONTEXTS, MAX_FRAMES, Contours, Records
 from common.codec.contour.tables import AGES, ZEROS
 
+FREE_BITS, BITS_A_BYTE = 1 << 14, 32
+"""Adaptive bits of a payload, and for each byte of its body. Bits of no surprise cost next to none of the rate, but as
+much time as any; a body that needs more of them ends in zeros."""
 _PAPER, _GEOMETRY, _REPEATS, _TABLES = 0x80, 0x40, 0x20, 0x10
 
 
@@ -24,7 +27,7 @@ class Payload:
     def __bytes__(self) -> bytes:
         coder = Encoder(begin(self.tables))
         self._write(coder)
-        return self._header() + coder.finish()
+        return self._header() + coder.finish(-(-(coder.bits - FREE_BITS) // BITS_A_BYTE))
 
     def tally(self, tally: Tally) -> None:
         """Counts the bits of the body by context."""
@@ -66,7 +69,7 @@ class Payload:
         paper, placed = bool(first & _PAPER), bool(first & _GEOMETRY)
         if paper and not placed:
             raise CodecError("geometry: missing beside contours")
-        coder = Decoder(begin(tables), data[1:])
+        coder = Decoder(begin(tables), data[1:], FREE_BITS + BITS_A_BYTE * (len(data) - 1))
         geometry = syntax.placed(coder, None) if placed else None
         body: Records | Contours
         if paper and geometry:

@@ -1,4 +1,4 @@
-"""What both ends know: tracks, each a polygon that records renew, move and end. Integers only."""
+"""What both ends know: tracks, each a polygon that records renew, move and end. README.md section 4."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from common.codec.contour.syntax import (
     Record,
 )
 
-FORGOTTEN = 24  # units of which packets were lost, without a word of a track: its end was among them
+FORGOTTEN = 24  # steps of units of which packets were lost, without a word of a track: its end was among them
 COAST = 0.75  # of a step's motion that goes on in the next while nothing is known of it
 ONE_BITS = 14  # binary places of sines
 CIRCLE = np.array(
@@ -48,7 +48,7 @@ class Track:
     area: int  # twice that of the key: its place in the painter's order
     points: Ints
     before: Ints  # as many as `points`
-    doubt: int = 0  # units since its last record of which packets were lost
+    doubt: int = 0  # steps since its last record, of units of which packets were lost
     earlier: Ints | None = (
         None  # what the first half of the unit shows instead, as it was a unit ago; empty: nothing
     )

@@ -1,15 +1,4 @@
-"""What payloads hold: instances as polygons on a grid, and how a known instance moved. Parsing needs no other payload.
-
-    byte 0      paper (1 bit) | with geometry (1 bit) | with repeats (1 bit) | tables (1 bit) | frames - 1 (4 bits)
-    then        arithmetic-coded (coder.py): with geometry, whether the sides are no multiples of 16 (1 bit), width and
-                height (7 bits each, in 16 pixels, less 1; else 12 bits each, in pixels, less 1),
-                class bits - 1 (3 bits) and the class of the ground; with repeats, keys and ends of the unit before;
-                then the records of this one; both by ascending track
-
-A record is a *key* (the whole polygon), a *move* (translation, zoom, turn and shifted vertices since that key) or
-an *end*. Geometry rides with every payload that has a key, and with a unit at every refresh. In the paper's own format
-(seed of the plain mode, section IV-A) every payload has geometry, and its records are contours with motion a frame.
-"""
+"""What payloads hold, read and written by one walk: README.md sections 2 and 6."""
 
 from __future__ import annotations
 

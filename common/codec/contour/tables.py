@@ -1,7 +1,7 @@
-"""Where the coder's contexts begin: probabilities of a zero (of 65536) and ages, trained offline.
+"""Where the coder's contexts begin (README.md section 3), trained offline.
 
 `python -m tests.bench.structure_tables` makes tables.json: the first from CamVid train and half of the DAVIS masks,
-the second, for single objects, from tabletop videos. Part of the format: other tables decode other maps.
+the second, for single objects, from tabletop videos.
 """
 
 from __future__ import annotations

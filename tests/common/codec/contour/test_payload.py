@@ -14,6 +14,7 @@ from common.codec.contour.syntax import (
     FAR,
     GRIDS,
     MAX_SIDE,
+    MAX_VERTICES,
     MAX_ZOOM,
     POLYGON,
     TURNS,
@@ -163,3 +164,18 @@ def test_a_packet_with_an_ellipse_that_is_too_long_is_refused(monkeypatch: pytes
         data = bytes(Payload(1, Records(GEOMETRY, ((key,),), ()), 0))
     with pytest.raises(CodecError):
         Payload.parse(data)
+
+
+def test_bits_that_cost_nothing_are_paid_for_in_zeros() -> None:
+    """Sides that are all alike take next to no bytes, but as much time as any: a decoder reads no more of them than the
+    bytes of the payload allow, and the encoder makes payloads that long."""
+    zigzag = tuple((k % 2, k % 2) for k in range(MAX_VERTICES))
+    keys = tuple(Key(n, 0, 0, 3, zigzag) for n in range(20))
+    payload = Payload(1, Records(GEOMETRY, (keys,)))
+    data = bytes(payload)
+    assert data[-100:] == bytes(100) and Payload.parse(data) == payload
+    with pytest.raises(CodecError, match="more bits than"):
+        Payload.parse(data[:-1])
+    assert Payload.parse(data + b"\0") == payload
+    with pytest.raises(CodecError, match="follow the last instance"):
+        Payload.parse(data + b"\1")
