@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.codec.contour import raster
@@ -27,6 +27,7 @@ def work(shape: tuple[int, int], points: Ints) -> int:
     return sides + len(x) * len(y) // FILLED
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=5), max_size=60))
 def test_polygons_are_left_out_as_the_rule_says(given_points: list[list[tuple[int, int]]]) -> None:
     shape, polygons = (48, 64), [np.array(one, np.int32) for one in given_points]
