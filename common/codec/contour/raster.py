@@ -46,7 +46,7 @@ def affordable(shape: tuple[int, int], polygons: Sequence[Ints]) -> list[bool]:
     """Which polygons (N > 0, 2) of a map are painted: in their order each that what is left of `most_work` allows."""
     if not polygons:
         return []
-    points, counts = np.concatenate(polygons), [len(one) for one in polygons]
+    points, counts = np.concatenate(polygons), np.array([len(one) for one in polygons])
     ends = np.cumsum(counts)
     starts = ends - counts
     before = np.roll(points, 1, axis=0)
