@@ -8,16 +8,18 @@ arrived or was rebuilt by then. The budget counts from the capture of a map to w
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.codec.contour.decoder import ContourDecoder
-from common.codec.contour.protect_rule import cost_of, protection
+from common.codec.contour.protect_rule import Protection, cost_of, protection
 from proto.packet import Segment
 from proto.protected import Protector
 from proto.protection import Losses, Policy
 from proto.recover import Recover
 from proto.wire import WireError
 from tests.bench.erasures import Weather, seed_of, weather
+from tests.bench.structure_rate import HIGHEST, LOWEST, highest_within
+from tests.bench.structure_report import mean
 from tests.bench.structure_run import (
     LARGEST,
     MAP_HEADER,
@@ -41,8 +43,9 @@ KNOWS = ("believed", "told", "reports")
 DELAYS = (0.5, 1.0, 2.0)
 LOSSES = (0.3, 0.5, 0.0, 0.1, 0.2, 0.4, 0.6, 0.7, 0.8)
 REPORTED = (0.1, 0.3, 0.5, 0.7)
-FLOORS = (0.5, 0.6, 0.66, 0.7, 0.74, 0.77, 0.79, 0.81, 0.83, 0.85)
 TURNS = 2  # of the control of the rate: what the floor is found to cost changes the code, and that the floor
+MOST_TOLD = 2  # seeds of a point with reports
+LESS = 0.25  # parity symbols to a source symbol, by which there are fewer where the rate holds no floor
 ALWAYS = 1e-9  # as many parity symbols as the overhead allows
 
 
@@ -180,17 +183,17 @@ class Trial:
     knows: str  # of KNOWS
     delay_s: float
     loss: float
-    seed: int
+    seeds: int  # runs, of which the point is the mean
 
 
 def trials(seeds: int, quick: bool) -> Iterator[Trial]:
-    """All points; with reports, where the encoder runs each time, at some losses and of one seed."""
+    """All points; with reports, where the encoder runs each time, at some losses and of few seeds."""
     delays, losses = (DELAYS[1:2], LOSSES[:1]) if quick else (DELAYS, LOSSES)
     for knows in KNOWS:
+        told = knows == "reports"
         for delay in delays:
-            for loss in REPORTED if knows == "reports" and not quick else losses:
-                for seed in range(1 if knows == "reports" else seeds):
-                    yield Trial(knows, delay, loss, seed)
+            for loss in REPORTED if told and not quick else losses:
+                yield Trial(knows, delay, loss, min(seeds, MOST_TOLD) if told else seeds)
 
 
 def loss_row(made: Encodings, trial: Trial) -> Row:
@@ -199,28 +202,57 @@ def loss_row(made: Encodings, trial: Trial) -> Row:
     rate, payload = 125 * SPARE * (base.wire_kbps or 0.0), 125 * base.kbps
     believed = BELIEVED if trial.knows == "believed" else trial.loss
     for _ in range(TURNS):
-        wanted = protection(believed, rate, trial.delay_s - LINK_S, maps.fps, payload)
-        code = Code(wanted.overhead, wanted.window_s, trial.delay_s)
-        coded = _within(made, wanted.period, code, rate)
+        wanted = protection(believed, rate, trial.delay_s - LINK_S, maps.fps, payload, HIGHEST)
+        coded, code = within(made, wanted, trial.delay_s, rate)
         payload = cost_of(125 * coded.row.kbps, coded.mode.floor)
-    run = lossy(maps, coded, code, trial.loss, trial.seed, trial.knows == "reports")
-    return run.row(
-        f"loss, {trial.knows}",
-        delay=trial.delay_s,
-        loss=trial.loss,
-        floor=coded.mode.floor,
-        P=wanted.period,
-        parity=round(wanted.overhead, 2),
-        seed=trial.seed,
-    )
+    if trial.knows == "reports":
+        runs, floor = _reported(coded, code, trial, rate, maps)
+    else:
+        floor = coded.mode.floor
+        runs = [lossy(maps, coded, code, trial.loss, seed) for seed in range(trial.seeds)]
+    rows = [
+        run.row(
+            f"loss, {trial.knows}",
+            delay=trial.delay_s,
+            loss=trial.loss,
+            floor=floor,
+            P=wanted.period,
+            parity=round(code.overhead, 2),
+            seeds=trial.seeds,
+        )
+        for run in runs
+    ]
+    return mean(rows)
 
 
-def _within(made: Encodings, period: int, code: Code, rate: float) -> Coded:
-    """The highest floor whose packets keep the rate, as a sender's control of the rate comes to; else the lowest."""
+def within(made: Encodings, wanted: Protection, delay_s: float, rate: float) -> tuple[Coded, Code]:
+    """The highest floor whose packets keep the rate, parity included; of that there is less where no floor does."""
     seconds = made.maps.frames / made.maps.fps
-    low, high = 0, len(FLOORS) - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        fits = cost(made.maps, made.get(Mode(FLOORS[middle], period)), code) <= rate * seconds
-        low, high = (middle, high) if fits else (low, middle - 1)
-    return made.get(Mode(FLOORS[low], period))
+    overhead = wanted.overhead
+    while True:
+        code = Code(overhead, wanted.window_s, delay_s)
+
+        def spent(floor: float, code: Code = code) -> float:
+            return cost(made.maps, made.get(Mode(floor, wanted.period)), code) / seconds
+
+        floor = highest_within(spent, rate, wanted.floor)
+        if floor is not None or not overhead:
+            return made.get(Mode(LOWEST if floor is None else floor, wanted.period)), code
+        overhead = max(0.0, overhead - LESS)
+
+
+def _reported(coded: Coded, code: Code, trial: Trial, rate: float, maps: MapSet) -> tuple[list[Run], float]:
+    """Runs with reports and their floor: what goes again counts, so that the floor is looked for anew."""
+    seconds = maps.frames / maps.fps
+    runs: dict[float, list[Run]] = {}
+
+    def spent(floor: float) -> float:
+        given = replace(
+            coded, mode=replace(coded.mode, floor=floor)
+        )  # nothing else is used: it is encoded anew
+        runs[floor] = [lossy(maps, given, code, trial.loss, seed, True) for seed in range(trial.seeds)]
+        return sum(run.wire or 0 for run in runs[floor]) / trial.seeds / seconds
+
+    found = highest_within(spent, rate, coded.mode.floor)
+    floor = LOWEST if found is None else found
+    return runs[floor], floor

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tests.bench.plots import BLUE, GREEN, GREY, INK, ORANGE, PURPLE
-from tests.bench.structure_report import at_floor, merged
+from tests.bench.structure_report import at_floor
 from tests.bench.structure_run import Row
 
 DPI = 100
@@ -89,7 +89,7 @@ def _line(axes: Axes, rows: Sequence[Row], label: str, colour: str, marker: str)
 
 
 def _loss(axes: Axes, rows: Sequence[Row]) -> None:
-    found = merged(row for row in rows if row.method.startswith("loss, "))
+    found = [row for row in rows if row.method.startswith("loss, ")]
     for delay, colour in zip(sorted({row.parameters["delay"] for row in found}), COLOURS, strict=False):
         for knows, style in STYLES.items():
             here = [

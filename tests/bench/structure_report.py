@@ -19,21 +19,13 @@ FIELDS = ("bpp", "wire_bpp", "kbps", "wire_kbps", "miou", "encode_ms", "decode_m
 FORMS = ("{:.6f}", "{:.6f}", "{:.2f}", "{:.2f}", "{:.3f}", "{:.1f}", "{:.2f}")
 
 
-def merged(rows: Iterable[Row]) -> list[Row]:
-    """Rows that differ in their seed alone become one, of their means."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
-    for row in rows:
-        parameters = {name: value for name, value in row.parameters.items() if name != "seed"}
-        groups.setdefault((row.set, row.method, json.dumps(parameters)), []).append(row)
-    return [_mean(group, json.loads(key[2])) for key, group in groups.items()]
-
-
-def _mean(group: list[Row], parameters: dict[str, float]) -> Row:
+def mean(group: Sequence[Row]) -> Row:
+    """The means of rows of one setting."""
     first = asdict(group[0])
     for field in (*FIELDS, "largest_ms"):
         values = [getattr(row, field) for row in group]
         first[field] = None if None in values else float(np.mean(values))
-    return Row(**(first | {"parameters": parameters}))
+    return Row(**first)
 
 
 def at_floor(rows: Iterable[Row], name: str) -> Row | None:
@@ -48,9 +40,8 @@ def at_floor(rows: Iterable[Row], name: str) -> Row | None:
     )
 
 
-def written(found: Sequence[Row]) -> str:
+def written(rows: Sequence[Row]) -> str:
     """All tables, in Markdown."""
-    rows = merged(found)
     parts = [
         "# Contour-coded maps: rate, mean IoU and loss\n",
         "Made by `python -m tests.bench.structure`; what the columns mean stands there.\n",

@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
+from common.codec.contour.protect_rule import Protection
 from common.codec.contour.syntax import CONTEXTS
 from tests.bench import structure_peers, structure_tables
 from tests.bench.structure import adaptive_row, main
 from tests.bench.structure_figure6 import paper_row
-from tests.bench.structure_loss import Code, Trial, cost, loss_row, lossy
+from tests.bench.structure_loss import KNOWS, Code, Trial, cost, loss_row, lossy, within
+from tests.bench.structure_rate import LOWEST
 from tests.bench.structure_report import read, write, written
 from tests.bench.structure_run import PART_COST, Encodings, Mode
 from tests.bench.structure_sets import DATA, MapSet, camvid, folder, sequences_of
@@ -82,14 +84,24 @@ def test_reports_bring_back_what_was_lost() -> None:
     assert told > silent
 
 
-def test_trials_keep_the_rate(maps: MapSet) -> None:
+@pytest.mark.parametrize("knows", KNOWS)
+def test_trials_spend_the_rate_and_no_more(maps: MapSet, knows: str) -> None:
     made = Encodings(maps)
     base = made.get(Mode()).row
-    row = loss_row(made, Trial("told", 1.0, 0.3, 0))
+    row = loss_row(made, Trial(knows, 1.0, 0.3, 2))
     assert row.wire_bpp is not None and base.wire_bpp is not None
-    assert row.parameters["floor"] > 0.5  # a floor that low is where the rate is given up
-    assert row.wire_bpp <= 1.5 * base.wire_bpp
+    assert row.parameters["floor"] > LOWEST  # a floor that low is where the rate is given up
+    assert 1.2 * base.wire_bpp < row.wire_bpp <= 1.5 * base.wire_bpp
     assert row.parameters["parity"] > 0
+
+
+def test_parity_is_given_up_before_the_rate_is(maps: MapSet) -> None:
+    made = Encodings(maps)
+    wanted = Protection(0.5, 4, 0.4, 0.5, 5.0, 0.0)
+    rate = 1.3 * cost(maps, made.get(Mode(LOWEST, 4)), Code(0.0, 0.4, 1.0)) / (maps.frames / maps.fps)
+    coded, code = within(made, wanted, 1.0, rate)
+    assert 0 <= code.overhead < 5.0
+    assert cost(maps, coded, code) <= rate * maps.frames / maps.fps
 
 
 def test_lossless_peers_cost_more(maps: MapSet) -> None:
