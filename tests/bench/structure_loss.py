@@ -17,6 +17,8 @@ from proto.protected import Protector
 from proto.protection import Losses, Policy
 from proto.recover import Recover
 from proto.wire import WireError
+from sender.contours.share import START_PARITY, START_S
+from sender.contours.stream import REPEAT_LOSS
 from tests.bench.erasures import Weather, seed_of, weather
 from tests.bench.structure_rate import HIGHEST, LOWEST, highest_within
 from tests.bench.structure_report import mean
@@ -45,7 +47,6 @@ LOSSES = (0.3, 0.5, 0.0, 0.1, 0.2, 0.4, 0.6, 0.7, 0.8)
 REPORTED = (0.1, 0.3, 0.5, 0.7)
 TURNS = 2  # of the control of the rate: what the floor is found to cost changes the code, and that the floor
 MOST_TOLD = 2  # seeds of a point with reports
-LESS = 0.25  # parity symbols to a source symbol, by which there are fewer where the rate holds no floor
 ALWAYS = 1e-9  # as many parity symbols as the overhead allows
 
 
@@ -56,11 +57,12 @@ class Code:
     overhead: float  # parity symbols to a source symbol
     window_s: float
     delay_s: float
+    start: float = 0.0  # more of them at the start of a sequence, as a sender has it
 
-    @property
-    def policy(self) -> Policy:
-        """For a Protector."""
-        return Policy(Losses(0.5), ALWAYS, self.overhead, self.window_s)
+    def policy(self, now: float) -> Policy:
+        """For a Protector, so many seconds into the sequence."""
+        more = self.start if now < START_S else 0.0
+        return Policy(Losses(0.5), ALWAYS, self.overhead + more, self.window_s)
 
 
 class Passage:
@@ -68,7 +70,7 @@ class Passage:
 
     def __init__(self, code: Code, unit_s: float, link: Weather) -> None:
         self._code, self._unit_s, self._link = code, unit_s, link
-        self._protector = Protector(STREAM, LARGEST, code.policy)
+        self._protector = Protector(STREAM, LARGEST, code.policy(0.0))
         self._recover = Recover(2 * code.delay_s + 2.0)
         self._names: list[tuple[int, int]] = []  # map unit and index of the units of the stream
         self._open: list[int] = []  # map units whose window is not closed
@@ -80,6 +82,7 @@ class Passage:
         """Sends a map unit at the end of its last map."""
         begins, now = unit * self._unit_s, (unit + 1) * self._unit_s
         self._open.append(unit)
+        self._protector.policy = self._code.policy(begins)
         for index, payload in enumerate(payloads):
             head = bytes((0, unit & 255, index, 0))[:MAP_HEADER]
             self._names.append((unit, index))
@@ -203,7 +206,7 @@ def loss_row(made: Encodings, trial: Trial) -> Row:
     believed = BELIEVED if trial.knows == "believed" else trial.loss
     for _ in range(TURNS):
         wanted = protection(believed, rate, trial.delay_s - LINK_S, maps.fps, payload, HIGHEST)
-        coded, code = within(made, wanted, trial.delay_s, rate)
+        coded, code = within(made, wanted, trial.delay_s, rate, believed)
         payload = cost_of(125 * coded.row.kbps, coded.mode.floor)
     if trial.knows == "reports":
         runs, floor = _reported(coded, code, trial, rate, maps)
@@ -225,20 +228,29 @@ def loss_row(made: Encodings, trial: Trial) -> Row:
     return mean(rows)
 
 
-def within(made: Encodings, wanted: Protection, delay_s: float, rate: float) -> tuple[Coded, Code]:
-    """The highest floor whose packets keep the rate, parity included; of that there is less where no floor does."""
+def within(
+    made: Encodings, wanted: Protection, delay_s: float, rate: float, believed: float
+) -> tuple[Coded, Code]:
+    """The highest floor whose packets keep the rate, parity included; of that there is less where no floor does,
+    a symbol of a window after the other.
+    `believed`: share of packets that the sender believes to be lost; it does then what a sender does."""
     seconds = made.maps.frames / made.maps.fps
-    overhead = wanted.overhead
+    code = Code(wanted.overhead, wanted.window_s, delay_s, START_PARITY if believed > 0 else 0.0)
+
+    def coded(floor: float) -> Coded:
+        return made.get(Mode(floor, wanted.period, repeat=believed >= REPEAT_LOSS))
+
+    fewer = 1 / max(1, int(wanted.window_s * made.maps.fps / wanted.period + 1e-6))
     while True:
-        code = Code(overhead, wanted.window_s, delay_s)
 
         def spent(floor: float, code: Code = code) -> float:
-            return cost(made.maps, made.get(Mode(floor, wanted.period)), code) / seconds
+            return cost(made.maps, coded(floor), code) / seconds
 
         floor = highest_within(spent, rate, wanted.floor)
-        if floor is not None or not overhead:
-            return made.get(Mode(LOWEST if floor is None else floor, wanted.period)), code
-        overhead = max(0.0, overhead - LESS)
+        if floor is not None or code.overhead + code.start == 0:
+            return coded(LOWEST if floor is None else floor), code
+        less = max(0.0, code.overhead - fewer)
+        code = replace(code, overhead=less, start=code.start if code.overhead else 0.0)
 
 
 def _reported(coded: Coded, code: Code, trial: Trial, rate: float, maps: MapSet) -> tuple[list[Run], float]:
@@ -247,9 +259,8 @@ def _reported(coded: Coded, code: Code, trial: Trial, rate: float, maps: MapSet)
     runs: dict[float, list[Run]] = {}
 
     def spent(floor: float) -> float:
-        given = replace(
-            coded, mode=replace(coded.mode, floor=floor)
-        )  # nothing else is used: it is encoded anew
+        # Of what is coded only the mode is used: it is encoded anew.
+        given = replace(coded, mode=replace(coded.mode, floor=floor))
         runs[floor] = [lossy(maps, given, code, trial.loss, seed, True) for seed in range(trial.seeds)]
         return sum(run.wire or 0 for run in runs[floor]) / trial.seeds / seconds
 

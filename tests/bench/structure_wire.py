@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tests.bench.structure_run import Encodings, Mode, Row
 
@@ -45,7 +45,7 @@ def _named(made: Encodings, mode: Mode, method: str, more: dict[str, float]) -> 
     )
 
 
-def best(rows: list[Row]) -> Iterator[Row]:
+def best(rows: Sequence[Row]) -> Iterator[Row]:
     """Of the rows of each set and rate: the one with the highest mean IoU within the rate, or the cheapest."""
     groups: dict[tuple[str, float], list[Row]] = {}
     for row in rows:

