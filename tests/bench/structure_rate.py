@@ -14,13 +14,14 @@ from common.codec.contour.protect_rule import SLOPE
 STEP = 0.005  # of the floors that are tried: the same ones in every search, so that encodings are shared
 LOWEST, HIGHEST = 0.3, 0.9
 MOST = 6  # encodings of a search
+BEYOND = 2  # more, above the lowest floor that does not fit: what an encoder sends jumps by some percent
 CLOSE = 0.985  # of the rate: a floor that takes so much of it is the one
 
 
 def highest_within(cost: Callable[[float], float], rate: float, begin: float) -> float | None:
-    """The highest floor from LOWEST to HIGHEST that was found to cost no more than `rate`, of at most MOST + 1 that
-    are tried, `begin` first; None where not even LOWEST does. `cost` tells what a floor costs, in units of the rate; it
-    need not rise with every step of the floor."""
+    """The highest floor from LOWEST to HIGHEST that was found to cost no more than `rate`, of at most MOST + BEYOND + 1
+    that are tried, `begin` first; None where not even LOWEST does. `cost` tells what a floor costs, in units of the
+    rate; it need not rise with every step of the floor."""
     last = round((HIGHEST - LOWEST) / STEP)
     known: dict[int, float] = {}
     fits, over = -1, last + 1  # the highest step that is known to fit; the lowest above it that does not
@@ -34,6 +35,11 @@ def highest_within(cost: Callable[[float], float], rate: float, begin: float) ->
         else:
             over = step
         step = min(over - 1, max(fits + 1, _guess(known, rate)))
+    for step in range(over + 1, min(over + 1 + BEYOND, last + 1)):
+        if known.get(fits, 0.0) >= CLOSE * rate:
+            break
+        known[step] = known[step] if step in known else cost(_floor(step))
+        fits = step if known[step] <= rate else fits
     if fits < 0 and 0 not in known and cost(LOWEST) <= rate:
         fits = 0
     return _floor(fits) if fits >= 0 else None

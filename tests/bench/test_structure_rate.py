@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.bench.structure_rate import HIGHEST, LOWEST, MOST, STEP, highest_within
+from tests.bench.structure_rate import BEYOND, HIGHEST, LOWEST, MOST, STEP, highest_within
 
 
 class Costs:
@@ -32,7 +32,7 @@ def test_nearly_all_of_the_rate_is_spent(slope: float, rate: float) -> None:
     assert floor is not None
     assert costs(floor) <= rate
     assert floor == HIGHEST or costs(floor) >= 0.95 * rate or costs(floor + STEP) > rate
-    assert len(costs.asked) <= 9
+    assert len(costs.asked) <= MOST + BEYOND + 4
 
 
 @given(st.floats(1, 60), st.floats(0, 1), st.floats(0, 0.3), st.floats(0.01, 10), st.floats(0, 1))
@@ -41,7 +41,7 @@ def test_the_rate_is_never_passed_and_few_floors_are_tried(
 ) -> None:
     costs = Costs(slope, least, noise)
     floor = highest_within(costs, rate, begin)
-    assert len(costs.asked) <= MOST + 1
+    assert len(costs.asked) <= MOST + BEYOND + 1
     assert all(LOWEST <= one <= HIGHEST for one in costs.asked)
     if floor is None:
         assert costs(LOWEST) > rate
@@ -52,3 +52,11 @@ def test_the_rate_is_never_passed_and_few_floors_are_tried(
 def test_no_floor_is_told_where_none_fits() -> None:
     assert highest_within(Costs(10.0, 2.0), 1.0, 0.8) is None
     assert highest_within(Costs(10.0, 0.0), 5.0, 0.5) == HIGHEST
+
+
+def test_a_floor_that_is_dear_by_chance_does_not_end_the_search() -> None:
+    def cost(floor: float) -> float:
+        return 1.3 if abs(floor - 0.76) < 0.001 else math.exp(10 * (floor - 0.77))
+
+    floor = highest_within(cost, 1.0, 0.76)
+    assert floor is not None and floor > 0.76
