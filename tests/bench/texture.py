@@ -109,7 +109,7 @@ def rows(one: Clip, kbps: float, who: tuple[str, str], losses: Sequence[float]) 
     frames = unit_frames(one.fps, kbps)
     units = [one.pictures[i : i + frames] for i in range(0, len(one.pictures) - frames + 1, frames)]
     wire = kbps * 125 * frames / one.fps
-    usual = usual_scale(*picture_size(one.pictures[0]), frames, kbps)
+    usual = usual_scale(*picture_size(one.pictures[0]), one.fps, frames, kbps)
     begun = time.process_time()
     coded = contestants()[who](units, one.fps, wire)
     encode = (time.process_time() - begun) * 1000 / (len(units) * frames)

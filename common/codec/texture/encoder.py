@@ -22,13 +22,12 @@ from common.codec.texture.transform import BLOCKS, Values, forward, grid
 from common.video import Picture
 
 LONGEST_SECONDS = 2.0  # that a unit lasts
-HEADERS, HEADER_SHARE = (
-    57,
-    0.1,
-)  # wire bytes of a packet that are not ours, and of the rate, that they may take
+HEADERS = 57  # wire bytes of a packet that are not ours
+HEADER_SHARE = 0.1  # of the rate, that they may take
 USUAL_KBPS = 2.0
 COARSE, FINE = 4, 2  # sides of the pictures over those of the small ones
 FINE_DENSITY = 0.03  # bits a second for each sample of the full size, from which finer pictures look better
+FINE_SPEED = 1.3e6  # luma samples a second of small pictures, which take about half a core to encode
 SLOW_SHARE = 0.25  # of a unit's time, that encoding it may take before it is done more quickly
 REPORTED_UNITS = 64  # units back that a report may tell of
 FEWER = ((MOST_FRAMES, 64), (MOST_FRAMES, 16), (4, 16), (1, 16), (1, 4), (1, 1), (0, 0))
@@ -44,12 +43,14 @@ def unit_frames(fps: float, kbps: float = USUAL_KBPS) -> int:
     return max(4, min(MOST_FRAMES, round(seconds * fps / 4) * 4))
 
 
-def usual_scale(width: int, height: int, frames: int, kbps: float = USUAL_KBPS) -> int:
+def usual_scale(width: int, height: int, fps: float, frames: int, kbps: float = USUAL_KBPS) -> int:
     """Sides of the pictures over those of the small ones that suit a wire rate: finer ones from FINE_DENSITY on, where
-    a unit of them is not too large. For the whole stream: another size drops what receivers hold, which costs more, and
-    for longer, than a size that does not suit a rate that has changed (README.md, section 5)."""
-    fits = width * height * frames <= MOST_SAMPLES * FINE**2
-    return FINE if fits and 1000 * kbps >= FINE_DENSITY * width * height else COARSE
+    a unit of them is not too large and they are not too many to encode in time. For the whole stream: another size
+    drops what receivers hold, which costs more, and for longer, than a size that does not suit a rate that has changed
+    (README.md, section 5)."""
+    area = width * height
+    fits = area * frames <= MOST_SAMPLES * FINE**2 and area * fps <= FINE_SPEED * FINE**2
+    return FINE if fits and 1000 * kbps >= FINE_DENSITY * area else COARSE
 
 
 class TextureEncoder:
@@ -72,7 +73,7 @@ class TextureEncoder:
         this host is slow, so that what comes out depends on its speed."""
         fps = round(4 * fps) / 4
         frames = frames or unit_frames(fps, kbps)
-        scale = scale or usual_scale(width, height, frames, kbps)
+        scale = scale or usual_scale(width, height, fps, frames, kbps)
         self._header = TextureHeader(width, height, fps, frames, scale)
         self._small = self._header.coded_size
         rows, columns = grid(*self._small)

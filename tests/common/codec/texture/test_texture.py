@@ -273,9 +273,12 @@ def test_units_are_as_short_as_headers_allow() -> None:
 
 def test_finer_pictures_where_the_rate_allows_them() -> None:
     frames = unit_frames(10.0, 7.0)
-    assert usual_scale(480, 352, frames, 5.0) == 4 and usual_scale(480, 352, frames, 5.1) == 2
-    assert usual_scale(256, 256, 8, 7.0) == 2
-    assert usual_scale(1920, 1088, 8, 100.0) == 4  # a unit of finer ones would be too large
+    assert usual_scale(480, 352, 10.0, frames, 5.0) == 4 and usual_scale(480, 352, 10.0, frames, 5.1) == 2
+    assert usual_scale(256, 256, 15.0, 8, 7.0) == 2
+    assert usual_scale(960, 544, 2.0, 8, 100.0) == 2
+    assert usual_scale(960, 544, 2.0, 16, 100.0) == 4  # a unit of finer ones would be too large
+    assert usual_scale(480, 352, 30.0, 24, 7.0) == 2
+    assert usual_scale(480, 352, 60.0, 24, 7.0) == 4  # finer ones would take too long
 
 
 @pytest.mark.parametrize(("kbps", "scale"), [(1.0, 4), (2.0, 2)])
