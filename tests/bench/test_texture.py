@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
+from common.video import blank
 from tests.bench.texture import Clip, masks_of, rows
 from tests.bench.texture_peers import HALF, QUARTER, mixed, ours, places
 from tests.bench.texture_report import CHOSEN, report
@@ -35,6 +36,11 @@ def test_the_same_packets_are_lost_each_time() -> None:
     assert masks_of(coded, 0.5, "a") == masks_of(coded, 0.5, "a")
     assert masks_of(coded, 1.0, "a") == [[True], [False], [False], [False]]
     assert len(coded.shown(masks_of(coded, 1.0, "a"))) == 64
+
+
+def test_half_size_is_a_quarter_where_a_unit_would_be_too_large() -> None:
+    large = [[blank(512, 512)] * 20]
+    assert ours(large, 10.0, 600.0, 2).shown([[True]])[0].shape == (192, 128)
 
 
 def test_pictures_between_are_mixed() -> None:

@@ -7,6 +7,7 @@ ideal erasure code of that rate does."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from common.codec.encoder import ResilientEncoder
 from common.codec.header import FRAMES
 from common.codec.texture.decoder import TextureDecoder
 from common.codec.texture.encoder import TextureEncoder
+from common.codec.texture.header import MOST_SAMPLES
 from common.codec.texture.scaling import shrink
 from common.codec.weights import load_model
 from common.video import Picture, picture_size
@@ -90,8 +92,10 @@ class _Ours:
 
 
 def ours(units: Sequence[Unit], fps: float, wire: float, scale: int) -> Coded:
-    """The texture codec."""
+    """The texture codec; at a quarter where a unit of half size would be too large."""
     size = picture_size(units[0][0])
+    if math.prod(smaller(size, scale)) * len(units[0]) > MOST_SAMPLES:
+        scale = COARSE
     coder = TextureEncoder(*size, fps, len(units[0]), scale)
     payloads = [
         coder.encode(unit, number, Budget(wire, OVERHEAD, MAX_PAYLOAD)).payloads

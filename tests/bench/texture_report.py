@@ -46,7 +46,10 @@ def report(rows: Sequence[dict[str, Any]]) -> str:
                 label = f"{name} ({setting})" if setting else name
                 cells = "".join(f" {value:.{digits}f} |" for value in (*values, float(np.mean(values))))
                 out.append(f"| {kbps:g} | {label}{' *' if over else ''} |{cells}")
-    out.append("\n`*`: above the rate on some clip, since it cannot go down to it.\n")
+    out.append(
+        "\n`as sent`: each clip at the size that the sender chooses for the rate. `half size` is a quarter where a "
+        "unit of it would be too large.\n\n`*`: above the rate on some clip, since it cannot go down to it.\n"
+    )
     return "\n".join(out) + _times(rows)
 
 
