@@ -55,9 +55,8 @@ class DiffusionConfig:
     strength: float = (
         1.0  # how far towards noise frames start: 1 from noise alone, less from the noised degraded latent
     )
-    anchor: float = (
-        0.0  # how much of a picture's coarse part is taken from the texture, where that is trusted
-    )
+    refiner: tuple[int, ...] = ()  # channels of the Refiner at 1/4 and 1/8 of the size; none: no Refiner
+    refiner_blocks: int = 3
     lambda_control: float = LAMBDA_CONTROL
     lambda_restoration: float = LAMBDA_RESTORATION
     lambda_temporal: float = LAMBDA_TEMPORAL
@@ -82,10 +81,10 @@ class DiffusionConfig:
             )
         if not 1 <= self.clip_frames <= self.positions:
             raise ConfigError(f"clip_frames {self.clip_frames} needs 1..{self.positions} positions")
-        if not 0 < self.strength <= 1 or not 0 <= self.anchor <= 1:
-            raise ConfigError(
-                f"strength {self.strength} and anchor {self.anchor} must lie in (0, 1] and [0, 1]"
-            )
+        if not 0 < self.strength <= 1:
+            raise ConfigError(f"strength {self.strength} must lie in (0, 1]")
+        if len(self.refiner) not in (0, 2):
+            raise ConfigError(f"refiner has {len(self.refiner)} widths; give two, or none for no Refiner")
         if not 1 <= self.steps <= self.original_steps <= self.timesteps:
             raise ConfigError("steps, original_steps and timesteps must not fall in this order")
         if self.unet.get("in_channels", 4) != self.vae.get("latent_channels", 4):
@@ -197,11 +196,12 @@ def _compact(
 def _presets() -> dict[str, DiffusionConfig]:
     unet, vae, motion = _compact("toy", (8, 16), (True, True), 8, 4, 4, 4)
     toy = DiffusionConfig(
-        "toy", unet, vae, motion, control_channels=5, control_widths=(4, 4, 8, 8), sizes=(32, 64)
-    )
+        "toy", unet, vae, motion, control_channels=5, control_widths=(4, 4, 8, 8), sizes=(32, 64),
+        refiner=(8, 16), refiner_blocks=1,
+    )  # fmt: skip
     unet, vae, motion = _compact("compact", (64, 128, 192), (True, True, True), 32, 32, 32, 8)
     compact = DiffusionConfig(
-        "compact", unet, vae, motion, control_channels=16, control_widths=(8, 16, 32, 64)
+        "compact", unet, vae, motion, control_channels=16, control_widths=(8, 16, 32, 64), refiner=(64, 128)
     )
     sd15 = DiffusionConfig(
         "sd15",

@@ -1,4 +1,4 @@
-"""The four networks of a stream as modules with tensors in and out: what runtimes export and run.
+"""The networks of a stream as modules with tensors in and out: what runtimes export and run.
 
 Fixed shapes, no branch that depends on data. The caches go in whole; of each, the new slot's contents come out, and the
 caller writes them into its ring with one indexed copy (`write_slot`): a third of the traffic of returning the rings.
@@ -48,6 +48,21 @@ class Decode(nn.Module):
     def forward(self, latent: Tensor) -> Tensor:
         """Decode a latent."""
         return self.model.decode(latent).clamp(-1, 1)
+
+
+class Refine(nn.Module):
+    """made, texture (B, 3, H, W), map (B, K, H, W), trust (B, 2, h, w) -> the picture that is shown, in [-1, 1]."""
+
+    def __init__(self, model: DiffusionModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, made: Tensor, texture: Tensor, control: Tensor, trust: Tensor) -> Tensor:
+        """Refine a picture; of a model without a Refiner it is what was made."""
+        if self.model.refiner is None:
+            return made
+        shown: Tensor = self.model.refiner(made, texture, control, trust)
+        return shown.clamp(-1, 1)
 
 
 class EmbedControl(nn.Module):
@@ -164,6 +179,7 @@ class Graphs(Protocol):
 
     def encode(self, picture: Tensor) -> Tensor: ...
     def decode(self, latent: Tensor) -> Tensor: ...
+    def refine(self, made: Tensor, texture: Tensor, control: Tensor, trust: Tensor) -> Tensor: ...
     def embed(self, control: Tensor, trust: Tensor) -> Tensor: ...
     def degraded(self, latent: Tensor, timestep: Tensor) -> list[Tensor]: ...
     def step(self, use: Use) -> StepGraph: ...
@@ -175,6 +191,7 @@ class TorchGraphs:
     def __init__(self, model: DiffusionModel) -> None:
         self.model = model
         self.encode, self.decode = Encode(model), Decode(model)
+        self.refine = Refine(model)
         self.embed, self.degraded = EmbedControl(model), DegradedPass(model)
         self.steps: dict[Use, UNetStep] = {}
 

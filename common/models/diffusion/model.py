@@ -21,6 +21,7 @@ from common.models.diffusion.backbone import (
     pyramid,
 )
 from common.models.diffusion.config import ConfigError, DiffusionConfig
+from common.models.diffusion.refine import Refiner
 from common.models.diffusion.restoration import Recorder, RestorationAdapter, Restorer, install
 from common.models.diffusion.schedule import Schedule
 from common.models.diffusion.temporal import (
@@ -37,7 +38,7 @@ Attention = Literal["full", "block", "window"]
 
 
 class DiffusionModel(nn.Module):
-    """epsilon_{theta, omega, psi, phi}. Parts: vae, unet, context, control, restoration, temporal."""
+    """epsilon_{theta, omega, psi, phi}. Parts: vae, unet, context, control, restoration, temporal, refiner."""
 
     def __init__(
         self,
@@ -58,6 +59,11 @@ class DiffusionModel(nn.Module):
         self.vae, self.unet, self.control = vae, unet, control
         self.restoration, self.temporal = restoration, temporal
         self.context = nn.Parameter(context)
+        self.refiner = (
+            Refiner(config.refiner, config.refiner_blocks, config.control_channels)
+            if config.refiner
+            else None
+        )
 
     def encode(self, picture: Tensor) -> Tensor:
         """Latent (B, c, h, w) of a picture (B, 3, H, W); the mean where the autoencoder gives a distribution."""

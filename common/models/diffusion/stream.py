@@ -58,9 +58,6 @@ class StreamState:
         return sum(t.nbytes for t in (*rings, self.valid, self.slot, self.latent, self.seen, self.noise))
 
 
-COARSE = 4  # samples of a picture on a side of what the texture tells, which is a quarter of its size
-
-
 class Streamer:
     """Runs streams of one picture size. Not for several threads at once; a state belongs to one batch."""
 
@@ -145,10 +142,22 @@ class Streamer:
         state.latent.copy_(x)
         state.seen.fill_(True)
         picture = self.graphs.decode(x)
-        if use.restoration and self.config.anchor and inputs.texture is not None:
-            texture = inputs.texture.to(self.device, self.dtype)
-            picture = anchored(picture, texture, self.config.anchor * trust[:, 1:])
+        if self.model.refiner is not None:
+            picture = self._refine(picture, inputs, trust, use)
         return picture, state
+
+    def _refine(self, made: Tensor, inputs: StreamInputs, trust: Tensor, use: Use) -> Tensor:
+        """The picture that is shown; what an adapter must not see is not trusted here either."""
+        given = inputs.control if use.control else None, inputs.texture if use.restoration else None
+        there = trust.new_tensor([one is not None for one in given])
+        seen = there * (self._lambdas(inputs, len(made))[:, :2] > 0)
+        control, texture = (
+            made.new_zeros(len(made), count, *made.shape[2:])
+            if one is None
+            else one.to(self.device, self.dtype)
+            for one, count in zip(given, (self.config.control_channels, 3), strict=True)
+        )
+        return self.graphs.refine(made, texture, control, trust * seen[:, :, None, None])
 
     def _denoise(
         self, inputs: StreamInputs, state: StreamState, steps: int, use: Use,
@@ -219,16 +228,3 @@ class Streamer:
             for g, d in zip(given, default, strict=True)
         ]
         return torch.stack(columns, 1)
-
-
-def anchored(picture: Tensor, texture: Tensor, weight: Tensor) -> Tensor:
-    """`picture` with its coarse part moved towards that of `texture`, (B, 3, H, W); `weight` in [0, 1], (B, 1, h, w).
-
-    What the sender did tell, means over COARSE x COARSE samples, is not left to a network (the range-null space
-    decomposition of restoration by diffusion models)."""
-    size = picture.shape[2:]
-    coarse = [side // COARSE for side in size]
-    apart = F.interpolate(texture - picture, coarse, mode="area") * F.interpolate(
-        weight, coarse, mode="nearest"
-    )
-    return (picture + F.interpolate(apart, size, mode="bilinear")).clamp(-1, 1)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.random import Generator
 from numpy.typing import NDArray
 
@@ -22,12 +17,9 @@ from common.training.diffusion import degrade
 from common.training.diffusion.config import DataConfig, DegradeConfig
 from common.training.diffusion.corpus import Source
 from common.training.diffusion.samples import Sampler, matte
-
-log = logging.getLogger("clips")
+from common.training.diffusion.store import Arrays, Store, fill
 
 CELL = 8  # pixels of a side of a latent sample
-FACTS = "clips.json"
-SAVE_EVERY = 25
 PAN = 6.0  # most pixels a frame that a still picture is moved
 ZOOM = 0.02  # most that it grows or shrinks a frame
 
@@ -136,10 +128,9 @@ class Latents:
 
     def __init__(self, folder: Path) -> None:
         """Raises FileNotFoundError where nothing was made yet."""
-        facts = json.loads((folder / FACTS).read_text())
-        self.count, self.scale = int(facts["done"]), float(facts["scale"])
-        names = [field.name for field in fields(Batch)]
-        self._arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in names}
+        stored = Store(folder)
+        self.count, self._arrays = stored.count, stored.arrays
+        self.scale = _scale(self._arrays["clean"], self.count)
 
     def batch(self, rng: Generator, count: int, frames: int | None = None) -> Batch:
         """`count` clips, `frames` frames in a row of each (None: all)."""
@@ -162,51 +153,18 @@ class Latents:
 def make(
     folder: Path, count: int, frames: int, key: str, one: Callable[[int], Clip], encode: Encode, stop: Event
 ) -> bool:
-    """Fill `folder` with `count` clips, going on where it was left; whether all are there. `one` draws number n;
-    `key`: what the latents depend on, another one starts anew."""
-    folder.mkdir(parents=True, exist_ok=True)
-    facts: dict[str, Any] = {"key": key, "done": 0, "scale": 1.0, "count": count}
-    if (folder / FACTS).exists():
-        old = json.loads((folder / FACTS).read_text())
-        facts = old if (old["key"], old["count"]) == (key, count) else facts
-    if facts["done"] >= count:
-        return True
-    arrays: dict[str, NDArray[np.generic]] = {}
-    begun, first = time.monotonic(), int(facts["done"])
-    for number in range(first, count):
+    """Fill `folder` with `count` clips, see `store.fill`. `one` draws number n; `key`: what the latents depend on."""
+
+    def values(number: int) -> Arrays:
         clip = one(number)
         both = encode(np.concatenate((clip.clean, clip.degraded)))
-        values = Batch(both[:frames], both[frames:], clip.labels, clip.texture_trust, clip.control_trust)
-        for field in fields(Batch):
-            value = getattr(values, field.name)
-            if field.name not in arrays:
-                mode = "r+" if first else "w+"
-                shape = (count, *value.shape)
-                path = str(folder / f"{field.name}.npy")
-                arrays[field.name] = (
-                    open_memmap(path, mode, value.dtype, shape) if mode == "w+" else np.load(path, "r+")
-                )
-            arrays[field.name][number] = value
-        last = number + 1 == count or stop.is_set()
-        if (number + 1) % SAVE_EVERY == 0 or last:
-            _save(folder, facts | {"done": number + 1, "scale": _scale(arrays["clean"], number + 1)}, arrays)
-            pace = (time.monotonic() - begun) / (number + 1 - first)
-            log.info("%d of %d clips, %.1f minutes left", number + 1, count, pace * (count - number - 1) / 60)
-        if stop.is_set():
-            return number + 1 == count
-    return True
+        batch = Batch(both[:frames], both[frames:], clip.labels, clip.texture_trust, clip.control_trust)
+        return {field.name: getattr(batch, field.name) for field in fields(Batch)}
+
+    return fill(folder, count, key, values, stop)
 
 
 def _scale(clean: NDArray[np.generic], done: int) -> float:
     """What makes the latents' deviation 1."""
     rows = np.linspace(0, done - 1, min(done, 64)).astype(int)
     return 1 / max(1e-3, float(np.std(np.asarray(clean[rows], np.float32))))
-
-
-def _save(folder: Path, facts: dict[str, Any], arrays: dict[str, NDArray[np.generic]]) -> None:
-    for array in arrays.values():
-        if isinstance(array, np.memmap):
-            array.flush()
-    partial = folder / f"{FACTS}.partial"
-    partial.write_text(json.dumps(facts) + "\n")
-    partial.replace(folder / FACTS)

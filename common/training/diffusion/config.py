@@ -45,6 +45,7 @@ class DegradeConfig(BaseModel):
     )
     lossy: float = Field(default=0.4, description="share of the clips that lose packets")
     loss_max: float = Field(default=0.5, description="largest loss of packets")
+    told: float = Field(default=0.5, description="share of the clips whose encoder is told what arrived")
     blur: float = Field(default=1.5, description="largest deviation of the blur, in pixels of the full size")
     grain: float = Field(
         default=6.0, description="largest deviation of the noise, of 255, in the small picture"
@@ -124,9 +125,12 @@ class ModelConfig(BaseModel):
         default=0.3, description="how far towards noise it is trained to start", gt=0, le=1
     )
     served: float | None = Field(default=None, description="how far it starts in use", gt=0, le=1)
-    anchor: float = Field(default=0.0, description="share of the texture's coarse part in use", ge=0, le=1)
     prediction: Literal["epsilon", "v_prediction", "sample"] = "v_prediction"
     sizes: tuple[int, ...] = (256, 512)
+    refiner: tuple[int, ...] = Field(
+        default=(64, 128), description="channels of the Refiner at 1/4 and 1/8 of the size; none: no Refiner"
+    )
+    refiner_blocks: int = Field(default=3, description="residual blocks of each of its stretches")
 
 
 Part = Literal["unet", "context", "control", "restoration", "temporal"]
@@ -181,6 +185,29 @@ class DmdConfig(DistillConfig):
     )
 
 
+class PicturesConfig(BaseModel):
+    """The clips, as pixels, that the Refiner is trained on."""
+
+    model_config = STRICT
+
+    clips: int = Field(default=1600, description="how many")
+    clips_cuda: int = Field(default=8000, description="how many where there is a GPU")
+    every: int = Field(default=2, description="of the frames of a clip, one in so many is kept", ge=1)
+
+
+class RefinementConfig(StageConfig):
+    """The Refiner."""
+
+    control: float = Field(default=0.8, description="share of the samples that see their map", ge=0, le=1)
+    plain: float = Field(
+        default=0.1, description="share of the samples that see the texture in place of what was decoded"
+    )
+    blind: float = Field(default=0.05, description="share of the samples that see no texture")
+    squared: float = Field(default=1.0, description="weight of the squared difference")
+    gradient: float = Field(default=1.0, description="weight of the multi-scale gradient loss")
+    haarpsi: float = Field(default=0.2, description="weight of 1 - HaarPSI")
+
+
 class RecipeConfig(BaseModel):
     """Everything that makes a run repeatable."""
 
@@ -198,6 +225,8 @@ class RecipeConfig(BaseModel):
     teacher: DenoiseConfig
     lcm: LcmConfig
     dmd: DmdConfig
+    pictures: PicturesConfig = PicturesConfig()
+    refinement: RefinementConfig
 
 
 def load(path: Path) -> RecipeConfig:

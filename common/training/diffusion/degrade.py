@@ -1,4 +1,4 @@
-"""What arrives of a clip: its texture, a quarter of its size, noisy, blurred and coarsely coded, and its map.
+"""What arrives of a clip: its texture, a quarter or half of its size, noisy, blurred and coarsely coded, and its map.
 
 The degradation model of the Restoration Adapter, seeded: 4x down, blur, noise and JPEG; or our own texture codec at a
 low rate, some of its packets lost. Maps go through the contour codec, some packets lost as well.
@@ -18,7 +18,7 @@ from common.codec.base import Budget, CodecError
 from common.codec.contour.decoder import ContourDecoder
 from common.codec.contour.encoder import ContourEncoder, ContourSettings
 from common.codec.texture.decoder import TextureDecoder
-from common.codec.texture.encoder import TextureEncoder
+from common.codec.texture.encoder import TextureEncoder, usual_scale
 from common.codec.texture.header import HEADER_BYTES
 from common.maps.base import VOID
 from common.models.diffusion import vocabulary
@@ -84,13 +84,15 @@ def analytic(pictures: Pixels, rng: Generator, config: DegradeConfig) -> list[Pi
 
 def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -> Degraded:
     """Through the texture codec at a rate drawn for the size, with packets lost. Some units go before, in which the
-    pictures swing to and fro: what stands still grows finer from unit to unit."""
+    pictures swing to and fro: what stands still grows finer from unit to unit. Some encoders are told what arrived."""
     count, height, width = pictures.shape[:3]
     low, high = config.kbps
     kbps = math.exp(rng.uniform(math.log(low), math.log(high)))
     loss = rng.uniform(0, config.loss_max) if rng.random() < config.lossy else 0.0
     before, frames = int(rng.integers(MOST_BEFORE + 1)), UNIT
-    encoder, decoder = TextureEncoder(width, height, fps, frames), TextureDecoder()
+    scale = usual_scale(WHOLE, 1, frames, kbps)
+    encoder, decoder = TextureEncoder(width, height, fps, frames, scale), TextureDecoder()
+    told = rng.random() < config.told
     budget = Budget(kbps * 125 * frames / fps * width * height / WHOLE + HEADER_BYTES, 0, 1200)
     planes = [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8) for picture in pictures]
     shown, trust = list[Pixels](), list[Trust]()
@@ -102,6 +104,8 @@ def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -
         kept = tuple(
             None if unit and rng.random() < loss else payload for payload in payloads
         )  # the first arrives
+        if told:
+            encoder.report(unit, [payload is not None for payload in kept])
         decoded = [decoder.decode(Received(unit, kept))]
         while sum(len(one.pictures) for one in decoded) < frames:
             decoded.append(decoder.decode(None))  # a lost unit is concealed in parts

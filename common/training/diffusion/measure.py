@@ -6,14 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.models.diffusion.clip import sample_clip
 from common.models.diffusion.model import DiffusionModel
-from common.models.diffusion.stream import anchored
 from common.training.diffusion import clips, corpus
 from common.training.diffusion.autoencoder import tensor
-from common.training.diffusion.inputs import prepare
+from common.training.diffusion.inputs import Inputs
 from common.training.diffusion.losses import dissimilarity, psnr
 from common.training.diffusion.samples import Sampler
+from common.training.diffusion.serve import made, received
 from common.training.diffusion.stages import Place, assemble, encoder
 
 HELD = 99  # draws of their own, that no stage has trained on
@@ -30,51 +29,26 @@ def measure(place: Place, steps: int = 1, count: int = 32) -> dict[str, float]:
     for number in range(count):
         rng = np.random.default_rng((recipe.seed, HELD, number))
         clip = clips.draw(sampler, rng, place.frames, recipe.data, recipe.degrade)
-        true, shown = tensor(clip.clean), tensor(clip.degraded)
-        made, kept = decoded(model, clip, encode, scale, steps, place.device)
+        inputs = received(clip, encode, scale, place.device)
+        true, texture = tensor(clip.clean), tensor(clip.degraded)
+        found = shown(model, clip, inputs, steps).cpu()
+        kept = model.decode(inputs.clean[0]).cpu().clamp(-1, 1)
         rows.append(
             [
                 float(v)
-                for found in (shown, made, kept)
-                for v in (psnr(found, true).mean(), 1 - dissimilarity(found, true))
+                for one in (texture, found, kept)
+                for v in (psnr(one, true).mean(), 1 - dissimilarity(one, true))
             ]
         )
     names = ("texture psnr", "texture haarpsi", "psnr", "haarpsi", "autoencoder psnr", "autoencoder haarpsi")
     return {name: round(value, 4) for name, value in zip(names, np.mean(rows, 0).tolist(), strict=True)}
 
 
-def decoded(
-    model: DiffusionModel,
-    clip: clips.Clip,
-    encode: clips.Encode,
-    scale: float,
-    steps: int,
-    device: str,
-) -> tuple[Tensor, Tensor]:
-    """Pictures (T, 3, S, S) that the decoder makes, and those that its autoencoder alone makes of the true ones."""
-    both = encode(np.concatenate((clip.clean, clip.degraded)))
-    half = len(clip.clean)
-    batch = clips.Batch(
-        both[None, :half],
-        both[None, half:],
-        clip.labels[None],
-        clip.texture_trust[None],
-        clip.control_trust[None],
-    )
-    inputs = prepare(batch, scale, device)
-    plan = model.schedule.plan(steps, model.config.strength)
-    noise = torch.randn(
-        len(plan.timesteps), 1, *inputs.clean.shape[2:], generator=torch.Generator().manual_seed(7)
-    )
-    made = sample_clip(
-        model,
-        plan,
-        noise.to(device),
-        half,
-        control=inputs.control if bool(inputs.known.any()) else None,
-        degraded=inputs.degraded,
-        temporal="window",
-    )
-    weight = inputs.texture_trust[0].cpu() * model.config.anchor
-    pictures = anchored(model.decode(made[0]).cpu(), tensor(clip.degraded), weight)
-    return pictures.clamp(-1, 1), model.decode(inputs.clean[0]).cpu().clamp(-1, 1)
+def shown(model: DiffusionModel, clip: clips.Clip, inputs: Inputs, steps: int) -> Tensor:
+    """Pictures (T, 3, S, S) that a receiver would see."""
+    found, texture = made(model, inputs, steps), tensor(clip.degraded).to(inputs.clean.device)
+    trust = torch.cat((inputs.control_trust[0], inputs.texture_trust[0]), 1)
+    if model.refiner is None:
+        return found
+    picture: Tensor = model.refiner(found, texture, inputs.control[0], trust)
+    return picture.clamp(-1, 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -25,13 +26,25 @@ from common.training.diffusion.clips import Batch, Latents
 from common.training.diffusion.config import RecipeConfig, StageConfig
 from common.training.diffusion.denoise import DenoiseTask
 from common.training.diffusion.distill import DmdTask, LcmTask, teach
+from common.training.diffusion.refinement import RefinementTask, decoded
 from common.training.diffusion.runner import CHECKPOINT, Limits, Run, Task, kept, train
 from common.training.diffusion.samples import Sampler
+from common.training.diffusion.store import FACTS, Arrays, fill
 
 log = logging.getLogger("diffusion")
 
-STAGES = ("autoencoder", "clips", "backbone", "control", "restoration", "teacher", "lcm", "dmd")
-WEIGHTS = tuple(stage for stage in STAGES if stage != "clips")
+STAGES = (
+    *("autoencoder", "clips", "backbone", "control", "restoration", "teacher", "lcm", "dmd"),
+    *("pictures", "refinement"),
+)
+SAMPLES = ("clips", "pictures")
+"""Stages that train nothing: they make what later ones are trained on."""
+BEFORE = {
+    **{"clips": "autoencoder", "lcm": "teacher", "dmd": "lcm"},
+    **{"pictures": "restoration", "refinement": "pictures"},
+}
+"""Stage -> the one whose results it starts from; all but the first two want the clips besides."""
+WEIGHTS = tuple(stage for stage in STAGES if stage not in SAMPLES)
 """Stages that leave weights, in the order in which they overwrite each other."""
 
 
@@ -108,14 +121,15 @@ def model_config(recipe: RecipeConfig, frames: int, scale: float = 1.0) -> Diffu
         lambda_restoration=1.0,
         lambda_temporal=1.0,
         strength=m.served or m.strength,
-        anchor=m.anchor,
+        refiner=m.refiner,
+        refiner_blocks=m.refiner_blocks,
     )
 
 
 def assemble(place: Place, before: str | None = None) -> DiffusionModel:
     """The decoder with what the stages (those before `before`) have left, the newest of each part."""
     folder = place.out / "clips"
-    scale = Latents(folder).scale if (folder / clips.FACTS).exists() else 1.0
+    scale = Latents(folder).scale if (folder / FACTS).exists() else 1.0
     model = build(model_config(place.recipe, place.frames, scale), place.recipe.seed)
     for stage in WEIGHTS[: WEIGHTS.index(before)] if before else WEIGHTS:
         weights = kept(place.out / stage)
@@ -131,11 +145,17 @@ def assemble(place: Place, before: str | None = None) -> DiffusionModel:
 
 def needs(place: Place, stage: str) -> None:
     """Raise StageError where what a stage builds on is not there."""
-    first = {"clips": "autoencoder", "lcm": "teacher", "dmd": "lcm"}.get(stage)
-    if first and not (place.out / first / CHECKPOINT).exists():
-        raise StageError(f"{stage}: needs {first} first; run that stage, or `all`, into {place.out}")
-    if WEIGHTS[0] != stage != "clips" and not (place.out / "clips" / clips.FACTS).exists():
-        raise StageError(f"{stage}: needs clips first; run that stage, or `all`, into {place.out}")
+    order = {
+        "clips": "autoencoder",
+        "lcm": "teacher",
+        "dmd": "lcm",
+        "pictures": "restoration",
+        "refinement": "pictures",
+    }
+    wanted = [order.get(stage), None if stage in STAGES[:2] else "clips"]
+    for first in [one for one in wanted if one]:
+        if not (place.out / first / (FACTS if first in SAMPLES else CHECKPOINT)).exists():
+            raise StageError(f"{stage}: needs {first} first; run that stage, or `all`, into {place.out}")
 
 
 def run(place: Place, stage: str, seconds: float | None, stop: Event) -> bool:
@@ -144,6 +164,8 @@ def run(place: Place, stage: str, seconds: float | None, stop: Event) -> bool:
     log.info("stage %s", stage)
     if stage == "clips":
         return make_clips(place, stop)
+    if stage == "pictures":
+        return make_pictures(place, stop)
     torch.manual_seed(place.recipe.seed)
     config: StageConfig = getattr(place.recipe, stage)
     limits = Limits(config.steps, seconds)
@@ -165,6 +187,10 @@ def create(place: Place, stage: str, stop: Event) -> Task:
         sources = corpus.read(place.corpus)
         return autoencoder.AutoencoderTask(network, recipe.autoencoder, recipe.data, sources, device)
     latents, model = Latents(place.out / "clips"), assemble(place, stage)
+    if stage == "refinement":
+        if model.refiner is None:
+            raise StageError("refinement: model.refiner gives no widths, so there is nothing to train")
+        return RefinementTask(model.refiner, recipe.refinement, place.out / "pictures", device)
     if stage == "control" and "control" in recipe.control.trains:
         model.clone_control()
     if stage == "restoration":
@@ -204,18 +230,40 @@ def fingerprint(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def make_clips(place: Place, stop: Event) -> bool:
-    """Draw, degrade and encode the clips of a recipe."""
+def drawer(place: Place, key: int) -> Callable[[int], clips.Clip]:
+    """Draws and degrades clip number n of those of a key."""
     recipe = place.recipe
     sampler = Sampler(corpus.read(place.corpus), recipe.data.shares, recipe.data.caps, recipe.data.crop)
 
     def one(number: int) -> clips.Clip:
-        rng = np.random.default_rng((recipe.seed, STAGES.index("clips"), number))
+        rng = np.random.default_rng((recipe.seed, key, number))
         return clips.draw(sampler, rng, place.frames, recipe.data, recipe.degrade)
 
+    return one
+
+
+def make_clips(place: Place, stop: Event) -> bool:
+    """Draw, degrade and encode the clips of a recipe."""
+    recipe, one = place.recipe, drawer(place, STAGES.index("clips"))
     count = recipe.clips.clips_cuda if place.cuda else recipe.clips.clips
     key = fingerprint(place.out / "autoencoder" / CHECKPOINT)
     return clips.make(place.out / "clips", count, place.frames, key, one, encoder(place), stop)
+
+
+def make_pictures(place: Place, stop: Event) -> bool:
+    """Draw and degrade fresh clips, and decode them with all that was trained before."""
+    config, key = place.recipe.pictures, STAGES.index("pictures")
+    one, encode = drawer(place, key), encoder(place)
+    model = assemble(place, "refinement").to(place.device).eval()
+
+    def values(number: int) -> Arrays:
+        rng = np.random.default_rng((place.recipe.seed, key, number, 1))
+        return decoded(model, one(number), encode, config.every, rng, place.device)
+
+    count = config.clips_cuda if place.cuda else config.clips
+    there = [place.out / stage / CHECKPOINT for stage in WEIGHTS]
+    made_with = "-".join(fingerprint(path) for path in there[:-1] if path.exists())
+    return fill(place.out / "pictures", count, made_with, values, stop)
 
 
 class Sampled(Latents):
@@ -254,7 +302,7 @@ def run_all(place: Place, minutes: float | None, stop: Event) -> bool:
     total = sum(config.share for config in configs.values())
     for stage in STAGES:
         seconds = None
-        if minutes is not None and stage != "clips":
+        if minutes is not None and stage in WEIGHTS:
             seconds = 60 * minutes * configs[stage].share / total
             if not seconds:
                 continue

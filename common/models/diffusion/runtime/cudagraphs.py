@@ -92,6 +92,10 @@ class CudaGraphs:
         """See Graphs; the picture is the caller's."""
         return self._run("decode", self._torch.decode, [latent])[0].clone()
 
+    def refine(self, made: Tensor, texture: Tensor, control: Tensor, trust: Tensor) -> Tensor:
+        """See Graphs; the picture is the caller's."""
+        return self._run("refine", self._torch.refine, [made, texture, control, trust])[0].clone()
+
     def embed(self, control: Tensor, trust: Tensor) -> Tensor:
         """See Graphs."""
         return self._run("embed", self._torch.embed, [control, trust])[0]

@@ -48,6 +48,12 @@ class EngineGraphs:
         made = self._run("decode", len(latent), {"latent": latent})
         return self.below.decode(latent) if made is None else made["picture"]
 
+    def refine(self, made: Tensor, texture: Tensor, control: Tensor, trust: Tensor) -> Tensor:
+        """See Graphs."""
+        inputs = {"made": made, "texture": texture, "control": control, "trust": trust}
+        shown = self._run("refine", len(made), inputs)
+        return self.below.refine(made, texture, control, trust) if shown is None else shown["picture"]
+
     def embed(self, control: Tensor, trust: Tensor) -> Tensor:
         """See Graphs."""
         made = self._run("embed", len(control), {"control": control, "trust": trust})

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from common.models.diffusion.graphs import TorchGraphs, Use, cache_shapes
 from common.models.diffusion.model import DiffusionModel
 
-FRAME_GRAPHS = ("encode", "decode", "embed", "degraded")
+FRAME_GRAPHS = ("encode", "decode", "refine", "embed", "degraded")
 STEP_INPUTS = (  # then query_NN, cache_NN
     *("x", "noise", "timestep", "coefficients", "lambdas", "trust", "slot", "valid", "embedded"),
 )
@@ -94,8 +94,11 @@ class Specs:
             inputs = {"latent": latent, "timestep": time}
             return Spec(name, self._graphs.degraded, (latent, time), inputs, tuple(numbered("query", count)))
         trust = self._uniform(batch, 2, h, w)
+        control = self._uniform(batch, config.control_channels, self.height, self.width)
+        if name == "refine":
+            inputs = {"made": picture, "texture": picture.flip(3), "control": control, "trust": trust}
+            return Spec(name, self._graphs.refine, tuple(inputs.values()), inputs, ("picture",))
         if name == "embed":
-            control = self._uniform(batch, config.control_channels, self.height, self.width)
             inputs = {"control": control, "trust": trust[:, :1].contiguous()}
             return Spec(name, self._graphs.embed, tuple(inputs.values()), inputs, ("embedded",))
         return self._step(name, latent, trust, time)

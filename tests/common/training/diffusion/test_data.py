@@ -18,6 +18,7 @@ from common.tabletop.files import CLIPS
 from common.training.diffusion import clips, corpus, degrade
 from common.training.diffusion.config import DataConfig, DegradeConfig
 from common.training.diffusion.samples import Sampler, matte
+from common.training.diffusion.store import FACTS
 from tests.common.training.diffusion import toy
 
 
@@ -103,7 +104,7 @@ def test_making_clips_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     stored = clips.Latents(tmp_path)
     assert stored.count == 4
     assert [float(stored.clip(k).clean.mean()) for k in range(4)] == [0, 1, 2, 3]
-    assert json.loads((tmp_path / clips.FACTS).read_text())["key"] == "a"
+    assert json.loads((tmp_path / FACTS).read_text())["key"] == "a"
     clips.make(tmp_path, 4, 2, "b", one, encode, Event())
     assert len(drawn) == 8  # another autoencoder: anew
 

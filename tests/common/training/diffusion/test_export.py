@@ -34,7 +34,7 @@ def test_an_exported_decoder_is_the_one_that_was_trained(tmp_path: Path) -> None
     assert "6 optimiser steps" in card
     for heading in ("## Data", "## Recipe", "## Metrics", "## Limits"):
         assert heading in card
-    assert "Short or stopped before their end: control, teacher, lcm, dmd" in card
+    assert "Short or stopped before their end: control, teacher, lcm, dmd, refinement" in card
     assert json.loads((tmp_path / "weights" / "config.json").read_text())["name"] == "toy"
 
 

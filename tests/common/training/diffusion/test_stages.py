@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from threading import Event
 
@@ -12,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from common.training.diffusion import runner, stages
+from common.training.diffusion import clips, runner, stages
 from common.training.diffusion.stages import StageError
 from tests.common.training.diffusion import toy
 
@@ -30,6 +29,7 @@ def begun(
     settings = toy.recipe(**changes)
     place = toy.place(folder, settings)
     toy.fill_latents(place.out / "clips")
+    toy.fill_pictures(place.out / "pictures")
     toy.fill(place.corpus)
     task = stages.create(place, stage, Event())
     key = settings.seed, stages.STAGES.index(stage)
@@ -42,9 +42,9 @@ def test_all_stages_run_in_order_and_leave_a_decoder(tmp_path: Path) -> None:
     toy.fill(place.corpus)
     assert stages.run_all(place, None, Event())
     model = stages.assemble(place)
-    scale = json.loads((place.out / "clips" / "clips.json").read_text())["scale"]
-    assert model.vae.config.scaling_factor == pytest.approx(scale)
-    for stage, part in (("dmd", "temporal"), ("restoration", "restoration"), ("control", "control")):
+    assert model.vae.config.scaling_factor == pytest.approx(clips.Latents(place.out / "clips").scale)
+    parts = {"dmd": "temporal", "restoration": "restoration", "control": "control", "refinement": "refiner"}
+    for stage, part in parts.items():
         kept = runner.kept(place.out / stage)
         assert kept
         assert {name.split(".")[0] for name in kept} == {part}
@@ -54,10 +54,15 @@ def test_all_stages_run_in_order_and_leave_a_decoder(tmp_path: Path) -> None:
     assert before == {path: hashlib.sha256(path.read_bytes()).digest() for path in before}
 
 
-@pytest.mark.parametrize("stage", ["autoencoder", "backbone", "control", "restoration", "teacher", "lcm"])
+@pytest.mark.parametrize(
+    "stage", [*("autoencoder", "backbone", "control", "restoration", "teacher", "lcm"), "refinement"]
+)
 def test_a_stage_lowers_its_loss(stage: str, tmp_path: Path) -> None:
     run, _ = begun(tmp_path, stage, 60, lcm={"videos": 0})
-    if stage != "autoencoder":  # control and adapters are neutral over a backbone that puts out nothing
+    if stage not in (
+        "autoencoder",
+        "refinement",
+    ):  # control and adapters are neutral over a backbone that puts out nothing
         torch.nn.init.normal_(run.task.model.unet.conv_out.weight, 0, 0.05)  # type: ignore[attr-defined]
     batch = run.draw(0)
 
@@ -134,6 +139,15 @@ def test_a_resumed_run_gives_what_an_unbroken_one_gives(stage: str, tmp_path: Pa
     assert all(torch.equal(value, weights(again)[name]) for name, value in weights(whole).items())
 
 
+def test_the_refiner_learns_to_see_with_and_without_each_input(tmp_path: Path) -> None:
+    run, _ = begun(tmp_path, "refinement", refinement={"control": 0.5, "blind": 0.5, "plain": 0.5})
+    seen = {(bool(t[:, 0].any()), bool(t[:, 1].any())) for t in (run.draw(step).trust for step in range(30))}
+    assert len(seen) == 4
+    batches = [run.draw(step) for step in range(30)]
+    assert {bool((b.made == b.texture).all()) for b in batches} == {True, False}
+    assert all((b.clean[0] != b.clean[0, :, ::-1]).any() for b in batches)
+
+
 def test_a_stop_saves_and_tells_that_there_is_more(tmp_path: Path) -> None:
     run, _ = begun(tmp_path, "backbone", 50)
     stop = Event()
@@ -151,7 +165,8 @@ def test_time_ends_a_stage_where_minutes_are_given(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "first"), [("clips", "autoencoder"), ("backbone", "clips"), ("dmd", "lcm")]
+    ("stage", "first"),
+    [("clips", "autoencoder"), ("backbone", "clips"), ("dmd", "lcm"), ("pictures", "restoration")],
 )
 def test_a_stage_says_what_it_needs(stage: str, first: str, tmp_path: Path) -> None:
     with pytest.raises(StageError, match=f"{stage}: needs {first} first"):

@@ -7,10 +7,11 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import cv2
 import numpy as np
 
 from common.models.diffusion import vocabulary
-from common.training.diffusion import clips, corpus
+from common.training.diffusion import clips, corpus, store
 from common.training.diffusion.config import RecipeConfig
 from common.training.diffusion.stages import Place
 
@@ -28,6 +29,8 @@ RECIPE: dict[str, Any] = {
         "groups": 4,
         "control_widths": [4, 4, 8, 8],
         "steps": 2,
+        "refiner": [8, 16],
+        "refiner_blocks": 1,
     },
     "autoencoder": {**STAGE, "width": 8, "latent_channels": CHANNELS, "encoder_blocks": [0, 1, 1, 1]}
     | {"decoder_blocks": [1, 1, 1, 0]},
@@ -37,6 +40,8 @@ RECIPE: dict[str, Any] = {
     "teacher": {**STAGE, "trains": ["temporal"], "frames": None},
     "lcm": {**STAGE, "videos": 3, "video_steps": 2},
     "dmd": {**STAGE},
+    "pictures": {"clips": 4},
+    "refinement": {**STAGE},
 }
 
 
@@ -85,3 +90,17 @@ def fill_latents(folder: Path, count: int = 6) -> None:
         return np.concatenate((clean, 0.5 * clean + rng.normal(0, 0.5, clean.shape))).astype(np.float16)
 
     clips.make(folder, count, FRAMES, "toy", one, encode, Event())
+
+
+def fill_pictures(folder: Path, count: int = 6) -> None:
+    """Slopes, what is left of them after blur, and something else as what was decoded."""
+
+    def one(number: int) -> dict[str, np.ndarray[Any, np.dtype[np.uint8]]]:
+        rng = np.random.default_rng(number)
+        clean = np.repeat(rng.integers(0, 255, (2, SIZE // 4, SIZE // 4, 3), np.uint8), 4, 1).repeat(4, 2)
+        blurred = np.stack([cv2.GaussianBlur(picture, (0, 0), 2.0) for picture in clean]).astype(np.uint8)
+        labels = np.full((2, SIZE, SIZE), vocabulary.OBJECTS, np.uint8)
+        trust = np.full((2, 2, SIZE // 8, SIZE // 8), 255, np.uint8)
+        return {"clean": clean, "texture": blurred, "made": clean // 2, "labels": labels, "trust": trust}
+
+    store.fill(folder, count, "toy", one, Event())

@@ -61,11 +61,11 @@ def test_one_recording_a_graph_and_ring() -> None:
     _, streamer, graphs = pair()
     state = streamer.init_state(1)
     run(streamer, state, textures, maps)
-    assert graphs.figures.captures == 4 + 4  # encode, embed, degraded, decode; a step for each ring
+    assert graphs.figures.captures == 5 + 4  # encode, embed, degraded, decode, refine; a step for each ring
     run(streamer, state, textures, maps)
-    assert graphs.figures.captures == 8
+    assert graphs.figures.captures == 9
     run(streamer, streamer.init_state(2, [3, 4]), *clip(1, 2))
-    assert graphs.figures.captures == 16  # another batch, other shapes and rings
+    assert graphs.figures.captures == 18  # another batch, other shapes and rings
 
 
 def test_pictures_shown_are_not_overwritten() -> None:
@@ -82,7 +82,7 @@ def test_few_recordings_are_kept_and_still_right() -> None:
     reference, streamer, graphs = pair(kept=3)
     want = run(reference, reference.init_state(1), textures, maps)
     same(want, run(streamer, streamer.init_state(1), textures, maps))
-    assert graphs.figures.captures == 3 * 8
+    assert graphs.figures.captures == 3 * 9
     graphs.close()
 
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_recorded_runs_as_it_is() -> None:
     reference, streamer, graphs = pair(refuse)
     want = run(reference, reference.init_state(1), textures, maps)
     same(want, run(streamer, streamer.init_state(1), textures, maps))
-    assert graphs.figures.fallbacks == 5 and "capturing" in graphs.figures.reasons[0]
+    assert graphs.figures.fallbacks == 6 and "capturing" in graphs.figures.reasons[0]
 
 
 @pytest.mark.gpu
@@ -119,4 +119,4 @@ def test_on_a_gpu() -> None:
     got = run(replayed, replayed.init_state(2), textures, maps)
     for a, b in zip(want, got, strict=True):
         torch.testing.assert_close(b, a, rtol=0, atol=1e-2)
-    assert graphs.figures.captures == 8 and not graphs.figures.fallbacks
+    assert graphs.figures.captures == 9 and not graphs.figures.fallbacks

@@ -73,13 +73,13 @@ def test_a_stream_goes_over_to_engines_and_the_next_start_finds_them(
     first, builds = runtime(tmp_path, monkeypatch, exported)
     assert watch(first) < 1e-4
     assert sorted(builds.asked) == sorted(GRAPHS)
-    assert (first.figures.engines, first.figures.built, first.figures.fallbacks) == (5, 5, 0)
+    assert (first.figures.engines, first.figures.built, first.figures.fallbacks) == (6, 6, 0)
     first.close()
     broken = next(first.engines._cache.folder.glob("decode-*"))
     broken.write_bytes(broken.read_bytes()[:-1])
     second, builds = runtime(tmp_path, monkeypatch, exported)
     assert watch(second) < 1e-4
-    assert builds.asked == ["decode"] and (second.figures.refused, second.figures.engines) == (1, 5)
+    assert builds.asked == ["decode"] and (second.figures.refused, second.figures.engines) == (1, 6)
     second.close()
 
 
@@ -93,7 +93,7 @@ def test_a_wrong_engine_never_serves(
 
     graphs, _ = runtime(tmp_path, monkeypatch, exported, Kind("onnx", {"kind": "off"}, Off))
     assert watch(graphs) < 1e-4
-    assert (graphs.figures.engines, graphs.figures.fallbacks) == (4, 1)
+    assert (graphs.figures.engines, graphs.figures.fallbacks) == (5, 1)
     assert "off torch's" in graphs.figures.reasons[0]
     graphs.close()
 
@@ -120,8 +120,8 @@ def test_what_cannot_be_built_is_said_once(tmp_path: Path, monkeypatch: pytest.M
     graphs, builds = runtime(tmp_path, monkeypatch, {})
     graphs.engines._said = {"encode": "no such operator", "": "the last word"}
     assert watch(graphs) == 0
-    assert graphs.figures.fallbacks == 5 and "encode: no such operator" in graphs.figures.reasons
-    assert watch(graphs) == 0 and len(builds.asked) == 5  # not tried again
+    assert graphs.figures.fallbacks == 6 and "encode: no such operator" in graphs.figures.reasons
+    assert watch(graphs) == 0 and len(builds.asked) == 6  # not tried again
     graphs.close()
 
 

@@ -1,0 +1,112 @@
+"""Stages `pictures` and `refinement`: what the decoder makes of fresh clips, as pixels; the Refiner, trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from common.models.diffusion.model import DiffusionModel
+from common.models.diffusion.refine import Refiner
+from common.training.diffusion import clips
+from common.training.diffusion.autoencoder import tensor
+from common.training.diffusion.config import RefinementConfig
+from common.training.diffusion.inputs import one_hot
+from common.training.diffusion.losses import dissimilarity, gradient_loss, psnr
+from common.training.diffusion.runner import Turn
+from common.training.diffusion.serve import made, received
+from common.training.diffusion.store import Arrays, Store
+
+STEPS = (1, 1, 1, 2, 4)  # of a clip, drawn evenly
+
+FLAT = ("labels", "trust")  # whose last axis is the width
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """B single pictures; the names of the arrays on disk."""
+
+    clean: NDArray[np.uint8]  # (B, S, S, 3)
+    texture: NDArray[np.uint8]
+    made: NDArray[np.uint8]
+    labels: NDArray[np.uint8]  # (B, S, S)
+    trust: NDArray[np.uint8]  # (B, 2, S/8, S/8): of the map, of the texture
+
+
+def decoded(
+    model: DiffusionModel,
+    clip: clips.Clip,
+    encode: clips.Encode,
+    every: int,
+    rng: np.random.Generator,
+    device: str,
+) -> Arrays:
+    """What is kept of a clip: (F, ...) for each field of Sample."""
+    inputs = received(clip, encode, float(model.vae.config.scaling_factor), device)
+    found = made(model, inputs, STEPS[int(rng.integers(len(STEPS)))])
+    pixels = ((found + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    trust = np.stack((clip.control_trust, clip.texture_trust), 1)
+    values = (clip.clean, clip.degraded, pixels, clip.labels, trust)
+    names = ("clean", "texture", "made", "labels", "trust")
+    return {name: value[every - 1 :: every] for name, value in zip(names, values, strict=True)}
+
+
+class RefinementTask:
+    """Trains the Refiner on single pictures."""
+
+    def __init__(self, refiner: Refiner, config: RefinementConfig, folder: Path, device: str) -> None:
+        """Raises FileNotFoundError where no pictures were made."""
+        self.refiner, self.config, self.device = refiner.to(device), config, device
+        stored = Store(folder)
+        self._count, self._arrays = stored.count, stored.arrays
+        self.batch_size = config.batch_cuda if device.startswith("cuda") else config.batch
+
+    @property
+    def groups(self) -> dict[str, dict[str, nn.Parameter]]:
+        """All of it, under the names that it has in the decoder."""
+        return {"loss": {f"refiner.{name}": value for name, value in self.refiner.named_parameters()}}
+
+    def batch(self, rng: np.random.Generator) -> Sample:
+        """Pictures of as many clips."""
+        rows = rng.integers(self._count, size=self.batch_size)
+        frames = rng.integers(self._arrays["clean"].shape[1], size=self.batch_size)
+        turn = slice(None, None, -1 if rng.random() < 0.5 else 1)  # mirrored or not
+        values = {name: array[rows, frames] for name, array in self._arrays.items()}
+        values = {name: v[..., turn] if name in FLAT else v[:, :, turn] for name, v in values.items()}
+        if rng.random() < self.config.plain:
+            values["made"] = values["texture"]
+        c = self.config
+        seen = np.array([rng.random() < c.control, rng.random() >= c.blind], np.uint8)
+        values["trust"] = values["trust"] * seen[:, None, None]
+        return Sample(**values)
+
+    def turns(self, batch: Sample, noise: torch.Generator) -> Iterator[Turn]:
+        """One."""
+        c = self.config
+        true, texture = tensor(batch.clean).to(self.device), tensor(batch.texture).to(self.device)
+        found = self.show(batch)
+        unlike = dissimilarity(found, true)
+        loss = (found - true).abs().mean() + c.squared * (found - true).square().mean()
+        loss = loss + c.gradient * gradient_loss(found, true) + c.haarpsi * unlike
+        with torch.no_grad():
+            figures = {
+                "psnr": float(psnr(found, true).mean()),
+                "texture psnr": float(psnr(texture, true).mean()),
+                "haarpsi": 1 - float(unlike),
+                "texture haarpsi": 1 - float(dissimilarity(texture, true)),
+            }
+        yield Turn("loss", loss, figures)
+
+    def show(self, batch: Sample) -> Tensor:
+        """What the Refiner makes of pictures."""
+        pictures = (tensor(values).to(self.device) for values in (batch.made, batch.texture))
+        control = one_hot(torch.from_numpy(np.ascontiguousarray(batch.labels)).to(self.device))
+        trust = torch.from_numpy(np.ascontiguousarray(batch.trust)).to(self.device).float() / 255
+        with torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.config.bf16):
+            found: Tensor = self.refiner(*pictures, control, trust)
+        return found.float()

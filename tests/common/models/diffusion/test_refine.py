@@ -1,0 +1,74 @@
+"""The Refiner: neutral at the start, blind for what is not trusted, sharp where the map has an outline."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from common.models.diffusion.config import PRESETS, ConfigError
+from common.models.diffusion.graphs import Use
+from common.models.diffusion.model import DiffusionModel, build
+from common.models.diffusion.refine import Refiner, outlines
+from common.models.diffusion.stream import ALL, Streamer, StreamInputs
+from tests.common.models.diffusion.toy import SIZE, clip, toy_model
+
+
+def refiner() -> Refiner:
+    torch.manual_seed(2)
+    made = Refiner((8, 16), 1, 5)
+    with torch.no_grad():
+        made.leave.weight.normal_(0, 0.1)
+    return made.eval()
+
+
+@torch.no_grad()
+def test_it_begins_as_the_texture_where_that_is_trusted() -> None:
+    textures, maps = clip(2)
+    trust = torch.ones(1, 2, 4, 4)
+    trust[..., 2:] = 0
+    shown = Refiner((8, 16), 1, 5)(textures[:, 0], textures[:, 1], maps[:, 0], trust)
+    assert torch.allclose(shown[..., :16], textures[:, 1, ..., :16], atol=1e-6)
+    assert torch.equal(shown[..., 16:], textures[:, 0, ..., 16:])
+
+
+@torch.no_grad()
+def test_what_is_not_trusted_is_not_seen() -> None:
+    textures, maps = clip(2)
+    network = refiner()
+    nothing, everything = torch.zeros(1, 2, 4, 4), torch.ones(1, 2, 4, 4)
+    one = network(textures[:, 0], textures[:, 1], maps[:, 0], nothing)
+    other = network(textures[:, 0], textures[:, 1] * 0.3, maps[:, 1], nothing)
+    assert torch.equal(one, other)
+    assert not torch.allclose(one, network(textures[:, 0], textures[:, 1], maps[:, 0], everything))
+
+
+def test_outlines_lie_between_classes() -> None:
+    labels = torch.zeros(1, 8, 8, dtype=torch.long)
+    labels[:, 3:, 5:] = 2
+    found = outlines(torch.nn.functional.one_hot(labels, 4).movedim(-1, 1).float())
+    across, down = found[0]
+    assert across.nonzero().tolist() == [[row, 5] for row in range(3, 8)]
+    assert down.nonzero().tolist() == [[3, column] for column in range(5, 8)]
+    assert set(found.flatten().tolist()) == {0.0, 1.0}
+
+
+def test_a_stream_is_refined_and_what_an_adapter_must_not_see_is_not_seen() -> None:
+    textures, maps = clip(2)
+    model = toy_model(strength=0.5)
+    plain = build(model.config.with_(refiner=()))
+    plain.load_state_dict(model.state_dict(), strict=False)
+
+    def shown(texture: int = 0, control: int = 0, use: Use = ALL, of: DiffusionModel = model) -> torch.Tensor:
+        stream = Streamer(of, SIZE, SIZE, steps=1)
+        given = StreamInputs(textures[:, texture], maps[:, control])
+        return stream.step(given, stream.init_state(1), use=use)[0]
+
+    assert not torch.allclose(shown(), shown(of=plain.eval()), atol=1e-3)
+    for use, other in ((Use(restoration=False), (1, 0)), (Use(control=False), (0, 1))):
+        assert not torch.allclose(shown(), shown(*other), atol=1e-3)
+        assert not torch.allclose(shown(use=use), shown(), atol=1e-3)
+
+
+def test_one_width_is_refused() -> None:
+    with pytest.raises(ConfigError, match="1 widths"):
+        PRESETS["toy"].with_(refiner=(8,))
