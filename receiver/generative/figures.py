@@ -10,7 +10,7 @@ from common.metrics import Exporter
 from receiver.generative.decoder import GenerativeDecoder, State
 
 KINDS = ("generated", "carried", "plain")
-ALL_STEPS = (1, 2, 4)
+ALL_STEPS = (0, 1, 2, 4)
 
 
 def generative_status(decoder: GenerativeDecoder, profile: str) -> Mapping[str, object]:
@@ -28,7 +28,7 @@ def generative_status(decoder: GenerativeDecoder, profile: str) -> Mapping[str, 
         "generative": str(decoder.state),
         "generative_steps": steps,
         "generative_every": every,
-        "generative_ms": 1000 * decoder.pace.seconds(steps) if steps else None,
+        "generative_ms": 1000 * decoder.pace.seconds(steps) if every else None,
         "generative_device": None if network is None else network.device,
         "generative_runtime": None if network is None else network.runtime,
         "generative_memory_mb": None if network is None else round(network.memory / 2**20),
@@ -47,7 +47,7 @@ def export_generative(exporter: Exporter, decoder: GenerativeDecoder) -> None:
     )
     gauge(
         "generative_steps",
-        "Denoising steps of a generated picture now; 0: pictures are plain.",
+        "Denoising steps of a generated picture now; 0: the Refiner alone, or nothing where generative_every is 0.",
         lambda: _effort(decoder)[0],
     )
     gauge(
@@ -64,7 +64,7 @@ def export_generative(exporter: Exporter, decoder: GenerativeDecoder) -> None:
     )
     exporter.counter_by(
         "generative_pictures_total",
-        "Pictures generated, by their denoising steps.",
+        "Pictures generated, by their denoising steps; 0: by the Refiner alone.",
         "steps",
         lambda: {str(steps): float(decoder.made[steps]) for steps in ALL_STEPS},
     )
@@ -99,11 +99,12 @@ def _effort(decoder: GenerativeDecoder) -> tuple[int, int]:
 
 def _line(decoder: GenerativeDecoder, steps: int, every: int) -> str:
     where = "" if decoder.network is None else _place(decoder.network.device)
-    if decoder.state is State.READY and not steps:
+    if decoder.state is State.READY and not every:
         return f"texture: {where} too slow for the generative decoder"
     if decoder.state is State.READY:
         ms = f"{1000 * decoder.pace.seconds(steps):.0f} ms a picture"
-        text = f"generative, {steps} step{'s' if steps > 1 else ''}, {ms}, {where}"
+        how = f"generative, {_counted(steps)}" if steps else "refined texture"
+        text = f"{how}, {ms}, {where}"
         if not decoder.live:
             return f"{text}, not in real time"
         return text if every == 1 else f"{text}: slower than real time, 1 picture in {every} is generated"
@@ -113,15 +114,19 @@ def _line(decoder: GenerativeDecoder, steps: int, every: int) -> str:
     }.get(decoder.state, f"texture: {decoder.reason}")
 
 
+def _counted(steps: int) -> str:
+    return f"{steps} step{'s' if steps > 1 else ''}"
+
+
 def _place(device: str) -> str:
     return "GPU" if device == "cuda" else "CPU fallback"
 
 
 def _short(decoder: GenerativeDecoder, steps: int, every: int) -> str:
-    if not steps:
+    if not every:
         return (
             "TEXTURE" if decoder.state in (State.OFF, State.READY) else f"TEXTURE ({decoder.state})".upper()
         )
     device = "GPU" if decoder.network is not None and decoder.network.device == "cuda" else "CPU"
-    text = f"GENERATIVE {steps} STEP{'S' if steps > 1 else ''} {device}"
+    text = f"{f'GENERATIVE {_counted(steps)}' if steps else 'REFINED'} {device}".upper()
     return text if every == 1 else f"{text} 1/{every} SLOW"

@@ -75,8 +75,9 @@ class Network:
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """Numbers of denoising steps that may be asked for."""
-        return tuple(count for count in (4, 2, 1) if self._most % count == 0)
+        """Numbers of denoising steps that may be asked for; 0: the Refiner alone."""
+        counts = (4, 2, 1) if self.model.refiner is None else (4, 2, 1, 0)
+        return tuple(count for count in counts if not count or self._most % count == 0)
 
     @property
     def size(self) -> Size:

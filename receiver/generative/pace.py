@@ -1,7 +1,8 @@
 """How much work a generated picture gets, so that pictures are there when they are due. Pure: `now` is passed in.
 
-A ladder: every picture in 4, 2, 1 steps, then every second, third, ... picture in one step, then none. It is left
-downwards as soon as there is too little time, and upwards only after there has been enough for a while.
+A ladder: every picture in 4, 2, 1 steps, by the Refiner alone (0 steps), then every second, third, ... picture by the
+least of these, then none. It is left downwards as soon as there is too little time, and upwards only after there has
+been enough for a while.
 """
 
 from __future__ import annotations
@@ -33,13 +34,16 @@ RETRY_S, MOST_RETRY_S = 5.0, 60.0
 KEPT = 5
 """Measurements of each number of steps that count."""
 
+REFINING = 0.3
+"""What the Refiner alone takes of the time of a picture in one step, where one of the two was not measured yet."""
+
 START_S = 0.5
 """What a picture is taken to need before anything is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """steps: of a generated picture, 0: none is; every: 1 all pictures, n each n-th."""
+    """steps: of a generated picture; every: 1 all pictures, n each n-th, 0 none."""
 
     steps: int
     every: int
@@ -92,10 +96,11 @@ class Pace:
         own, newest = self._slow(steps), self._newest
         if steps == newest:
             return own
-        most = self._slow(newest) * max(1.0, steps / newest)
+        share = (steps or REFINING) / (newest or REFINING)
+        most = self._slow(newest) * max(1.0, share)
         if math.isfinite(own):
             return min(own, most)
-        return most if steps > newest else most * (1 + steps / newest) / 2
+        return most if steps > newest else most * (1 + share) / 2
 
     def _slow(self, steps: int) -> float:
         """The slowest but one of the last; infinity before any."""

@@ -33,7 +33,7 @@ import torch
 
 from common.models.diffusion.config import ConfigError
 from common.models.diffusion.loading import LoadingError
-from tests.bench.generative_decoder import Decoder, Decoding, load_decoder
+from tests.bench.generative_decoder import Decoder, Decoding, load_decoder, named
 from tests.bench.generative_report import Strips, load, merged, write
 from tests.bench.generative_run import Bench, Found, Row, Step, Ways
 from tests.bench.generative_sets import SETS, Clip, Wanted, evaluation, training
@@ -50,10 +50,7 @@ DRAW_EVERY_S = 60.0
 def decodings(steps: Sequence[int], options: argparse.Namespace) -> dict[str, Decoding]:
     """Ours by name; --variants change one setting at a time from the first number of steps."""
     own = (options.lambda_c, options.lambda_r, options.lambda_t)
-    ways = {
-        f"ours, {count} step{'s' * (count > 1)}": Decoding(count, options.strength, True, True, *own)
-        for count in steps
-    }
+    ways = {f"ours, {named(count)}": Decoding(count, options.strength, True, True, *own) for count in steps}
     for text in options.variants:
         name, _, value = text.partition("=")
         if name not in ("strength", "lambda_c", "lambda_r", "lambda_t"):
@@ -134,7 +131,13 @@ def parser() -> argparse.ArgumentParser:
     add("--rates", type=float, nargs="+", default=RATES, metavar="KBPS", help="default: 1 2 7 14")
     add("--frames", type=int, default=16, help="measured, of a clip (default: 16)")
     add("--seconds", type=float, default=10.0, help="coded, of a clip (default: 10)")
-    add("--steps", type=int, nargs="+", default=[1], help="of the decoder: 1 2 4 (default: 1)")
+    add(
+        "--steps",
+        type=int,
+        nargs="+",
+        default=[1, 0],
+        help="1 2 4, 0: the Refiner alone (default: 1 0)",
+    )
     add("--strength", type=float, help="how far towards noise frames start (default: as the weights say)")
     for name in ("c", "r", "t"):
         add(f"--lambda-{name}", type=float, help="default: as the weights say")

@@ -40,6 +40,11 @@ class Decoding:
     lambda_t: float | None = None
 
 
+def named(steps: int) -> str:
+    """For the table."""
+    return f"{steps} step{'s' * (steps > 1)}" if steps else "Refiner alone"
+
+
 class Decoder:
     """One set of weights on one device."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from common.codec.contour.worth import counts, mean_iou
 from common.video import Picture
-from tests.bench.generative_decoder import Decoder, Decoding
+from tests.bench.generative_decoder import Decoder, Decoding, named
 from tests.bench.generative_measures import Judge
 from tests.bench.generative_peers import NAMES, Coded, Peers, settings
 from tests.bench.generative_sets import TAIL, Clip
@@ -163,7 +163,7 @@ class Bench:
             if not any(known):
                 return []
         shown, seconds = self.ways.decoder.shown(sent, how)
-        setting = f"{how.steps} step" + "s" * (how.steps > 1)
+        setting = named(how.steps)
         if how.strength is not None:
             setting += f", strength {how.strength:g}"
         maps = self._maps(sent) if how.control else None

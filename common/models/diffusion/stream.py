@@ -70,16 +70,17 @@ class Streamer:
         strength: float | None = None,
         graphs: Graphs | None = None,
     ) -> None:
-        """steps: the most a frame gets; its divisors can be asked of any frame. strength: how far towards noise the
-        first latent is, 1 ignoring the degraded frame there; as the weights say where it is not given. Raises
-        ConfigError for sizes and steps that do not fit.
+        """steps: what a frame gets unless asked otherwise, and the most; divisors of it can be asked of any frame.
+        strength: how far towards noise the first latent is, 1 ignoring the degraded frame there; as the weights say
+        where it is not given. Raises ConfigError for sizes and steps that do not fit.
         """
         config = model.config
         config.check_size(height, width)
         self.model, self.config = model, config
         self.graphs: Graphs = graphs or TorchGraphs(model)
         self.size = (height // config.downscale, width // config.downscale)
-        self.steps = steps or config.steps
+        self.usual = config.steps if steps is None else steps
+        self.steps = max(1, self.usual)
         weight = next(model.unet.parameters())
         self.device, self.dtype = weight.device, weight.dtype
         self.plans = {
@@ -118,10 +119,12 @@ class Streamer:
     ) -> tuple[Tensor, StreamState]:
         """The next picture of every stream, (B, 3, H, W) in [-1, 1], and the state (the same object).
 
-        steps: a divisor of the most, chosen anew for every frame; use: adapters that are left out altogether (one whose
-        input is None is left out by itself).
+        steps: a divisor of the most, chosen anew for every frame, or 0: the Refiner alone over the texture, and the
+        past is forgotten; use: adapters that are left out altogether (one whose input is None is left out by itself).
         """
-        steps = steps or self.steps
+        steps = self.usual if steps is None else steps
+        if steps == 0 and self.model.refiner is not None and inputs.texture is not None:
+            return self._refine_texture(inputs, state), state
         if steps not in self.plans:
             raise ConfigError(f"{steps} steps: this streamer can do {', '.join(map(str, self.plans))}")
         batch = len(state.slot)
@@ -134,9 +137,7 @@ class Streamer:
             keep = ~inputs.reset.to(self.device)
             state.valid &= keep[None, :, None]
             state.seen &= keep
-        trust = torch.cat(
-            [self._trust(t, batch) for t in (inputs.control_trust, inputs.texture_trust)], 1
-        )  # (B, 2, h, w)
+        trust = self._trusts(inputs, batch)
         base, known = self._base(inputs.texture, trust[:, 1:], state)
         x = self._denoise(inputs, state, steps, use, trust, base, known)
         state.latent.copy_(x)
@@ -145,6 +146,13 @@ class Streamer:
         if self.model.refiner is not None:
             picture = self._refine(picture, inputs, trust, use)
         return picture, state
+
+    def _refine_texture(self, inputs: StreamInputs, state: StreamState) -> Tensor:
+        assert inputs.texture is not None
+        state.valid.fill_(False)
+        state.seen.fill_(False)
+        texture = inputs.texture.to(self.device, self.dtype)
+        return self._refine(texture, inputs, self._trusts(inputs, len(state.slot)), ALL)
 
     def _refine(self, made: Tensor, inputs: StreamInputs, trust: Tensor, use: Use) -> Tensor:
         """The picture that is shown; what an adapter must not see is not trusted here either."""
@@ -211,6 +219,10 @@ class Streamer:
         if self.config.degraded_timestep == "zero":
             return self.graphs.degraded(base, torch.zeros_like(time))
         return self.graphs.degraded(self.model.schedule.add_noise(base, noise, time), time)
+
+    def _trusts(self, inputs: StreamInputs, batch: int) -> Tensor:
+        """Of the map and of the texture, (B, 2, h, w)."""
+        return torch.cat([self._trust(t, batch) for t in (inputs.control_trust, inputs.texture_trust)], 1)
 
     def _trust(self, trust: Tensor | None, batch: int) -> Tensor:
         """A trust map at the latent's size, (B, 1, h, w)."""

@@ -22,9 +22,9 @@ WEIGHTS = Path("common/models/weights/generative")
 CARD = """# Model card: `generative`, the decoder of the profile of that name
 
 What it is: a latent-diffusion decoder (`common/models/diffusion`): autoencoder, backbone, Semantic Control, Restoration
-Adapter, Temporal Adapter; {parameters:.1f} million parameters in 16 bit, {step} optimiser steps in all. Pictures of
-{sizes} from an enlarged texture and a map of {classes} classes (`common/models/diffusion/vocabulary.py`),
-frame by frame, seeing {window} frames back.
+Adapter, Temporal Adapter, Refiner; {parameters:.1f} million parameters in 16 bit, {step} optimiser steps in all.
+Pictures of {sizes} from an enlarged texture and a map of {classes} classes
+(`common/models/diffusion/vocabulary.py`), frame by frame, seeing {window} frames back.
 
 ## Data
 {data}
@@ -42,8 +42,8 @@ trained on: CamVid's validation frames and the public evaluation clips.
 |---|---|---|---|
 {stages}
 
-Textures are degraded by 4x down, blur, noise and JPEG, or by the texture codec at {low:g} to {high:g} kbps with up to
-{loss:.0%} of the packets lost; maps by the contour codec, with loss. {unfrozen}
+Textures are degraded by 4x down, blur, noise and JPEG, or by the texture codec at a quarter or half of the size,
+{low:g} to {high:g} kbps, with up to {loss:.0%} of the packets lost; maps by the contour codec, with loss. {unfrozen}
 
 ## Metrics
 Fresh clips of the training sources, {crop}x{crop}, {steps} step(s), map, texture and past in use. `texture` is the
@@ -56,6 +56,7 @@ enlarged texture, `autoencoder` what the autoencoder alone makes of the true pic
 ## Limits
 {limits}
 """
+TRAINS = {"autoencoder": ("vae",), "refinement": ("refiner",)}
 FROZEN = "The backbone stays frozen while adapters are trained."
 UNFROZEN = """Other than in
 the paper, the backbone is trained on with the Restoration Adapter (`restoration.trains`), which reaches more in a short
@@ -99,7 +100,7 @@ def _card(
     rows = []
     for stage, state in states.items():
         config: StageConfig = getattr(recipe, stage)
-        parts = ", ".join(getattr(config, "trains", ("temporal",) if stage in ("lcm", "dmd") else ("vae",)))
+        parts = ", ".join(getattr(config, "trains", TRAINS.get(stage, ("temporal",))))
         rows.append(f"| {stage} | {state['step']:,} | {state['minutes']:g} | {parts} |".replace(",", " ", 1))
     kinds = corpus.kinds(corpus.read(place.corpus))
     data = "; ".join(f"{kind}: {sources} sources, {pictures} pictures" for kind, sources, pictures in kinds)

@@ -8,15 +8,19 @@ import pytest
 from receiver.contours.store import MapStore
 from receiver.generative.decoder import GenerativeDecoder, State
 from receiver.generative.figures import generative_status
+from receiver.generative.pace import Pace
 from receiver.play.base import SignalState
 from receiver.play.osd.view import Level, View, draw
 from tests.receiver.generative.test_decoder import Fake
 
 
-def decoder(seconds: float, device: str = "cpu") -> GenerativeDecoder:
+def decoder(seconds: float, device: str = "cpu", refined: float | None = None) -> GenerativeDecoder:
     """One that is ready, of pictures 0.1 s apart."""
     made = GenerativeDecoder(Fake, MapStore())
     made.network, made.state = Fake(device), State.READY
+    if refined is not None:
+        made.pace = Pace((1, 0))
+        made.pace.measured(0, refined)
     made.pace.measured(1, seconds)
     made.pace.begin(0.1, 0.0)
     return made
@@ -33,6 +37,7 @@ def decoder(seconds: float, device: str = "cpu") -> GenerativeDecoder:
             "GENERATIVE 1 STEP CPU 1/4 SLOW",
             True,
         ),
+        (decoder(0.3, refined=0.03), "refined texture, 30 ms a picture, CPU fallback", "REFINED CPU", False),
         (decoder(9.0), "texture: CPU fallback too slow for the generative decoder", "TEXTURE", True),
     ],
 )

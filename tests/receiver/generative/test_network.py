@@ -106,7 +106,7 @@ def test_warming_up_and_other_sizes_leave_no_trace(weights: Path) -> None:
     played.warm(4)
     assert np.array_equal(played.generate(scene(1, *SIZE), TRUST, None, True, 2), made)
     assert played.memory > sum(tensor.nbytes for tensor in played.model.state_dict().values())
-    assert played.steps == (4, 2, 1) and network(weights, steps=2).steps == (2, 1)
+    assert played.steps == (4, 2, 1, 0) and network(weights, steps=2).steps == (2, 1, 0)
 
 
 def test_the_size_that_is_worked_on() -> None:

@@ -40,6 +40,19 @@ SLOW = {1: 0.35, 2: 0.6, 4: 1.2}
 HOPELESS = {1: 5.0, 2: 8.0, 4: 12.0}
 
 
+def test_the_refiner_alone_comes_before_leaving_pictures_out() -> None:
+    pace = Pace((4, 2, 1, 0))
+    pace.measured(1, 0.12)
+    pace.measured(0, 0.03)
+    pace.begin(INTERVAL, 0.0)
+    assert pace.rung == Rung(0, 1)
+    cost = {0: 0.03, 1: 0.12, 2: 0.24, 4: 0.48}
+    assert set(run(pace, 30, cost)) <= {Rung(0, 1)}
+    cost = {steps: seconds / 4 for steps, seconds in cost.items()}
+    assert run(pace, 120, cost, 30)[-1].steps >= 1  # once there is time
+    assert run(pace, 60, {steps: 0.25 for steps in cost}, 150)[-1] == Rung(0, 4)
+
+
 def test_what_there_is_time_for_from_the_start() -> None:
     assert begun(s1=0.01, s4=0.03).rung == Rung(4, 1)
     assert begun(s1=0.03, s2=0.05, s4=0.09).rung == Rung(2, 1)

@@ -69,6 +69,27 @@ def test_a_stream_is_refined_and_what_an_adapter_must_not_see_is_not_seen() -> N
         assert not torch.allclose(shown(use=use), shown(), atol=1e-3)
 
 
+def test_without_steps_the_refiner_shows_the_texture_alone_and_the_past_is_forgotten() -> None:
+    textures, maps = clip(3)
+    stream = Streamer(toy_model(strength=0.5), SIZE, SIZE, steps=2)
+
+    def given(frame: int) -> StreamInputs:
+        return StreamInputs(textures[:, frame], maps[:, frame])
+
+    state = stream.init_state(1)
+    stream.step(given(0), state)
+    alone, _ = stream.step(given(1), state, steps=0)
+    trust = torch.ones(1, 2, 4, 4)
+    want = stream.graphs.refine(textures[:, 1], textures[:, 1], maps[:, 1], trust)
+    assert torch.equal(alone, want)
+    after, _ = stream.step(given(2), state)
+    fresh, _ = stream.step(given(2), stream.init_state(1))
+    assert torch.allclose(after, fresh, atol=1e-6)
+    plain = Streamer(toy_model(refiner=()), SIZE, SIZE, steps=2)
+    with pytest.raises(ConfigError, match="0 steps"):
+        plain.step(given(0), plain.init_state(1), steps=0)
+
+
 def test_one_width_is_refused() -> None:
     with pytest.raises(ConfigError, match="1 widths"):
         PRESETS["toy"].with_(refiner=(8,))
