@@ -16,13 +16,20 @@ CELL = 4  # samples of the picture on a side of the grid
 OUTLINES = 2  # across and down
 
 
+def zeroed(module: nn.Conv2d) -> nn.Conv2d:
+    """With all weights 0."""
+    for value in module.parameters():
+        nn.init.zeros_(value)
+    return module
+
+
 class Residual(nn.Module):
-    """Two convolutions beside the identity."""
+    """Two convolutions beside the identity, which it is at the start."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.second = zeroed(nn.Conv2d(width, width, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> the same."""
@@ -44,9 +51,7 @@ class Refiner(nn.Module):
         self.within = nn.Sequential(*(Residual(coarse) for _ in range(blocks)))
         self.grow = nn.Conv2d(coarse, fine, 1)
         self.after = nn.Sequential(*(Residual(fine) for _ in range(blocks)))
-        self.leave = nn.Conv2d(fine, 3 * pixels, 3, padding=1)
-        for value in self.leave.parameters():
-            nn.init.zeros_(value)
+        self.leave = zeroed(nn.Conv2d(fine, 3 * pixels, 3, padding=1))
 
     def forward(self, made: Tensor, texture: Tensor, control: Tensor, trust: Tensor) -> Tensor:
         """made, texture (B, 3, H, W) in [-1, 1]; control (B, K, H, W); trust (B, 2, h, w): of the map, of the texture.
