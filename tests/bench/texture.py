@@ -22,7 +22,7 @@ import av
 import numpy as np
 import torch
 
-from common.codec.texture.encoder import unit_frames, usual_scale
+from common.codec.texture.encoder import change, unit_frames, usual_scale
 from common.codec.texture.scaling import enlarge, shrink
 from common.tabletop.files import PICTURES, shipped
 from common.training.haarpsi import haarpsi_colour
@@ -109,7 +109,7 @@ def rows(one: Clip, kbps: float, who: tuple[str, str], losses: Sequence[float]) 
     frames = unit_frames(one.fps, kbps)
     units = [one.pictures[i : i + frames] for i in range(0, len(one.pictures) - frames + 1, frames)]
     wire = kbps * 125 * frames / one.fps
-    usual = usual_scale(*picture_size(one.pictures[0]), one.fps, frames, kbps)
+    usual = usual_scale(*picture_size(one.pictures[0]), one.fps, frames, kbps, change(units[0], one.fps))
     begun = time.process_time()
     coded = contestants()[who](units, one.fps, wire)
     encode = (time.process_time() - begun) * 1000 / (len(units) * frames)

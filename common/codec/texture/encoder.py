@@ -26,7 +26,10 @@ HEADERS = 57  # wire bytes of a packet that are not ours
 HEADER_SHARE = 0.1  # of the rate, that they may take
 USUAL_KBPS = 2.0
 COARSE, FINE = 4, 2  # sides of the pictures over those of the small ones
-FINE_DENSITY = 0.03  # bits a second for each sample of the full size, from which finer pictures look better
+FINE_DENSITY, MOVING_DENSITY = 0.012, 0.0044
+"""Bits a second for each sample of the full size, from which finer pictures look better: where nothing moves, and times
+the square of `change`."""
+CHANGE_SECONDS = 0.1
 FINE_SPEED = 1.3e6  # luma samples a second of small pictures, which take about half a core to encode
 SLOW_SHARE = 0.25  # of a unit's time, that encoding it may take before it is done more quickly
 REPORTED_UNITS = 64  # units back that a report may tell of
@@ -43,14 +46,21 @@ def unit_frames(fps: float, kbps: float = USUAL_KBPS) -> int:
     return max(4, min(MOST_FRAMES, round(seconds * fps / 4) * 4))
 
 
-def usual_scale(width: int, height: int, fps: float, frames: int, kbps: float = USUAL_KBPS) -> int:
-    """Sides of the pictures over those of the small ones that suit a wire rate: finer ones from FINE_DENSITY on, where
-    a unit of them is not too large and they are not too many to encode in time. For the whole stream: another size
-    drops what receivers hold, which costs more, and for longer, than a size that does not suit a rate that has changed
-    (README.md, section 5)."""
+def change(pictures: Sequence[Picture], fps: float) -> float:
+    """Mean difference of a sample from what it was CHANGE_SECONDS before, of 255, as neighbouring pictures tell."""
+    pairs = zip(pictures[1:], pictures, strict=False)
+    apart = [float(np.abs(np.subtract(one, other, dtype=np.int16)).mean()) for one, other in pairs]
+    return CHANGE_SECONDS * fps * sum(apart) / max(1, len(apart))
+
+
+def usual_scale(width: int, height: int, fps: float, frames: int, kbps: float, change: float) -> int:
+    """Sides of the pictures over those of the small ones that suit a wire rate: finer ones where little changes, a unit
+    of them is not too large and they are not too many to encode in time. For the whole stream: another size drops what
+    receivers hold, which costs more, and for longer, than a size that does not suit any more (README.md, section 5)."""
     area = width * height
     fits = area * frames <= MOST_SAMPLES * FINE**2 and area * fps <= FINE_SPEED * FINE**2
-    return FINE if fits and 1000 * kbps >= FINE_DENSITY * area else COARSE
+    density = max(FINE_DENSITY, MOVING_DENSITY * change**2)
+    return FINE if fits and 1000 * kbps >= density * area else COARSE
 
 
 class TextureEncoder:
@@ -69,21 +79,31 @@ class TextureEncoder:
     ) -> None:
         """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones: 1, 2, 4, 8; `loss`:
         share of the packets that is expected to be lost until reports tell; `kbps`: wire rate to be expected, which
-        sets `frames` and `scale`, for good, where they are not given; `adaptive`: look less for the best step where
-        this host is slow, so that what comes out depends on its speed."""
+        sets `frames` where they are not given, and `scale`, which is then chosen by the first unit, for good;
+        `adaptive`: look less for the best step where this host is slow, so that what comes out depends on its
+        speed."""
         fps = round(4 * fps) / 4
-        frames = frames or unit_frames(fps, kbps)
-        scale = scale or usual_scale(width, height, fps, frames, kbps)
-        self._header = TextureHeader(width, height, fps, frames, scale)
-        self._small = self._header.coded_size
-        rows, columns = grid(*self._small)
-        self._past = Past.nothing(rows, columns)
-        self._lacking = [np.ones((rows, columns, side * side), np.float32) for side in BLOCKS]
+        self._begin(TextureHeader(width, height, fps, frames or unit_frames(fps, kbps), scale or COARSE))
+        self._undecided = None if scale else kbps
         self._loss = loss
         self._forget = 1 - 0.5 ** (self._header.frames / fps / FORGET_SECONDS)
         self._sent: dict[int, list[NDArray[np.bool_]]] = {}
         self._number = STEPS // 2
         self._adaptive, self._slow = adaptive, False
+
+    def _begin(self, header: TextureHeader) -> None:
+        self._header = header
+        self._small = header.coded_size
+        rows, columns = grid(*self._small)
+        self._past = Past.nothing(rows, columns)
+        self._lacking = [np.ones((rows, columns, side * side), np.float32) for side in BLOCKS]
+
+    def _decide(self, pictures: Sequence[Picture], kbps: float) -> None:
+        h = self._header
+        changed = change(pictures, h.fps)
+        scale = usual_scale(h.width, h.height, h.fps, h.frames, kbps, changed)
+        self._begin(TextureHeader(h.width, h.height, h.fps, h.frames, scale))
+        self._undecided = None
 
     @property
     def frames_per_unit(self) -> int:
@@ -98,6 +118,9 @@ class TextureEncoder:
             picture.shape != (header.height * 3 // 2, header.width) for picture in pictures
         ):
             raise ValueError(f"pictures: must be {header.frames} of {header.width}x{header.height}")
+        if self._undecided is not None:
+            self._decide(pictures, self._undecided)
+            header = self._header
         room = min(budget.max_payload, budget.wire_bytes - budget.packet_overhead) - HEADER_BYTES
         coefficients = forward([shrink(picture, *self._small) for picture in pictures])
         number, choice, body = self._fit(coefficients, room)

@@ -18,7 +18,7 @@ from common.codec.base import Budget, CodecError
 from common.codec.contour.decoder import ContourDecoder
 from common.codec.contour.encoder import ContourEncoder, ContourSettings
 from common.codec.texture.decoder import TextureDecoder
-from common.codec.texture.encoder import TextureEncoder, usual_scale
+from common.codec.texture.encoder import TextureEncoder, change, usual_scale
 from common.codec.texture.header import HEADER_BYTES
 from common.maps.base import VOID
 from common.models.diffusion import vocabulary
@@ -90,11 +90,11 @@ def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -
     kbps = math.exp(rng.uniform(math.log(low), math.log(high)))
     loss = rng.uniform(0, config.loss_max) if rng.random() < config.lossy else 0.0
     before, frames = int(rng.integers(MOST_BEFORE + 1)), UNIT
-    scale = usual_scale(WHOLE, 1, frames, kbps)
-    encoder, decoder = TextureEncoder(width, height, fps, frames, scale), TextureDecoder()
     told = rng.random() < config.told
     budget = Budget(kbps * 125 * frames / fps * width * height / WHOLE + HEADER_BYTES, 0, 1200)
     planes = [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8) for picture in pictures]
+    scale = usual_scale(WHOLE, 1, fps, frames, kbps, change(planes, fps))
+    encoder, decoder = TextureEncoder(width, height, fps, frames, scale), TextureDecoder()
     shown, trust = list[Pixels](), list[Trust]()
     for unit in range(before + -(-count // frames)):
         first = (unit - before) * frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from common.codec.base import IMAGINED, RECEIVED, RECOVERED, Budget, CodecError
 from common.codec.contour.coder import Decoder, Encoder
 from common.codec.texture import tables
 from common.codec.texture.decoder import TextureDecoder, read
-from common.codec.texture.encoder import REPORTED_UNITS, TextureEncoder, unit_frames, usual_scale
+from common.codec.texture.encoder import REPORTED_UNITS, TextureEncoder, change, unit_frames, usual_scale
 from common.codec.texture.header import HEADER_BYTES, MODEL, PROFILE, TextureHeader
 from common.codec.texture.scaling import shrink
 from common.codec.texture.syntax import Levels, most_visited, walk
@@ -271,25 +272,41 @@ def test_units_are_as_short_as_headers_allow() -> None:
     assert unit_frames(60.0) == 32
 
 
-def test_finer_pictures_where_the_rate_allows_them() -> None:
+def test_finer_pictures_where_little_changes_and_the_rate_allows_them() -> None:
     frames = unit_frames(10.0, 7.0)
-    assert usual_scale(480, 352, 10.0, frames, 5.0) == 4 and usual_scale(480, 352, 10.0, frames, 5.1) == 2
-    assert usual_scale(256, 256, 15.0, 8, 7.0) == 2
-    assert usual_scale(960, 544, 2.0, 8, 100.0) == 2
-    assert usual_scale(960, 544, 2.0, 16, 100.0) == 4  # a unit of finer ones would be too large
-    assert usual_scale(480, 352, 30.0, 24, 7.0) == 2
-    assert usual_scale(480, 352, 60.0, 24, 7.0) == 4  # finer ones would take too long
+    still = partial(usual_scale, 480, 352, 10.0, frames, change=0.0)
+    assert (still(kbps=2.0), still(kbps=2.1)) == (4, 2)
+    moving = partial(usual_scale, 480, 352, 10.0, frames, change=4.0)
+    assert (moving(kbps=11.0), moving(kbps=12.0)) == (4, 2)
+    assert usual_scale(960, 544, 2.0, 8, 100.0, 0.0) == 2
+    assert usual_scale(960, 544, 2.0, 16, 100.0, 0.0) == 4  # a unit of finer ones would be too large
+    assert usual_scale(480, 352, 30.0, 24, 7.0, 0.0) == 2
+    assert usual_scale(480, 352, 60.0, 24, 7.0, 0.0) == 4  # finer ones would take too long
 
 
-@pytest.mark.parametrize(("kbps", "scale"), [(1.0, 4), (2.0, 2)])
-def test_the_rate_sets_the_size_of_small_pictures(kbps: float, scale: int) -> None:
-    coder, decoder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, kbps=kbps), TextureDecoder()
-    (payload,) = coder.encode(unit(0), 0, BUDGET).payloads
-    assert TextureHeader.parse(payload).scale == scale
-    decoded = decoder.decode(Received(0, (payload,)))
-    assert [one.shape for one in decoder.small] == [(HEIGHT * 3 // 2 // scale, WIDTH // scale)] * FRAMES
-    assert [one.shape for one in decoded.pictures] == [(HEIGHT * 3 // 2, WIDTH)] * FRAMES
-    assert (decoded.trust == RECEIVED).all() and decoded.trust.shape == (HEIGHT // 16, WIDTH // 16)
+def test_change_is_of_samples_in_a_tenth_of_a_second() -> None:
+    grey = [np.full((48, 32), 100 + 3 * k, np.uint8) for k in range(4)]
+    assert change(grey, 10.0) == pytest.approx(3.0)
+    assert change(grey, 30.0) == pytest.approx(9.0)
+    assert change(grey[:1], 30.0) == 0.0
+
+
+def test_the_first_unit_sets_the_size_of_small_pictures_for_good() -> None:
+    moving, still = unit(0), [unit(0)[0]] * FRAMES
+    scales = []
+    for first, second in ((moving, still), (still, moving)):
+        coder, decoder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, kbps=1.0), TextureDecoder()
+        for number, pictures in enumerate((first, second)):
+            (payload,) = coder.encode(pictures, number, BUDGET).payloads
+            scale = TextureHeader.parse(payload).scale
+            scales.append(scale)
+            decoded = decoder.decode(Received(number, (payload,)))
+            assert [one.shape for one in decoder.small] == [
+                (HEIGHT * 3 // 2 // scale, WIDTH // scale)
+            ] * FRAMES
+            assert [one.shape for one in decoded.pictures] == [(HEIGHT * 3 // 2, WIDTH)] * FRAMES
+            assert (decoded.trust == RECEIVED).all() and decoded.trust.shape == (HEIGHT // 16, WIDTH // 16)
+    assert scales == [4, 4, 2, 2]
 
 
 def test_half_size_looks_better_where_there_are_bytes_for_it_and_only_there() -> None:
