@@ -21,7 +21,7 @@ from sender.contours.share import START_PARITY, START_S
 from sender.contours.stream import REPEAT_LOSS
 from tests.bench.erasures import Weather, seed_of, weather
 from tests.bench.structure_rate import HIGHEST, LOWEST, highest_within
-from tests.bench.structure_report import mean
+from tests.bench.structure_report import UNPROTECTED, mean
 from tests.bench.structure_run import (
     LARGEST,
     MAP_HEADER,
@@ -199,9 +199,14 @@ def trials(seeds: int, quick: bool) -> Iterator[Trial]:
                 yield Trial(knows, delay, loss, min(seeds, MOST_TOLD) if told else seeds)
 
 
+def base_row(made: Encodings) -> Row:
+    """What the others are compared with: floor .85, nothing protected, nothing lost."""
+    return replace(made.get(Mode()).row, method=UNPROTECTED)
+
+
 def loss_row(made: Encodings, trial: Trial) -> Row:
     """SPARE times the wire rate that floor .85 costs unprotected, spent as the rule says."""
-    base, maps = made.get(Mode()).row, made.maps
+    base, maps = base_row(made), made.maps
     rate, payload = 125 * SPARE * (base.wire_kbps or 0.0), 125 * base.kbps
     believed = BELIEVED if trial.knows == "believed" else trial.loss
     for _ in range(TURNS):

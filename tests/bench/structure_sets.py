@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -95,6 +96,22 @@ def folder(path: Path, most: int | None = None, fps: float = 10.0) -> MapSet:
     labels = np.unique(np.concatenate([np.unique(maps) for one in sequences for maps in one.maps]))
     void = 255 if 255 in labels else None
     return MapSet(path.name, sequences, int(labels[labels < 255].max()) + 1, void, fps)
+
+
+def lasting(maps: MapSet, seconds: float, most: int) -> MapSet:
+    """The first sequences, played to and fro until each lasts `seconds`, for at most `most` maps in all (one sequence
+    at the least)."""
+    sequences, total = list[Sequence](), 0
+    for one in maps.sequences:
+        count = max(len(one.maps), math.ceil(seconds * maps.fps))
+        if sequences and total + count > most:
+            break
+        total += count
+        last = len(one.maps) - 1
+        order = [last - abs(k % (2 * last) - last) if last else 0 for k in range(count)]
+        ids = [one.instances[k] for k in order] if one.instances else None
+        sequences.append(Sequence(one.name, [one.maps[k] for k in order], ids))
+    return replace(maps, sequences=sequences)
 
 
 def sequences_of(maps: dict[str, list[Labels]]) -> list[Sequence]:

@@ -19,7 +19,7 @@ from tests.bench.structure_loss import KNOWS, Code, Trial, cost, loss_row, lossy
 from tests.bench.structure_rate import HIGHEST, LOWEST
 from tests.bench.structure_report import read, write, written
 from tests.bench.structure_run import PART_COST, Encodings, Mode
-from tests.bench.structure_sets import DATA, MapSet, camvid, folder, sequences_of
+from tests.bench.structure_sets import DATA, MapSet, Sequence, camvid, folder, lasting, sequences_of
 from tests.common.codec.contour.drawn import CLASSES, scenes
 
 
@@ -51,6 +51,21 @@ def test_quick_run_writes_tables_and_plots_and_keeps_other_sets(
     assert "| tabletop | told | 1 | 0.3 |" in text
     both = write([replace(row, set="other") for row in rows], tmp_path)
     assert {row.set for row in both} == {"tabletop", "other"}
+
+
+def test_a_set_lasts_by_going_to_and_fro() -> None:
+    maps = [np.full((2, 2), k, np.uint8) for k in range(3)]
+    ids = [one.astype(np.uint16) for one in maps]
+    given = MapSet("drawn", [Sequence(name, maps, ids) for name in "abc"], 3, None, 10.0)
+    long = lasting(given, 0.7, 15)
+    assert [one.name for one in long.sequences] == ["a", "b"]
+    for one in long.sequences:
+        assert one.instances is not None
+        assert (
+            [int(m[0, 0]) for m in one.maps] == [int(m[0, 0]) for m in one.instances] == [0, 1, 2, 1, 0, 1, 2]
+        )
+    assert len(lasting(given, 0.7, 1).sequences) == 1
+    assert [len(one.maps) for one in lasting(given, 0.1, 15).sequences] == [3, 3, 3]
 
 
 def test_wrong_set_is_refused(tmp_path: Path) -> None:
