@@ -47,7 +47,7 @@ Textures are degraded by 4x down, blur, noise and JPEG, or by the texture codec 
 
 ## Metrics
 Fresh clips of the training sources, {crop}x{crop}, {steps} step(s), map, texture and past in use. `texture` is the
-enlarged texture, `autoencoder` what the autoencoder alone makes of the true picture: the most that can be reached.
+enlarged texture, `autoencoder` what the autoencoder alone makes of the true picture.
 
 | | PSNR, dB | HaarPSI |
 |---|---|---|
