@@ -7,7 +7,7 @@ headers. Mean IoU is over the pixels of a whole set, void left out. Times are of
 Under loss the contours go as the daemons send them, through proto.protected and proto.recover, at one and a half times
 the wire rate that mean IoU .85 costs unprotected: common.codec.contour.protect_rule says how it is spent, and the floor
 is the highest that keeps the rate over the set, parity and what goes again included. Sequences are played to and fro
-until they last 12 s, as many of a set as come to 1500 maps: a start, with all its keys, costs more than what follows.
+until they last 12 s, as many of a set as come to 700 maps: a start, with all its keys, costs more than what follows.
 Of the loss is known:
 
     believed  one-way; the sender believes in 30 % of loss, whatever it is
@@ -41,7 +41,7 @@ RESULTS = Path(__file__).parent / "results" / "structure"
 QUICK_FRAMES = 8
 PARTS = ("figure6", "peers", "packets", "loss")
 SAVE_EVERY_S = 30.0
-LOSS_SECONDS, LOSS_MAPS = 12.0, 1500  # of each sequence under loss; of all of a set
+LOSS_SECONDS, LOSS_MAPS = 12.0, 700  # of each sequence under loss; of all of a set
 
 Step = Callable[[], Row]
 
