@@ -10,7 +10,7 @@ from collections.abc import Sequence
 SECONDS = 10.0
 RESERVE, RESERVE_SHARE = 200.0, 0.04  # bytes, and share of all: what is sent beside media between two looks
 MOST_ENTRIES = 8192
-HEADROOM = 0.97
+HEADROOM = 0.95
 """Of the rate, that is aimed at: units come in whole packets, and the ceiling shall seldom be met."""
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 
 from common.codec.base import Budget
 from common.codec.contour.protect_rule import Protection, cost_of, protection
 from common.maps.part import HEADER_BYTES
 from proto.protected import LENGTH_BYTES, PARITY_HEADER_BYTES, SOURCE_HEADER_BYTES
 from proto.wire import IP_UDP_BYTES, OVERHEAD_BYTES
-from sender.ceiling import HEADROOM, Ceiling
+from sender.ceiling import HEADROOM, SECONDS, Ceiling
 from sender.protect import UNKNOWN_LOSS
 
 PART_COST = IP_UDP_BYTES + OVERHEAD_BYTES + SOURCE_HEADER_BYTES + HEADER_BYTES
@@ -24,7 +25,10 @@ PIECE_ROOM = SOURCE_HEADER_BYTES + LENGTH_BYTES + PARITY_HEADER_BYTES + HEADER_B
 
 PARITY_S = 0.4  # that maps may take longer than a unit of pictures, where parity has to come yet
 SAVING = 1.5  # units' worth that may be saved up
-START_S = 2.0  # seconds' worth that are there at the start, when all is new; and seconds that the start lasts
+START_S = (
+    2.0  # seconds' worth that are lent at the start, when all is new, and paid back within the ceiling's
+)
+# SECONDS: what pictures may send is not touched; and seconds that the start lasts
 START_PARITY = 1.0  # packets to a packet, more than usual
 USUAL_COST = 340.0  # payload bytes a second of a scene that is not known yet, see cost_of
 LEARN = 0.2  # how fast its logarithm follows
@@ -51,7 +55,8 @@ class ContourShare:
         self._lossy = True
         self.plan = self.believe(UNKNOWN_LOSS)
         """How long units are, and how they are protected."""
-        self._level = START_S * self._rate
+        self._level = self._lent = START_S * self._rate
+        self._sent: deque[tuple[float, int]] = deque()  # within SECONDS, with parity
         self._saved_s = START_S
         self._at: float | None = None
         self._begun = 0.0
@@ -118,7 +123,13 @@ class ContourShare:
             self._fill(now)
             self._saved_s = SAVING * maps / self._fps
             level = min(self._level, self._saved_s * self._rate)
-        wire = self._ceiling.hold(level, now) / (1.0 + self.overhead)
+        room = self._own_room(now)
+        if room < level:
+            with self._lock:
+                self._level -= (
+                    level - room
+                )  # not saved up: it would go to pictures, and leave less room still
+        wire = self._ceiling.hold(min(level, room), now) / (1.0 + self.overhead)
         if wire < PART_COST + LEAST_DATA:
             self.unspent()
             return None
@@ -126,18 +137,29 @@ class ContourShare:
 
     def spent(self, wire_bytes: int, now: float) -> None:
         """A unit was made with that budget."""
+        parity = round(wire_bytes * self.overhead)
         with self._lock:
             self._level -= wire_bytes
-        parity = round(wire_bytes * self.overhead)
+            self._sent.append((now, wire_bytes + parity))
         self._ceiling.settle([(wire_bytes, now), (parity, now + self.plan.spread_s)])
 
     def unspent(self) -> None:
         """No unit was made with that budget."""
         self._ceiling.settle()
 
+    def _own_room(self, now: float) -> float:
+        """What is left of the share of the ceiling's SECONDS: what is beyond would leave out a unit of pictures, and
+        they stand; a map is held over more easily."""
+        while self._sent and self._sent[0][0] <= now - SECONDS:
+            self._sent.popleft()
+        return max(0.0, SECONDS * self._rate - sum(size for _, size in self._sent))
+
     def _fill(self, now: float) -> None:
         if self._at is not None:
-            self._level += self._rate * max(0.0, now - self._at)
+            more = self._rate * max(0.0, now - self._at)
+            back = min(self._lent, more * START_S / SECONDS)
+            self._lent -= back
+            self._level += more - back
         else:
             self._begun = now
         self._at = now

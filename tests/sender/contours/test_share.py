@@ -1,0 +1,67 @@
+"""What contours may spend, beside pictures under one ceiling."""
+
+from __future__ import annotations
+
+import pytest
+
+from sender.ceiling import SECONDS, Ceiling
+from sender.contours.share import ContourShare
+from sender.rate_held import HeldRate
+
+OVERHEAD, STEP = 57, 0.1
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.3])
+@pytest.mark.parametrize(("kbps", "unit_s"), [(2.0, 2.0), (7.0, 1.2), (14.0, 0.8)])
+def test_a_unit_of_pictures_is_never_left_out_and_the_ceiling_holds(
+    kbps: float, unit_s: float, loss: float
+) -> None:
+    """Contours that take all they may, from the start on; pictures likewise."""
+    now, ceiling = 0.0, Ceiling(kbps)
+    share = ContourShare(0.5, 10.0, kbps, ceiling, unit_s)
+    share.believe(loss)
+    rate = HeldRate(kbps, unit_s, OVERHEAD, 1400, part=0.5, ceiling=ceiling, spread=0.75, clock=lambda: now)
+    sent, maps, pictures = list[tuple[float, int]](), list[bool](), list[int]()
+    next_map = next_picture = 0.0
+    for tick in range(900):
+        now = tick * STEP
+        if now >= next_map:
+            next_map = now + share.maps / 10.0
+            budget = share.budget(share.maps, 1400, now)
+            maps.append(budget is not None)
+            if budget is not None:
+                share.spent(int(budget.wire_bytes), now)
+                parity = round(int(budget.wire_bytes) * share.overhead)
+                share.parity(parity)
+                sent += [(now, int(budget.wire_bytes)), (now + share.plan.spread_s, parity)]
+        if now >= next_picture:
+            next_picture = now + unit_s
+            rate.charge(-share.surplus(now))
+            size = int(rate.budget().wire_bytes)
+            admitted = rate.admit([size])
+            rate.spent(size * admitted)
+            pictures.append(size * admitted)
+            sent.append((now, size * admitted))
+    assert min(pictures) > OVERHEAD + 30
+    assert sum(maps) > 0.8 * len(maps)
+    for begin in range(80):
+        within = sum(size for at, size in sent if begin <= at < begin + SECONDS)
+        assert within <= 1.02 * kbps * 125 * SECONDS
+    assert sum(size for _, size in sent) > 0.85 * kbps * 125 * 90
+
+
+def test_what_is_lent_at_the_start_is_paid_back() -> None:
+    share = ContourShare(0.5, 10.0, 8.0, Ceiling(8.0), 1.0)
+    spent, now = 0.0, 0.0
+    while now < SECONDS:
+        budget = share.budget(share.maps, 10_000, now)
+        if budget is not None:
+            share.spent(int(budget.wire_bytes), now)
+            parity = round(int(budget.wire_bytes) * share.overhead)
+            share.parity(parity)
+            spent += budget.wire_bytes + parity
+        if now < 1.0:
+            begun = spent
+        now += share.maps / 10.0
+    assert begun > 1.5 * 0.5 * 8 * 125
+    assert spent <= 0.5 * 8 * 125 * SECONDS
