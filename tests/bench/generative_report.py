@@ -121,7 +121,7 @@ class Strips:
         of_clip[row.kbps, row.contestant] = found
 
     def draw(self) -> list[Path]:
-        """strip-SET-CLIP-SIZE.png of each clip."""
+        """strip-SET-CLIP-SIZE.jpg of each clip."""
         paths = []
         for (set_, clip, size), found in self._pictures.items():
             names = dict.fromkeys([*STRIP, *self._decodings, *dict.fromkeys(name for _, name in found)])
@@ -135,8 +135,8 @@ class Strips:
                 for kbps in sorted({kbps for kbps, _ in found if kbps})
             ]
             if lines:
-                path = self._out / f"strip-{set_}-{clip}-{size}.png"
-                cv2.imwrite(str(path), _grid(lines), [cv2.IMWRITE_PNG_COMPRESSION, 9])
+                path = self._out / f"strip-{set_}-{clip}-{size}.jpg"
+                cv2.imwrite(str(path), _grid(lines), [cv2.IMWRITE_JPEG_QUALITY, 85])
                 paths.append(path)
         return paths
 

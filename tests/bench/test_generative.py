@@ -132,7 +132,7 @@ def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         "lambda_C = 0, half",
     } <= names
     assert all(row["wire_kbps"] <= row["kbps"] for row in rows)
-    assert (tmp_path / "strip-tabletop-00000-192x192.png").stat().st_size > 10_000
+    assert (tmp_path / "strip-tabletop-00000-192x192.jpg").stat().st_size > 10_000
     assert "| 14 | ours, 1 step (1 step) |" in (tmp_path / "generative.md").read_text()
     assert "to go]" in capsys.readouterr().out
 
