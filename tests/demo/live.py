@@ -69,12 +69,13 @@ def generated(now: Instant, before: Instant) -> dict[str, Any]:
         return now.receiver.get(name, **labels) - before.receiver.get(name, **labels)
 
     shares = {made: grown("frames_total", made=made) for made in ("generated", "carried", "plain")}
-    pictures = {steps: grown("pictures_total", steps=steps) for steps in ("1", "2", "4")}
+    pictures = {steps: grown("pictures_total", steps=steps) for steps in ("0", "1", "2", "4")}
     total, made = sum(shares.values()), sum(pictures.values())
     return {
         "generative": {
             **{name: round(count / total, 4) if total else None for name, count in shares.items()},
             "steps": round(sum(int(s) * n for s, n in pictures.items()) / made, 2) if made else None,
+            "refined": round(pictures["0"] / made, 4) if made else None,
             "ms_a_picture": round(1e3 * grown("seconds_total") / made, 1) if made else None,
             "late": grown("late_total"),
             "memory_mb": round(now.receiver.get(RX + "generative_memory_bytes") / 2**20, 1),
