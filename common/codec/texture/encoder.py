@@ -26,7 +26,7 @@ HEADERS = 57  # wire bytes of a packet that are not ours
 HEADER_SHARE = 0.1  # of the rate, that they may take
 USUAL_KBPS = 2.0
 COARSE, FINE = 4, 2  # sides of the pictures over those of the small ones
-FINE_DENSITY, MOVING_DENSITY = 0.012, 0.0044
+FINE_DENSITY, MOVING_DENSITY = 0.03, 0.0044
 """Bits a second for each sample of the full size, from which finer pictures look better: where nothing moves, and times
 the square of `change`."""
 CHANGE_SECONDS = 0.1

@@ -275,7 +275,7 @@ def test_units_are_as_short_as_headers_allow() -> None:
 def test_finer_pictures_where_little_changes_and_the_rate_allows_them() -> None:
     frames = unit_frames(10.0, 7.0)
     still = partial(usual_scale, 480, 352, 10.0, frames, change=0.0)
-    assert (still(kbps=2.0), still(kbps=2.1)) == (4, 2)
+    assert (still(kbps=5.0), still(kbps=5.1)) == (4, 2)
     moving = partial(usual_scale, 480, 352, 10.0, frames, change=4.0)
     assert (moving(kbps=11.0), moving(kbps=12.0)) == (4, 2)
     assert usual_scale(960, 544, 2.0, 8, 100.0, 0.0) == 2
@@ -292,10 +292,10 @@ def test_change_is_of_samples_in_a_tenth_of_a_second() -> None:
 
 
 def test_the_first_unit_sets_the_size_of_small_pictures_for_good() -> None:
-    moving, still = unit(0), [unit(0)[0]] * FRAMES
+    moving, still = [picture(3 * i, WIDTH, HEIGHT) for i in range(FRAMES)], [unit(0)[0]] * FRAMES
     scales = []
     for first, second in ((moving, still), (still, moving)):
-        coder, decoder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, kbps=1.0), TextureDecoder()
+        coder, decoder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, kbps=1.6), TextureDecoder()
         for number, pictures in enumerate((first, second)):
             (payload,) = coder.encode(pictures, number, BUDGET).payloads
             scale = TextureHeader.parse(payload).scale
