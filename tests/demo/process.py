@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -117,14 +116,3 @@ class Child:
             except subprocess.TimeoutExpired:
                 self._process.kill()
         return self._process.wait()
-
-
-def free_port(kind: socket.SocketKind, preferred: int = 0) -> int:
-    """A port of this host that nobody uses now, the preferred one if it is free."""
-    for port in (preferred, 0):
-        with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
-            if kind == socket.SOCK_STREAM:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise DemoError("no free port on 127.0.0.1")

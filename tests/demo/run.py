@@ -15,11 +15,12 @@ from sender.audio.stage import OFF
 from tests.bench.relay.client import ControlError, ask
 from tests.demo.live import HEADER, RX, TX, Instant, generated, row, sound
 from tests.demo.measure import Window
-from tests.demo.process import Child, free_port
+from tests.demo.process import Child
 from tests.demo.report import Files
 from tests.demo.scene import SEED, render
 from tests.demo.scrape import figures, stages_ms
 from tests.demo.settings import DemoError, Settings
+from tests.ports import free_port
 
 START_SECONDS = 60.0
 LOAD_SECONDS = 240.0  # of the generative decoder, or of a replay, on a slow machine
@@ -39,10 +40,10 @@ class DemoRun:
         self.outage: Window | None = None
         self._say = say
         self._children: dict[str, Child] = {}
-        self._sender_port = free_port(socket.SOCK_STREAM)
-        self._receiver_port = free_port(socket.SOCK_STREAM)
-        self._control = ("127.0.0.1", free_port(socket.SOCK_STREAM))
-        self._web_port = free_port(socket.SOCK_STREAM, settings.web_port)
+        self._sender_port = free_port()
+        self._receiver_port = free_port()
+        self._control = ("127.0.0.1", free_port())
+        self._web_port = free_port(settings.web_port)
 
     def prepare(self) -> str:
         """Output folder, key and clip; returns the source."""
@@ -69,7 +70,7 @@ class DemoRun:
     def start(self, source: str) -> None:
         """All three processes; returns when the first picture is on show. Raises DemoError."""
         settings, files = self.settings, self.files
-        relay_port, receiver_port = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
+        relay_port, receiver_port = free_port(), free_port()
         relay = [
             "tests.bench.relay",
             "--listen",

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.demo.process import Child, free_port
+from tests.demo.process import Child
 from tests.demo.settings import DemoError
+from tests.ports import free_port
 
 
 def test_an_ended_process_is_told_with_its_log(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_an_ended_process_is_told_with_its_log(tmp_path: Path) -> None:
 
 
 def test_a_running_process_is_measured_and_stopped(tmp_path: Path) -> None:
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     flags = ["--listen", f"127.0.0.1:{port}", "--to", "127.0.0.1:9"]
     child = Child("relay", ["tests.bench.relay", *flags], tmp_path / "log", tmp_path / "out")
     try:
@@ -36,12 +36,3 @@ def test_a_running_process_is_measured_and_stopped(tmp_path: Path) -> None:
         assert child.stop() == 0
     assert '"received": 0' in (tmp_path / "out").read_text()
     assert child.stop() == 0
-
-
-def test_a_taken_port_is_not_chosen() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        assert free_port(socket.SOCK_STREAM, port) != port
-    assert free_port(socket.SOCK_DGRAM) > 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -17,9 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.demo.process import free_port
 from tests.deploy.expositions import DAEMONS, exposition
 from tests.deploy.promql import plain
+from tests.ports import free_port
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "rules.yml"
@@ -80,7 +79,7 @@ def prometheus(folder: Path, scraped: Mapping[str, int], seconds: float = 1.0) -
         job["static_configs"] = [{"targets": [f"127.0.0.1:{scraped[job['job_name']]}"]}]
     config = folder / "prometheus.yml"
     config.write_text(yaml.safe_dump(tree))
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     with open(folder / "prometheus.log", "wb") as log:
         process = subprocess.Popen(
             [

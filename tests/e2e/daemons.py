@@ -15,8 +15,9 @@ from common.stats.scrape import Scrape
 from proto.crypto import new_key_file
 from tests.bench.relay.client import ask
 from tests.demo.logs import ShownLine, read_shown
-from tests.demo.process import Child, free_port
+from tests.demo.process import Child
 from tests.demo.scrape import figures
+from tests.ports import free_port
 
 RX = "semcast_receiver_"
 TX = "semcast_sender_"
@@ -30,10 +31,10 @@ class Bench:
         self.key = folder / "link.key"
         new_key_file(self.key)
         self.host = "127.0.0.1"  # where the receiver listens
-        self.udp_port = free_port(socket.SOCK_DGRAM)
-        self.metrics_port = free_port(socket.SOCK_STREAM)
-        self.sender_metrics_port = free_port(socket.SOCK_STREAM)
-        self.relay_control = ("127.0.0.1", free_port(socket.SOCK_STREAM))
+        self.udp_port = free_port()
+        self.metrics_port = free_port()
+        self.sender_metrics_port = free_port()
+        self.relay_control = ("127.0.0.1", free_port())
         self.children: list[Child] = []
 
     def receiver(
@@ -64,7 +65,7 @@ class Bench:
 
     def relay(self, *flags: str) -> tuple[Child, int]:
         """A relay to the receiver, and its port."""
-        port = free_port(socket.SOCK_DGRAM)
+        port = free_port()
         target = f"127.0.0.1:{self.udp_port}"
         relay = self._start(
             *("relay", "tests.bench.relay", "--listen", f"127.0.0.1:{port}", "--to", target),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ import av
 import numpy as np
 
 from common.video import from_video_frame
-from tests.demo.process import free_port
 from tests.e2e import browser
 from tests.e2e.browser import needs_chromium, state
 from tests.e2e.daemons import RX, Bench, daemons
+from tests.ports import free_port
 from tests.receiver.audio.seen import flashes_and_clicks, to_mono
 from tests.sender.capture.whip.camera import Numbers, publishing, serving
 from tests.waiting import until
@@ -43,7 +42,7 @@ def moved(path: Path) -> float:
 async def test_a_browser_is_the_camera_of_the_real_sender(tmp_path: Path) -> None:
     with daemons(tmp_path) as bench:
         receiver = bench.receiver()
-        port = free_port(socket.SOCK_STREAM)
+        port = free_port()
         sender = bench.sender(None, None, "--source", f"whips://127.0.0.1:{port}/cam", "--size", "128x128")
         bench.wait("the page", lambda: f":{port}" in sender.tail())
         async with opened(f"https://127.0.0.1:{port}/") as page:
@@ -98,7 +97,7 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
 async def test_its_microphone_is_heard_in_step_with_its_pictures(tmp_path: Path) -> None:
     with daemons(tmp_path) as bench:
         receiver = bench.receiver()
-        url = f"whip://127.0.0.1:{free_port(socket.SOCK_STREAM)}/cam"
+        url = f"whip://127.0.0.1:{free_port()}/cam"
         sender = bench.sender(None, None, "--source", url, "--size", "64x64", "--audio", "source")
         bench.wait("the page", lambda: url.partition("://")[2] in sender.tail())
         async with opened(url.replace("whip", "http").replace("/cam", "/"), BEEPS) as page:

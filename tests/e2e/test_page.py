@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import socket
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from aiortc import AudioStreamTrack
 
 from receiver.app import App
 from receiver.play.web import WebSink
-from tests.demo.process import free_port
 from tests.e2e import browser
 from tests.e2e.browser import holds, needs_chromium, state
 from tests.e2e.daemons import RX, daemons
+from tests.ports import free_port
 from tests.receiver.link import FakeSender, running, sending
 from tests.waiting import until
 
@@ -179,7 +178,7 @@ HEARD = """(async () => {
 
 
 def test_sound_of_a_real_sender_is_heard_in_the_page(tmp_path: Path) -> None:
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     with daemons(tmp_path) as bench:
         bench.receiver(*WEB, f"127.0.0.1:{port}")
         bench.sender(None, None, "--size", "128x128", "--audio", "synthetic")
@@ -232,7 +231,7 @@ async def test_without_webrtc_the_page_shows_plain_pictures_and_says_so(
 
 
 async def test_the_page_is_back_when_the_receiver_is_and_keeps_its_settings(tmp_path: Path) -> None:
-    flags = (*WEB, f"127.0.0.1:{free_port(socket.SOCK_STREAM)}")
+    flags = (*WEB, f"127.0.0.1:{free_port()}")
     async with contextlib.AsyncExitStack() as stack:
         async with running(tmp_path, *flags) as app, sending(FakeSender(app.port)):
             page = await stack.enter_async_context(

@@ -21,7 +21,7 @@ from tests.bench.link.replay import Opportunities
 from tests.bench.relay.__main__ import main
 from tests.bench.relay.client import ask
 from tests.bench.relay.options import address, impairments, parse_options
-from tests.demo.process import free_port
+from tests.ports import free_port
 
 PLACES = ["--listen", "127.0.0.1:0", "--to", "127.0.0.1:9"]
 
@@ -36,7 +36,7 @@ def bound() -> socket.socket:
 @contextmanager
 def running(*flags: str) -> Iterator[tuple[subprocess.Popen[str], tuple[str, int], socket.socket]]:
     """A relay process that listens, its address, and the socket that it forwards to."""
-    listen = ("127.0.0.1", free_port(socket.SOCK_DGRAM))
+    listen = ("127.0.0.1", free_port())
     with bound() as target:
         command = [sys.executable, "-m", "tests.bench.relay", "--listen", f"127.0.0.1:{listen[1]}"]
         command += ["--to", f"127.0.0.1:{target.getsockname()[1]}", *flags]
@@ -62,7 +62,7 @@ def wait_bound(listen: tuple[str, int]) -> None:
 
 def test_a_process_does_what_its_flags_say_and_tells_it_at_the_end(tmp_path: Path) -> None:
     link = Link(Impairments(loss=0.5), 4)
-    control = ("127.0.0.1", free_port(socket.SOCK_STREAM))
+    control = ("127.0.0.1", free_port())
     flags = ["--loss", "0.5", "--seed", "4", "--trace", str(tmp_path / "trace"), "--back-loss", "0"]
     with (
         running(*flags, "--control", f"127.0.0.1:{control[1]}") as (process, listen, target),

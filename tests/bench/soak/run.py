@@ -7,15 +7,15 @@ import signal
 import sys
 import time
 import urllib.request
-from socket import SOCK_STREAM
 
 from proto.crypto import new_key_file
 from tests.bench.soak.phases import OUTAGE_SECONDS, PHASES, Act, Phase
 from tests.bench.soak.samples import Life
 from tests.bench.soak.view import Moment
-from tests.demo.process import Child, free_port
+from tests.demo.process import Child
 from tests.demo.scrape import figures
 from tests.e2e.daemons import RX, Bench, random_bytes
+from tests.ports import free_port
 
 SAMPLE_SECONDS = 5.0
 NOISE_SECONDS = 10.0
@@ -34,7 +34,7 @@ class Soak:
         """By what was started again, seconds to the first picture of what is sent then."""
         self._bench = bench
         self._phase_seconds = 60 * minutes / len(PHASES)
-        self._web_port = free_port(SOCK_STREAM)
+        self._web_port = free_port()
         self._config = bench.folder / "sender.yaml"
         self._recordings = 0
         self._begun = 0.0

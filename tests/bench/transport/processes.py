@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 from collections.abc import Sequence
 from pathlib import Path
-
-from tests.bench.transport.workload import HOST
 
 ROOT = Path(__file__).parent.parent.parent.parent
 STOP_S = 2.0
@@ -69,20 +66,6 @@ def is_bound(port: int) -> bool:
 def _listed(table: Path, port: int) -> bool:
     wanted = f":{port:04X}"
     return any(line.split()[1].endswith(wanted) for line in table.read_text().splitlines()[1:])
-
-
-def free_ports(count: int) -> list[int]:
-    """Different ports that are free for UDP and TCP just now."""
-    with contextlib.ExitStack() as stack:
-        ports: list[int] = []
-        while len(ports) < count:
-            udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            tcp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            udp.bind((HOST, 0))
-            with contextlib.suppress(OSError):
-                tcp.bind((HOST, udp.getsockname()[1]))
-                ports.append(udp.getsockname()[1])
-        return ports
 
 
 def missing(tools: Sequence[str]) -> list[str]:

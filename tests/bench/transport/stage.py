@@ -12,8 +12,9 @@ from tests.bench.link.impairments import Impairments
 from tests.bench.link.model import Link
 from tests.bench.relay.forwarder import Relay
 from tests.bench.transport.contestants import Contestant, Setup
-from tests.bench.transport.processes import POLL_S, Process, free_ports, is_bound
+from tests.bench.transport.processes import POLL_S, Process, is_bound
 from tests.bench.transport.workload import HOST, Sink, Source, Workload
+from tests.ports import free_port
 
 LISTEN_S = 20.0  # for a receiver to open its port, on a busy machine
 
@@ -30,7 +31,7 @@ class Stage:
         folder.mkdir(parents=True)
         self._log = folder / "log"
         self.sink = Sink(workload, contestant.whole)
-        feed, far, signal = free_ports(3)
+        feed, far, signal = free_port(), free_port(), free_port()
         links = Link(link, seed), Link(link, seed, Direction.BACK)
         self.relay = Relay((HOST, 0), (HOST, far), *links)
         self.source = Source(workload, feed, contestant.feed)

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.bench.transport.contestants import BY_KEY, Contestant, Setup
-from tests.bench.transport.processes import ROOT, Ended, Process, free_ports, is_bound, missing
+from tests.bench.transport.processes import ROOT, Ended, Process, is_bound, missing
 from tests.bench.transport.runs import LOSSES, Condition, Plan, Row, deliveries, new_row, starts
 from tests.bench.transport.workload import THIN, WIDE, udp_socket
+from tests.ports import free_port
 
 SHORT = Plan(
     window_s=1.0, settle_s=0.1, connect_s=10.0, late_s=1.0, start_limit_s=10.0, between_s=0.3, stagger_s=0.0
@@ -128,7 +129,7 @@ def test_a_run_that_is_told_to_end_ends_all_its_processes(tmp_path: Path) -> Non
 
 
 def test_ports_are_different_and_seen_when_bound() -> None:
-    ports = free_ports(4)
+    ports = [free_port() for _ in range(4)]
     assert len(set(ports)) == 4
     assert not is_bound(ports[0])
     with udp_socket(ports[0]):

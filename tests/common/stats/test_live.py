@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import select
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from common.values import Address
 from receiver.config import configure
 from sender.config import load_config
 from tests.common.stats.expositions import exposition
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,12 +66,6 @@ def served(body: bytes | None = None, status: int = 200, port: int = 0) -> Itera
             thread.join()
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "INTERVAL_S", 0.01)
@@ -84,7 +78,7 @@ def test_once_is_text_or_an_object() -> None:
 
 
 def test_nobody_there_is_one_error_with_the_fix() -> None:
-    address = Address("127.0.0.1", closed_port())
+    address = Address("127.0.0.1", free_port())
     with pytest.raises(
         ServiceError, match=r"Connection refused; start the receiver, or .*--metrics.listen"
     ) as raised:
@@ -173,7 +167,7 @@ def test_the_help_tells_of_it(
 
 
 def test_the_live_view_in_a_terminal_goes_on_while_the_daemon_is_away_and_ends_on_q() -> None:
-    port = closed_port()
+    port = free_port()
     here, there = pty.openpty()
     with served(port=port):
         command = [sys.executable, "-m", "receiver", "--stats", "--metrics.listen", f"127.0.0.1:{port}"]

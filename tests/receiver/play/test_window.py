@@ -45,6 +45,7 @@ class Looked(WindowSink):
 
     pixels: npt.NDArray[np.uint8] | None = None
     drawn = 0
+    looks = False
 
     def opened(self) -> None:
         super().opened()
@@ -62,13 +63,14 @@ class Looked(WindowSink):
             self.drawn += 1
 
         self._window.present = look  # type: ignore[method-assign]
+        self.looks = True
 
 
 @asynccontextmanager
 async def window(**settings: object) -> AsyncIterator[Looked]:
     sink = Looked(lambda: FIGURES, WindowSection.model_validate(settings), ":5004")
     await sink.start()
-    await until(lambda: sink._screen is not None or sink.ended)
+    await until(lambda: sink.looks or sink.ended)
     try:
         yield sink
     finally:

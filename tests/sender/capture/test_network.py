@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.server
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from common.video import to_video_frame
 from sender.capture.base import CaptureOptions
 from sender.capture.timing import Backoff
 from sender.capture.url import UrlSource
+from tests.ports import free_port
 from tests.sender.capture.clips import numbered
 from tests.waiting import wait_until
 
@@ -58,10 +58,7 @@ class Camera:
 
 @pytest.fixture
 def camera() -> Iterator[Camera]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with Camera(port) as camera:
+    with Camera(free_port()) as camera:
         yield camera
 
 

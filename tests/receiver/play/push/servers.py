@@ -7,7 +7,6 @@ import contextlib
 import datetime
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -20,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.demo.process import free_port
+from tests.ports import free_port
 
 USER, PASSWORD = "uplink", "s3cret-pw"
 NGINX = """
@@ -90,7 +89,7 @@ def running(server: Server) -> Iterator[Server]:
 
 def rtsp_server(folder: Path, name: str = "cam.h264") -> Server:
     """Takes rtsp://USER:PASSWORD@.../cam into a file of FOLDER (with sound: .mkv), by digest."""
-    port = free_port(socket.SOCK_STREAM)
+    port = free_port()
     program = Path(__file__).with_name("rtsp_server.py")
     arguments = ("/usr/bin/python3", str(program), str(port), str(folder / name), USER, PASSWORD)
     return Server(arguments, port, folder)
@@ -98,7 +97,7 @@ def rtsp_server(folder: Path, name: str = "cam.h264") -> Server:
 
 def rtmp_server(folder: Path) -> Server:
     """Takes rtmp://.../live/PASSWORD into FOLDER/*.flv, one file for each connection."""
-    port, http = free_port(socket.SOCK_STREAM), free_port(socket.SOCK_STREAM)
+    port, http = free_port(), free_port()
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, port=port, http=http, password=PASSWORD))
     return Server(("/usr/sbin/nginx", "-p", str(folder), "-c", str(config)), port, folder)
@@ -106,7 +105,7 @@ def rtmp_server(folder: Path) -> Server:
 
 def srt_server(folder: Path, passphrase: str) -> Server:
     """Takes one connection after the other into FOLDER/cam.ts."""
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     url = f"srt://127.0.0.1:{port}?mode=listener&passphrase={passphrase}"
     command = f'exec srt-live-transmit -q -a:no "{url}" file://con >> "{folder}/cam.ts"'
     return Server(("/bin/sh", "-c", command), port, folder, udp=True)

@@ -14,7 +14,7 @@ import pytest
 
 from receiver.play.push import sink
 from receiver.play.push.coded import Settings
-from tests.demo.process import free_port
+from tests.ports import free_port
 from tests.receiver.play.pictures import shown
 from tests.receiver.play.push.feeding import Feed, assert_moves, decoded
 from tests.receiver.play.push.servers import (
@@ -126,7 +126,7 @@ async def test_wrong_credentials_are_told_once_and_tried_again(
     ],
 )
 async def test_hosts_that_are_not_there(url: str, reason: str, told: list[str]) -> None:
-    async with Feed(url.format(port=free_port(socket.SOCK_STREAM))) as feed:
+    async with Feed(url.format(port=free_port())) as feed:
         await feed.attempts(2)
     lines = [line for line in told if "trying again" in line]
     assert len(lines) == 1 and reason in lines[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from common.clock import monotonic
 from receiver.play.push import whip
 from receiver.play.push.whip import Whip
 from sender.capture.whip.lipsync import PICTURE_RATE, SOUND_RATE, LipSync, Reports
-from tests.demo.process import free_port
+from tests.ports import free_port
 from tests.receiver.play.push.feeding import Feed, assert_moves
 from tests.receiver.play.push.servers import tls_in_front
 
@@ -31,7 +30,7 @@ class Endpoint:
     when its pictures came."""
 
     def __init__(self, status: int = 201, answer: str | None = None) -> None:
-        self.port = free_port(socket.SOCK_STREAM)
+        self.port = free_port()
         self.status = status
         self.answer = answer
         self.frames: list[av.VideoFrame] = []
@@ -208,7 +207,7 @@ async def test_answers_that_lead_nowhere(
 
 async def test_hosts_and_certificates(tmp_path: Path, told: list[str]) -> None:
     async with endpoint() as served, tls_in_front(served.port, tmp_path) as port:
-        closed = free_port(socket.SOCK_STREAM)
+        closed = free_port()
         for url, reason in (
             (f"whips://{TOKEN}@localhost:{port}/cam/whip", "certificate cannot be verified"),
             (f"whip://{TOKEN}@127.0.0.1:{closed}/cam/whip", "nothing listens there"),

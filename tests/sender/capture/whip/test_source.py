@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -21,7 +20,7 @@ from common.video import Frame
 from sender.capture import create_source
 from sender.capture.base import CaptureOptions, SourceError
 from sender.capture.whip.source import WhipSource
-from tests.demo.process import free_port
+from tests.ports import free_port
 from tests.sender.capture.clips import number
 from tests.sender.capture.whip.camera import Numbers, publishing
 from tests.waiting import until
@@ -176,11 +175,7 @@ def test_a_certificate_needs_https() -> None:
     with pytest.raises(ConfigError, match="whips:// instead of whip://"):
         create_source("whip://:8889/cam", options)
     with pytest.raises(ConfigError, match="No such file"):
-        list(
-            create_source(f"whips://127.0.0.1:{free_port(socket.SOCK_STREAM)}", options).frames(
-                threading.Event()
-            )
-        )
+        list(create_source(f"whips://127.0.0.1:{free_port()}", options).frames(threading.Event()))
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,38 @@
+"""Ports of this host for what is started later."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+
+HOST = "127.0.0.1"
+RANGE = range(20_000, 32_768)
+"""Below those that systems take for outgoing connections: a client's must not get one before who it is for listens."""
+TRIES = 200
+
+_given: set[int] = set()
+_random = random.SystemRandom()
+
+
+def free_port(preferred: int = 0) -> int:
+    """One that nobody uses now, over UDP nor TCP, and that was not given to anyone before; the preferred one if it is
+    free. Raises OSError where there is none."""
+    for port in (preferred, *(_random.choice(RANGE) for _ in range(TRIES))):
+        if port and port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+    raise OSError(f"no free port on {HOST}")
+
+
+def _is_free(port: int) -> bool:
+    with contextlib.ExitStack() as stack:
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            probe = stack.enter_context(socket.socket(socket.AF_INET, kind))
+            if kind is socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                return False
+    return True
