@@ -49,7 +49,7 @@ def create_map_source(
     if spec == "source":
         return _exact(source, size, fps)
     if spec in ("matte", "street"):
-        from sender.maps import networks
+        from common.maps import networks
 
         return networks.MatteMaps(size) if spec == "matte" else networks.StreetMaps(size)
     if spec.startswith(MEDIAPIPE):

@@ -14,11 +14,11 @@ import numpy as np
 
 from common.maps.base import LabelMap, MapSource
 from common.maps.legends import TABLETOP
+from common.maps.networks import MatteMaps, StreetMaps
 from common.tabletop.files import PICTURES, TabletopVideo, shipped, videos
 from common.values import Size
 from common.video import Frame, Picture, Resizer, from_planes, planes
 from sender.maps.fit import fit
-from sender.maps.networks import MatteMaps, StreetMaps
 
 STREET, TABLES, CLIPS = "camvid", "tabletop", "clips"
 SETS = (STREET, TABLES, CLIPS)

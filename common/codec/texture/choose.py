@@ -29,7 +29,9 @@ from common.codec.texture.syntax import (
 )
 from common.codec.texture.transform import BLOCKS, Values, scan
 
-WORTH = 0.15  # squared steps that a bit must bring
+CALM_WORTH, MOVING_WORTH = 0.15, 0.068
+"""Squared steps that a bit must bring: where all stands, as what is saved makes finer what stays; where all moves."""
+MOVING = 4.0  # change from which on bits are cheaper, by its inverse
 LEAST = 0.55  # steps below which a coefficient is not looked at
 ROUNDING = 0.38
 BLOCK_BITS, LATER_BITS = 2.5, 1.5  # of a block that has anything; more where its time is not the first
@@ -74,8 +76,13 @@ def bits() -> NDArray[np.float64]:
 _CLASS = np.array([*syntax.QUANTISED, *[AROUND - 1] * 90])
 
 
-def choose(coefficients: Sequence[Values], number: int, held: Held) -> Choice:
-    """The levels of a unit at step `number`."""
+def worth_of(change: float) -> float:
+    """Squared steps that a bit must bring, by the mean change of a sample, see encoder.change."""
+    return max(MOVING_WORTH, CALM_WORTH * min(1.0, MOVING / max(change, 1e-6)))
+
+
+def choose(coefficients: Sequence[Values], number: int, held: Held, worth: float = CALM_WORTH) -> Choice:
+    """The levels of a unit at step `number`; `worth`: squared steps that a bit must bring."""
     rows, columns = coefficients[0].shape[1:3]
     root = np.sqrt(len(coefficients[0]))
     fresh, kept = np.zeros((rows, columns)), np.zeros((rows, columns))  # cost of time 0 in squared steps
@@ -86,13 +93,13 @@ def choose(coefficients: Sequence[Values], number: int, held: Held) -> Choice:
         past = np.asarray(held.last[plane] * np.float32(root / step))
         first, lacking = scaled[0], held.lacking[plane]
         unsent = lacking * STALE * first**2 + (1 - lacking) * (first - past) ** 2
-        levels, gains, holding = _plane(scaled, unsent, int(plane > 0))
-        fresh += (first[..., 1:] ** 2).sum(-1) - gains + WORTH * MEAN_BITS[plane] + 1 / 12
+        levels, gains, holding = _plane(scaled, unsent, int(plane > 0), worth)
+        fresh += (first[..., 1:] ** 2).sum(-1) - gains + worth * MEAN_BITS[plane] + 1 / 12
         mean = np.rint(first[..., 0])
-        mean_gain = unsent[..., 0] - (first[..., 0] - mean) ** 2 - WORTH * MEAN_BITS[plane]
+        mean_gain = unsent[..., 0] - (first[..., 0] - mean) ** 2 - worth * MEAN_BITS[plane]
         kept += unsent.sum(-1) - holding[1] - np.maximum(0, mean_gain)
         parts.append((levels, holding[0], mean.astype(np.int32), mean_gain > 0))
-    holds = kept + WORTH * HELD_BITS < fresh
+    holds = kept + worth * HELD_BITS < fresh
     return _merge(parts, holds)
 
 
@@ -127,7 +134,7 @@ def _merge(
 
 
 def _plane(
-    scaled: Values, unsent: Values, kind: int
+    scaled: Values, unsent: Values, kind: int, worth: float
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], tuple[NDArray[np.int32], NDArray[np.float64]]]:
     """Levels without a past and what they gain at time 0 (rows, columns); and (levels of time 0, gain) with one."""
     magnitude = np.abs(scaled)
@@ -137,7 +144,7 @@ def _plane(
     at = np.nonzero(candidates)
     a, level = magnitude[at], size[at]
     gain = a**2 - (level - a) ** 2
-    chosen, first = _select(scaled.shape, at, level, gain, kind)
+    chosen, first = _select(scaled.shape, at, level, gain, kind, worth)
     levels = np.zeros(scaled.shape, np.int32)
     levels[at] = np.where(chosen > 0, np.sign(scaled[at]) * level, 0)
     zero = at[0] == 0
@@ -146,11 +153,11 @@ def _plane(
     # time 0 over what is held
     place = tuple(axis[zero] for axis in at[1:])
     saved = unsent[place] - (level[zero] - a[zero]) ** 2
-    keep, worth = _select(scaled.shape, tuple(axis[zero] for axis in at), level[zero], saved, kind)
+    keep, more = _select(scaled.shape, tuple(axis[zero] for axis in at), level[zero], saved, kind, worth)
     over = np.zeros(scaled.shape[1:], np.int32)
     over[place] = np.where(keep > 0, np.sign(scaled[0][place]) * level[zero], 0)
     holding = np.zeros(scaled.shape[1:3])
-    np.add.at(holding, place[:2], np.maximum(0, worth))
+    np.add.at(holding, place[:2], np.maximum(0, more))
     return levels, gains, (over, holding)
 
 
@@ -160,6 +167,7 @@ def _select(
     level: Values,
     gain: Values,
     kind: int,
+    worth: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Which candidates are worth it, and by how much, bits paid."""
     time, row, column, k = at
@@ -167,17 +175,17 @@ def _select(
     above, before = np.array(around.above)[k], np.array(around.before)[k]
     prices = bits()[kind, np.array(TIME)[time], np.array(around.band)[k]]
     padded = np.zeros((shape[0] + 1, shape[1] + 1, shape[2] + 1, shape[3] + 1), np.int16)
-    worth = gain - WORTH * (prices[:, 0] + 3 * np.log2(level))
-    chosen = gain > WORTH * 6
+    left = gain - worth * (prices[:, 0] + 3 * np.log2(level))
+    chosen = gain > worth * 6
     for _ in range(ROUNDS):
         padded[time + 1, row + 1, column + 1, k] = np.where(chosen, level, 0)
         sums = padded[time + 1, row, column + 1, k] + padded[time + 1, row + 1, column, k]
         sums = sums + 2 * padded[time, row + 1, column + 1, k]
         sums += padded[time + 1, row + 1, column + 1, above] + padded[time + 1, row + 1, column + 1, before]
         price = prices[np.arange(len(prices)), _CLASS[np.minimum(sums, len(_CLASS) - 1)]]
-        worth = gain - WORTH * (price + 3 * np.log2(level))
-        chosen = worth > 0
+        left = gain - worth * (price + 3 * np.log2(level))
+        chosen = left > 0
         blocks = np.zeros(shape[:3])
-        np.add.at(blocks, (time, row, column), np.maximum(0, worth))
-        chosen &= blocks[time, row, column] > WORTH * (BLOCK_BITS + LATER_BITS * (time > 0))
-    return chosen, np.where(chosen, worth, 0.0)
+        np.add.at(blocks, (time, row, column), np.maximum(0, left))
+        chosen &= blocks[time, row, column] > worth * (BLOCK_BITS + LATER_BITS * (time > 0))
+    return chosen, np.where(chosen, left, 0.0)

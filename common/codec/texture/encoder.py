@@ -13,7 +13,7 @@ from common.codec.base import Budget, EncodedUnit
 from common.codec.contour.coder import Encoder
 from common.codec.header import QUALITIES
 from common.codec.texture import tables
-from common.codec.texture.choose import Choice, Held, choose, fewer
+from common.codec.texture.choose import Choice, Held, choose, fewer, worth_of
 from common.codec.texture.header import HEADER_BYTES, MOST_FRAMES, MOST_SAMPLES, TextureHeader
 from common.codec.texture.past import STEPS, Past
 from common.codec.texture.scaling import shrink
@@ -98,9 +98,8 @@ class TextureEncoder:
         self._past = Past.nothing(rows, columns)
         self._lacking = [np.ones((rows, columns, side * side), np.float32) for side in BLOCKS]
 
-    def _decide(self, pictures: Sequence[Picture], kbps: float) -> None:
+    def _decide(self, kbps: float, changed: float) -> None:
         h = self._header
-        changed = change(pictures, h.fps)
         scale = usual_scale(h.width, h.height, h.fps, h.frames, kbps, changed)
         self._begin(TextureHeader(h.width, h.height, h.fps, h.frames, scale))
         self._undecided = None
@@ -118,12 +117,13 @@ class TextureEncoder:
             picture.shape != (header.height * 3 // 2, header.width) for picture in pictures
         ):
             raise ValueError(f"pictures: must be {header.frames} of {header.width}x{header.height}")
+        changed = change(pictures, header.fps)
         if self._undecided is not None:
-            self._decide(pictures, self._undecided)
+            self._decide(self._undecided, changed)
             header = self._header
         room = min(budget.max_payload, budget.wire_bytes - budget.packet_overhead) - HEADER_BYTES
         coefficients = forward([shrink(picture, *self._small) for picture in pictures])
-        number, choice, body = self._fit(coefficients, room)
+        number, choice, body = self._fit(coefficients, room, worth_of(changed))
         self._number = number
         self._past.follow(choice.levels(), number)
         self._take(unit, choice)
@@ -146,15 +146,15 @@ class TextureEncoder:
             else:
                 lacking[mask] = 1.0
 
-    def _fit(self, coefficients: Sequence[Values], room: float) -> tuple[int, Choice, bytes]:
+    def _fit(self, coefficients: Sequence[Values], room: float, worth: float) -> tuple[int, Choice, bytes]:
         """The finest step whose levels fit; the coarsest if none does, with as much as fits: a unit in which nothing is
-        sent takes a few bytes, and is what is left at last."""
+        sent takes a few bytes, and is what is left at last. `worth`: see choose.choose."""
         held = Held(self._past.last, self._lacking)
         tried: dict[int, tuple[Choice, bytes, bool]] = {}
 
         def size(number: int) -> float:
             if number not in tried:
-                choice = choose(coefficients, number, held)
+                choice = choose(coefficients, number, held, worth)
                 tried[number] = choice, *_written(choice)
             return len(tried[number][1]) if tried[number][2] else math.inf
 

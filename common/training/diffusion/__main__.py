@@ -1,6 +1,6 @@
 """Train the generative decoder: python -m common.training.diffusion STAGE --config FILE --corpus FOLDER --out FOLDER
 
-  data         gather pictures and maps into the corpus (--clips, --camvid, --tabletop)
+  data         gather pictures and maps into the corpus (--clips, --camvid, --tabletop), find those missing
   autoencoder  pictures to latents and back
   clips        draw clips, degrade them as a sender and a link would, keep their latents
   backbone     the diffusion backbone, without conditions
@@ -28,7 +28,7 @@ from threading import Event
 import torch
 
 from common.training.diffusion import config as configs
-from common.training.diffusion import corpus, export, measure, stages
+from common.training.diffusion import corpus, export, measure, seen, stages
 
 log = logging.getLogger("diffusion")
 
@@ -74,6 +74,7 @@ def gather(args: argparse.Namespace) -> None:
         corpus.add_tabletop(args.corpus, args.tabletop)
     if args.clips:
         corpus.add_clips(args.corpus, args.clips, args.corpus / "decoded", LONGEST)
+    seen.add_seen(args.corpus)
     for kind, sources, pictures in corpus.kinds(corpus.read(args.corpus)):
         log.info("%s: %d sources, %d pictures", kind, sources, pictures)
 

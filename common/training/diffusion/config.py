@@ -40,7 +40,7 @@ class DegradeConfig(BaseModel):
         default=0.75, description="share of the clips whose texture goes through our own codec"
     )
     kbps: tuple[float, float] = Field(
-        default=(0.2, 6.0),
+        default=(0.2, 14.0),
         description="payload of the texture of 256x256 pictures, drawn evenly by its logarithm",
     )
     lossy: float = Field(default=0.4, description="share of the clips that lose packets")
@@ -200,12 +200,17 @@ class RefinementConfig(StageConfig):
 
     control: float = Field(default=0.8, description="share of the samples that see their map", ge=0, le=1)
     plain: float = Field(
-        default=0.1, description="share of the samples that see the texture in place of what was decoded"
+        default=0.3, description="share of the samples that see the texture in place of what was decoded"
     )
     blind: float = Field(default=0.05, description="share of the samples that see no texture")
     squared: float = Field(default=1.0, description="weight of the squared difference")
     gradient: float = Field(default=1.0, description="weight of the multi-scale gradient loss")
     haarpsi: float = Field(default=0.2, description="weight of 1 - HaarPSI")
+    scene: float = Field(
+        default=0.3,
+        description="weight of how differently the street segmenter sees what was made where the map is of a street",
+        ge=0,
+    )
 
 
 class RecipeConfig(BaseModel):

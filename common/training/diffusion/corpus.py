@@ -63,6 +63,11 @@ def write(
     (folder / f"{name}.json").write_text(json.dumps(asdict(facts)) + "\n")
 
 
+def add_labels(folder: Path, name: str, labels: Labels) -> None:
+    """Maps of a source that is there without."""
+    _store(folder / f"{name}.labels.npy", labels)
+
+
 def _store(path: Path, values: NDArray[np.uint8]) -> None:
     partial = path.with_name(path.stem + ".partial.npy")
     np.save(partial, values)

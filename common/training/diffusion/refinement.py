@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from common.models.diffusion import vocabulary
 from common.models.diffusion.model import DiffusionModel
 from common.models.diffusion.refine import Refiner
 from common.training.diffusion import clips
 from common.training.diffusion.autoencoder import tensor
 from common.training.diffusion.config import RefinementConfig
 from common.training.diffusion.inputs import one_hot
-from common.training.diffusion.losses import dissimilarity, gradient_loss, psnr
+from common.training.diffusion.losses import Scene, dissimilarity, gradient_loss, psnr
 from common.training.diffusion.runner import Turn
 from common.training.diffusion.serve import made, received
 from common.training.diffusion.store import Arrays, Store
@@ -64,6 +65,7 @@ class RefinementTask:
         self.refiner, self.config, self.device = refiner.to(device), config, device
         stored = Store(folder)
         self._count, self._arrays = stored.count, stored.arrays
+        self._scene = Scene(device) if config.scene else None
         self.batch_size = config.batch_cuda if device.startswith("cuda") else config.batch
 
     @property
@@ -93,14 +95,23 @@ class RefinementTask:
         unlike = dissimilarity(found, true)
         loss = (found - true).abs().mean() + c.squared * (found - true).square().mean()
         loss = loss + c.gradient * gradient_loss(found, true) + c.haarpsi * unlike
+        apart = self._apart(found, true, batch.labels)
+        loss = loss + c.scene * apart
         with torch.no_grad():
             figures = {
                 "psnr": float(psnr(found, true).mean()),
                 "texture psnr": float(psnr(texture, true).mean()),
                 "haarpsi": 1 - float(unlike),
                 "texture haarpsi": 1 - float(dissimilarity(texture, true)),
+                "scene": float(apart),
             }
         yield Turn("loss", loss, figures)
+
+    def _apart(self, found: Tensor, true: Tensor, labels: NDArray[np.uint8]) -> Tensor:
+        streets = np.flatnonzero((labels < len(vocabulary.STREET_NAMES)).any(axis=(1, 2)))
+        if self._scene is None or not len(streets):
+            return found.new_zeros(())
+        return self._scene.apart(found[streets], true[streets]) * (len(streets) / len(labels))
 
     def show(self, batch: Sample) -> Tensor:
         """What the Refiner makes of pictures."""

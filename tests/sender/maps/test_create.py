@@ -8,6 +8,7 @@ import pytest
 
 from common.config import ConfigError
 from common.maps.base import MapSource
+from common.maps.networks import MatteMaps, StreetMaps
 from common.service import EX_NOINPUT, ServiceError
 from common.values import Size
 from sender.capture import create_source
@@ -16,7 +17,6 @@ from sender.config import load_config
 from sender.maps.create import create_map_source
 from sender.maps.exact import SyntheticMaps, TabletopMaps
 from sender.maps.files import SequenceMaps, VideoMaps
-from sender.maps.networks import MatteMaps, StreetMaps
 from tests.sender.maps.maps import numbered, write_png, write_video
 
 SIZE = Size(64, 64)

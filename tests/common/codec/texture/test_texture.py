@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from common.codec.base import IMAGINED, RECEIVED, RECOVERED, Budget, CodecError
 from common.codec.contour.coder import Decoder, Encoder
 from common.codec.texture import tables
+from common.codec.texture.choose import Held, choose, worth_of
 from common.codec.texture.decoder import TextureDecoder, read
 from common.codec.texture.encoder import REPORTED_UNITS, TextureEncoder, change, unit_frames, usual_scale
 from common.codec.texture.header import HEADER_BYTES, MODEL, PROFILE, TextureHeader
 from common.codec.texture.scaling import shrink
 from common.codec.texture.syntax import Levels, most_visited, walk
-from common.codec.texture.transform import grid
+from common.codec.texture.transform import BLOCKS, forward, grid
 from common.video import Picture
 from tests.bench.quality import psnr
 from tests.common.codec.scene import Received, picture
@@ -289,6 +290,19 @@ def test_change_is_of_samples_in_a_tenth_of_a_second() -> None:
     assert change(grey, 10.0) == pytest.approx(3.0)
     assert change(grey, 30.0) == pytest.approx(9.0)
     assert change(grey[:1], 30.0) == 0.0
+
+
+def test_bits_are_cheaper_where_all_moves() -> None:
+    assert [worth_of(change) for change in (0.0, 4.0, 6.0, 30.0)] == [0.15, 0.15, pytest.approx(0.1), 0.068]
+    coefficients = forward([shrink(one, WIDTH // SCALE, HEIGHT // SCALE) for one in unit(0)])
+    rows, columns = grid(WIDTH // SCALE, HEIGHT // SCALE)
+    nothing = [np.zeros((rows, columns, side * side), np.float32) for side in BLOCKS]
+    held = Held(nothing, [np.ones_like(one) for one in nothing])
+    sent = [
+        sum(int((values != 0).sum()) for values in choose(coefficients, 20, held, worth_of(change)).values)
+        for change in (0.0, 30.0)
+    ]
+    assert sent[0] < sent[1]
 
 
 def test_the_first_unit_sets_the_size_of_small_pictures_for_good() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 from threading import Event
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from common.models.diffusion import vocabulary
 from common.training.diffusion import clips, runner, stages
 from common.training.diffusion.stages import StageError
 from tests.common.training.diffusion import toy
@@ -146,6 +148,17 @@ def test_the_refiner_learns_to_see_with_and_without_each_input(tmp_path: Path) -
     batches = [run.draw(step) for step in range(30)]
     assert {bool((b.made == b.texture).all()) for b in batches} == {True, False}
     assert all((b.clean[0] != b.clean[0, :, ::-1]).any() for b in batches)
+
+
+def test_the_refiner_is_judged_by_a_segmenter_where_the_map_is_of_a_street(tmp_path: Path) -> None:
+    run, _ = begun(tmp_path, "refinement")
+    batch = run.draw(0)
+    apart = []
+    for label in (vocabulary.OBJECTS, 1):
+        street = dataclasses.replace(batch, labels=np.full_like(batch.labels, label))
+        (turn,) = run.task.turns(street, torch.Generator())
+        apart.append(turn.figures["scene"])
+    assert apart[0] == 0 < apart[1]
 
 
 def test_a_stop_saves_and_tells_that_there_is_more(tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from common.codec.weights import MODELS
+from common.maps import networks
 from common.maps.base import LabelMap
+from common.maps.networks import MOST_PIXELS, MatteMaps, StreetMaps, working_size
 from common.service import ServiceError
 from common.tabletop.files import shipped
 from common.values import Size
 from common.video import Frame, Picture
-from sender.maps import networks
 from sender.maps.fit import fit
-from sender.maps.networks import MOST_PIXELS, MatteMaps, StreetMaps, working_size
 
 CAMVID = Path(__file__).resolve().parents[4] / "shared" / "data" / "camvid"
 
