@@ -76,7 +76,7 @@ def make_encoder(config: SenderConfig) -> UnitEncoder:
     effort = Effort(codec.effort, codec.threads, adaptive=True)
     try:
         if codec.structured:
-            kbps = (1.0 - config.contours.share) * config.rate.kbps
+            kbps = (1.0 - config.contours.part(config.rate.kbps)) * config.rate.kbps
             return create_encoder(STRUCTURE, config.size.width, config.size.height, config.fps, effort, kbps)
         return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
     except ValueError as error:
@@ -197,7 +197,7 @@ def rate_controller(
         return RateController(config.rate.kbps, duration, overhead, session.payload_limit)
     return HeldRate(
         *(config.rate.kbps, duration, overhead, session.payload_limit),
-        part=1.0 - config.contours.share,
+        part=1.0 - config.contours.part(config.rate.kbps),
         ceiling=ceiling,
         spread=config.pacing.spread,
     )

@@ -15,9 +15,19 @@ class ContoursSection(Section):
         ge=0.1,
         le=0.8,
     )
+    most_kbps: float = option(
+        5.0,
+        "rate that contours may take at most, their parity included: more makes maps little better and pictures worse",
+        unit="kbit/s",
+        ge=0.5,
+    )
     miou: float = option(
         0.95,
         "mean IoU of the decoded maps that is never aimed beyond, where the rate would allow it; pictures get the rest",
         ge=0.1,
         le=1,
     )
+
+    def part(self, kbps: float) -> float:
+        """What contours are given of a wire rate, 0 to 1."""
+        return min(self.share, self.most_kbps / kbps)

@@ -11,6 +11,7 @@ import numpy as np
 
 from common.codec.contour.worth import counts, mean_iou
 from common.video import Picture
+from sender.contours.settings import ContoursSection
 from tests.bench.generative_decoder import Decoder, Decoding, named
 from tests.bench.generative_measures import Judge
 from tests.bench.generative_peers import NAMES, Coded, Peers, settings
@@ -18,7 +19,6 @@ from tests.bench.generative_sets import TAIL, Clip
 from tests.bench.generative_wire import Known, Link, Sent, frame_of
 from tests.bench.quality import psnr_of_rgb, rgb
 
-SHARE = 0.5  # of the rate, for contours
 EVERY = 4  # measured pictures from one that peers' settings are compared by to the next
 
 
@@ -74,6 +74,11 @@ class Ways:
 Step = Callable[[], list[Found]]
 
 
+def usual(kbps: float) -> float:
+    """What contours are given of a rate, as the sender's settings say."""
+    return ContoursSection().part(kbps)
+
+
 class Bench:
     """One clip; everything that several rows need is made once, when the first of them needs it."""
 
@@ -93,7 +98,7 @@ class Bench:
                 yield partial(self.peer, codec, kbps)
             yield partial(self.textures, kbps)
             for name, how in self.ways.decodings.items():
-                yield partial(self.ours, name, kbps, SHARE, how)
+                yield partial(self.ours, name, kbps, usual(kbps), how)
             if self.ways.ablations:
                 yield from self._ablations(kbps)
 
@@ -101,7 +106,7 @@ class Bench:
         first = next(iter(self.ways.decodings.values()))
         for name, share, off in (("lambda_C = 0", 0.0, "control"), ("lambda_R = 0", 1.0, "restoration")):
             how = Decoding(first.steps, first.strength, **{"control": True, "restoration": True, off: False})
-            yield partial(self.ours, f"{name}, half", kbps, SHARE, how)
+            yield partial(self.ours, f"{name}, half", kbps, usual(kbps), how)
             yield partial(self.ours, f"{name}, full", kbps, share, how)
 
     def sent(self, kbps: float, share: float) -> Sent:
@@ -142,7 +147,7 @@ class Bench:
     def textures(self, kbps: float) -> list[Found]:
         """The small pictures enlarged, as profile `structure` shows them; and with all of the rate."""
         out = []
-        for name, share in (("texture (structure)", SHARE), ("texture, full", 0.0)):
+        for name, share in (("texture (structure)", usual(kbps)), ("texture, full", 0.0)):
             sent = self.sent(kbps, share)
             shown = [one.texture for one in sent.frames if one.texture is not None]
             out.append(self._found(kbps, name, "", sent.kbps, shown, self._maps(sent) if share else None))

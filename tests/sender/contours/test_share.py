@@ -5,10 +5,17 @@ from __future__ import annotations
 import pytest
 
 from sender.ceiling import SECONDS, Ceiling
+from sender.contours.settings import ContoursSection
 from sender.contours.share import ContourShare
 from sender.rate_held import HeldRate
 
 OVERHEAD, STEP = 57, 0.1
+
+
+def test_contours_get_their_share_but_no_more_than_helps() -> None:
+    contours = ContoursSection()
+    assert [contours.part(kbps) for kbps in (2.0, 10.0, 14.0)] == [0.5, 0.5, pytest.approx(5 / 14)]
+    assert ContoursSection(share=0.8, most_kbps=2.0).part(4.0) == 0.5
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.3])
@@ -18,9 +25,12 @@ def test_a_unit_of_pictures_is_never_left_out_and_the_ceiling_holds(
 ) -> None:
     """Contours that take all they may, from the start on; pictures likewise."""
     now, ceiling = 0.0, Ceiling(kbps)
-    share = ContourShare(0.5, 10.0, kbps, ceiling, unit_s)
+    part = ContoursSection().part(kbps)
+    share = ContourShare(part, 10.0, kbps, ceiling, unit_s)
     share.believe(loss)
-    rate = HeldRate(kbps, unit_s, OVERHEAD, 1400, part=0.5, ceiling=ceiling, spread=0.75, clock=lambda: now)
+    rate = HeldRate(
+        kbps, unit_s, OVERHEAD, 1400, part=1 - part, ceiling=ceiling, spread=0.75, clock=lambda: now
+    )
     sent, maps, pictures = list[tuple[float, int]](), list[bool](), list[int]()
     next_map = next_picture = 0.0
     for tick in range(900):
