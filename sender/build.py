@@ -76,7 +76,8 @@ def make_encoder(config: SenderConfig) -> UnitEncoder:
     effort = Effort(codec.effort, codec.threads, adaptive=True)
     try:
         if codec.structured:
-            kbps = (1.0 - config.contours.part(config.rate.kbps)) * config.rate.kbps
+            # also where contours are given less: their parity needs the time that a unit takes
+            kbps = (1.0 - config.contours.share) * config.rate.kbps
             return create_encoder(STRUCTURE, config.size.width, config.size.height, config.fps, effort, kbps)
         return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
     except ValueError as error:

@@ -100,9 +100,8 @@ class Link:
         self.now = 0.0
         ceiling = Ceiling(kbps)
         settings = ContoursSection()
-        self._encoder = TextureEncoder(
-            clip.size.width, clip.size.height, clip.fps, kbps=max(0.1, kbps * (1 - share))
-        )
+        told = kbps * (1 - (settings.share if 0 < share < 1 else share))  # as sender.build does
+        self._encoder = TextureEncoder(clip.size.width, clip.size.height, clip.fps, kbps=max(0.1, told))
         unit_s = self._encoder.frames_per_unit / clip.fps
         self._share = ContourShare(
             share or UNUSED, clip.fps / self._every(settings.fps), kbps, ceiling, unit_s

@@ -47,7 +47,7 @@ class Scene:
         manifest = read_manifest(place)
         self._network = Segmenter(SegmenterConfig(**manifest["config"]))
         weights = load_file(verified(place, "weights.safetensors", manifest))
-        self._network.load_state_dict({name: value.float() for name, value in weights.items()}, strict=False)
+        self._network.load_state_dict({name: value.float() for name, value in weights.items()})
         self._network.requires_grad_(False).eval().to(device)
 
     def apart(self, found: Tensor, true: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from common.maps.base import VOID
 from common.maps.networks import MatteMaps, StreetMaps
 from common.models.diffusion import vocabulary
-from common.training.diffusion.corpus import Facts, Labels, Source, add_labels, read, write
+from common.training.diffusion.corpus import Facts, Source, add_labels, read, write
 from common.values import Size
 from common.video import Frame
 
@@ -29,7 +29,7 @@ def add_seen(folder: Path) -> None:
     names = {source.name for source in sources}
     for source in sources:
         if source.facts.kind == "clip" and source.labels is None:
-            add_labels(folder, source.name, _maps(source))
+            add_labels(folder, source.name, np.stack(list(found(source))))
             log.info("%s: what moves", source.name)
         elif (
             source.facts.kind == "street"
@@ -37,12 +37,8 @@ def add_seen(folder: Path) -> None:
             and source.name + SEEN not in names
         ):
             facts = Facts("street", source.facts.still, source.facts.fps)
-            write(folder, source.name + SEEN, facts, list(source.frames), list(_maps(source)))
+            write(folder, source.name + SEEN, facts, list(source.frames), list(found(source)))
             log.info("%s: its classes as they are found", source.name)
-
-
-def _maps(source: Source) -> Labels:
-    return np.stack(list(found(source)))
 
 
 def found(source: Source) -> Iterator[NDArray[np.uint8]]:

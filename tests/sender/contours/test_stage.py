@@ -231,5 +231,5 @@ def test_the_sender_makes_units_by_the_rate() -> None:
     ] == [
         20,
         12,
-        4,
+        8,
     ]
