@@ -43,9 +43,9 @@ trained on: CamVid's validation frames and the public evaluation clips.
 {stages}
 
 Textures are degraded by 4x down, blur, noise and JPEG, or by the texture codec at a quarter or half of the size,
-{low:g} to {high:g} kbps, with up to {loss:.0%} of the packets lost; maps, drawn or as a sender's networks find them, by the
-contour codec, with loss. The Refiner is judged by what the street segmenter sees, too (weight {scene:g}): a high mean
-IoU by that segmenter is what it was trained for. {unfrozen}
+{low:g} to {high:g} kbps, with up to {loss:.0%} of the packets lost; maps, drawn or as a sender's networks find them,
+by the contour codec, with loss. The Refiner is judged by what the street segmenter sees, too (weight {scene:g}):
+a high mean IoU by that segmenter is what it was trained for. {unfrozen}
 
 ## Metrics
 Fresh clips of the training sources, {crop}x{crop}, {steps} step(s), map, texture and past in use. `texture` is the
