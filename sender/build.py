@@ -198,7 +198,7 @@ def rate_controller(
         return RateController(config.rate.kbps, duration, overhead, session.payload_limit)
     return HeldRate(
         *(config.rate.kbps, duration, overhead, session.payload_limit),
-        part=1.0 - config.contours.part(config.rate.kbps),
+        part=lambda kbps: 1.0 - config.contours.part(kbps),
         ceiling=ceiling,
         spread=config.pacing.spread,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from common.clock import Clock, monotonic
@@ -25,13 +25,13 @@ class HeldRate(RateController):
         packet_overhead: int,
         max_payload: int,
         *,
-        part: float,
+        part: Callable[[float], float],
         ceiling: Ceiling,
         spread: float,
         clock: Clock = monotonic,
     ) -> None:
-        """`part`: of the rate, for pictures; `spread`: share of a unit's duration over which its packets leave; the
-        rest as of RateController."""
+        """`part`: what share of a wire rate pictures get; `spread`: share of a unit's duration over which its packets
+        leave; the rest as of RateController."""
         super().__init__(kbps, unit_duration, packet_overhead, max_payload)
         self._part, self._ceiling, self._spread, self._clock = part, ceiling, spread, clock
         self._credit, self._most_debt = CREDIT, DEBT
@@ -39,7 +39,7 @@ class HeldRate(RateController):
     @property
     def share(self) -> float:
         """Wire bytes of one unit."""
-        return HEADROOM * self._part * super().share
+        return HEADROOM * self._part(self.kbps) * super().share
 
     def budget(self) -> Budget:
         """See RateController."""

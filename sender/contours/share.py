@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from common.codec.base import Budget
 from common.codec.contour.protect_rule import Protection, cost_of, protection
@@ -25,31 +26,30 @@ PIECE_ROOM = SOURCE_HEADER_BYTES + LENGTH_BYTES + PARITY_HEADER_BYTES + HEADER_B
 
 PARITY_S = 0.4  # that maps may take longer than a unit of pictures, where parity has to come yet
 SAVING = 1.5  # units' worth that may be saved up
-START_S = (
-    2.0  # seconds' worth that are lent at the start, when all is new, and paid back within the ceiling's
-)
-# SECONDS: what pictures may send is not touched; and seconds that the start lasts
+START_S = 2.0
+"""Seconds' worth that are lent at the start, when all is new, and paid back within the ceiling's SECONDS: what pictures
+may send is not touched; and seconds that the start lasts."""
 START_PARITY = 1.0  # packets to a packet, more than usual
 USUAL_COST = 340.0  # payload bytes a second of a scene that is not known yet, see cost_of
 LEARN = 0.2  # how fast its logarithm follows
-LOSS_STEP, RATE_STEP, COST_STEP = (
-    0.02,
-    0.05,
-    0.1,
-)  # by which they change before anything follows; logarithms of two
+LOSS_STEP, RATE_STEP, COST_STEP = 0.02, 0.05, 0.1
+"""By which they change before anything follows; of rate and cost the logarithms."""
 LEAST_DATA = 12  # bytes of contours below which a packet is not worth its headers
 
 
 class ContourShare:
-    """What the next map unit may spend. `budget` is called by the thread of maps, the rest in the event loop."""
+    """What the next map unit may spend. The thread of maps calls `budget`, what follows it and `learn`; the event loop
+    calls the rest."""
 
-    def __init__(self, share: float, fps: float, kbps: float, ceiling: Ceiling, pictures_s: float) -> None:
-        """`share`: of the wire rate, for contours and their parity; `fps`: maps a second; `kbps`: the wire rate;
-        `pictures_s`: seconds of pictures in a unit, which maps need not be faster than."""
+    def __init__(
+        self, part: Callable[[float], float], fps: float, kbps: float, ceiling: Ceiling, pictures_s: float
+    ) -> None:
+        """`part`: what share of a wire rate contours and their parity may take; `fps`: maps a second; `kbps`: the wire
+        rate; `pictures_s`: seconds of pictures in a unit, which maps need not be faster than."""
         self.repeat = True
         """Whether what is new goes twice, instead of waiting for reports."""
-        self._share, self._fps, self._ceiling, self._pictures_s = share, fps, ceiling, pictures_s
-        self._rate = HEADROOM * share * kbps * 125
+        self._part, self._fps, self._ceiling, self._pictures_s = part, fps, ceiling, pictures_s
+        self.set_target(kbps)
         self._cost = USUAL_COST
         self._for: tuple[int, ...] = ()
         self._lossy = True
@@ -64,6 +64,7 @@ class ContourShare:
 
     def set_target(self, kbps: float) -> None:
         """The session may send so much on the wire."""
+        self._share = self._part(kbps)
         self._rate = HEADROOM * self._share * kbps * 125
 
     def beside(self, wire_bytes: int) -> float:
@@ -126,9 +127,7 @@ class ContourShare:
         room = self._own_room(now)
         if room < level:
             with self._lock:
-                self._level -= (
-                    level - room
-                )  # not saved up: it would go to pictures, and leave less room still
+                self._level -= level - room  # else it would go to pictures, and leave less room still
         wire = self._ceiling.hold(min(level, room), now) / (1.0 + self.overhead)
         if wire < PART_COST + LEAST_DATA:
             self.unspent()

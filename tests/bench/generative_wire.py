@@ -104,7 +104,7 @@ class Link:
         self._encoder = TextureEncoder(clip.size.width, clip.size.height, clip.fps, kbps=max(0.1, told))
         unit_s = self._encoder.frames_per_unit / clip.fps
         self._share = ContourShare(
-            share or UNUSED, clip.fps / self._every(settings.fps), kbps, ceiling, unit_s
+            lambda kbps: share or UNUSED, clip.fps / self._every(settings.fps), kbps, ceiling, unit_s
         )
         self._share.repeat = False
         self._share.believe(0.0)
@@ -121,7 +121,7 @@ class Link:
         self._units: list[MapUnit] = []
         self._rate = HeldRate(
             *(kbps, unit_s, OVERHEAD, PAYLOAD),
-            part=1 - share,
+            part=lambda kbps: 1 - share,
             ceiling=ceiling,
             spread=SPREAD,
             clock=lambda: self.now,

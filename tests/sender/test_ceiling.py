@@ -28,7 +28,7 @@ def held(now: list[float], kbps: float, part: float = 0.5) -> tuple[HeldRate, Ce
     """A rate control of units of 1 s, whose clock is `now[0]`."""
     ceiling = Ceiling(kbps)
     return HeldRate(
-        kbps, 1.0, 57, 1171, part=part, ceiling=ceiling, spread=0.75, clock=lambda: now[0]
+        kbps, 1.0, 57, 1171, part=lambda kbps: part, ceiling=ceiling, spread=0.75, clock=lambda: now[0]
     ), ceiling
 
 
@@ -67,7 +67,7 @@ def test_what_one_thread_may_spend_another_cannot_take() -> None:
     """Contours ask first and are charged after they were coded."""
     now = [100.0]
     rate, ceiling = held(now, 2.0)
-    share = ContourShare(0.5, 10.0, 2.0, ceiling, 1.0)
+    share = ContourShare(lambda kbps: 0.5, 10.0, 2.0, ceiling, 1.0)
     free = ceiling.room(now[0])
     ceiling.add(int(free) - 400, now[0])
     budget = share.budget(10, 1171, now[0])

@@ -69,14 +69,14 @@ class StructureLink:
         overhead = OVERHEAD_BYTES + IP_UDP_BYTES
         self.rate = HeldRate(
             *(kbps, self.unit_s, overhead, self.session.payload_limit),
-            part=0.5,
+            part=lambda kbps: 0.5,
             ceiling=self.ceiling,
             spread=0.75,
             clock=clock,
         )
         limits = RateLimits(kbps, minimum=2.0, cap=kbps, safe=kbps, fixed=mode is Mode.ONE_WAY)
         self.control = Control(self.session, limits, self.rate, self.pacer)
-        share = ContourShare(0.5, FPS, kbps, self.ceiling, self.unit_s)
+        share = ContourShare(lambda kbps: 0.5, FPS, kbps, self.ceiling, self.unit_s)
         self.stream = ContourStream(self.session.payload_limit, maps.legend, share, self.ceiling)
         self.control.contours, self.control.ceiling = self.stream, self.ceiling
         self.stage = ContourStage(

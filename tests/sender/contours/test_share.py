@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sender.ceiling import SECONDS, Ceiling
+from sender.ceiling import HEADROOM, SECONDS, Ceiling
 from sender.contours.settings import ContoursSection
 from sender.contours.share import ContourShare
 from sender.rate_held import HeldRate
@@ -18,6 +18,27 @@ def test_contours_get_their_share_but_no_more_than_helps() -> None:
     assert ContoursSection(share=0.8, most_kbps=2.0).part(4.0) == 0.5
 
 
+def test_the_most_holds_also_for_a_rate_that_is_changed_later() -> None:
+    part = ContoursSection().part
+
+    def given(kbps: float, target: float) -> tuple[float, float]:
+        """Wire bytes in 100 s of contours, which use none of it, and of a unit of pictures."""
+        ceiling = Ceiling(kbps)
+        share = ContourShare(part, 10.0, kbps, ceiling, 1.0)
+        rate = HeldRate(
+            kbps, 1.0, OVERHEAD, 1400, part=lambda kbps: 1 - part(kbps), ceiling=ceiling, spread=0.75
+        )
+        for one in (share, rate):
+            one.set_target(target)
+        share.surplus(0.0)
+        return share.surplus(100.0), rate.share
+
+    maps, pictures = given(7.0, 60.0)
+    assert pictures == pytest.approx(HEADROOM * 55 * 125)
+    assert maps <= HEADROOM * 5 * 125 * 100
+    assert given(60.0, 7.0)[1] == given(7.0, 7.0)[1] == pytest.approx(HEADROOM * 3.5 * 125)
+
+
 @pytest.mark.parametrize("loss", [0.0, 0.3])
 @pytest.mark.parametrize(("kbps", "unit_s"), [(2.0, 2.0), (7.0, 1.2), (14.0, 0.8)])
 def test_a_unit_of_pictures_is_never_left_out_and_the_ceiling_holds(
@@ -25,11 +46,18 @@ def test_a_unit_of_pictures_is_never_left_out_and_the_ceiling_holds(
 ) -> None:
     """Contours that take all they may, from the start on; pictures likewise."""
     now, ceiling = 0.0, Ceiling(kbps)
-    part = ContoursSection().part(kbps)
+    part = ContoursSection().part
     share = ContourShare(part, 10.0, kbps, ceiling, unit_s)
     share.believe(loss)
     rate = HeldRate(
-        kbps, unit_s, OVERHEAD, 1400, part=1 - part, ceiling=ceiling, spread=0.75, clock=lambda: now
+        kbps,
+        unit_s,
+        OVERHEAD,
+        1400,
+        part=lambda kbps: 1 - part(kbps),
+        ceiling=ceiling,
+        spread=0.75,
+        clock=lambda: now,
     )
     sent, maps, pictures = list[tuple[float, int]](), list[bool](), list[int]()
     next_map = next_picture = 0.0
@@ -61,7 +89,7 @@ def test_a_unit_of_pictures_is_never_left_out_and_the_ceiling_holds(
 
 
 def test_what_is_lent_at_the_start_is_paid_back() -> None:
-    share = ContourShare(0.5, 10.0, 8.0, Ceiling(8.0), 1.0)
+    share = ContourShare(lambda kbps: 0.5, 10.0, 8.0, Ceiling(8.0), 1.0)
     spent, now = 0.0, 0.0
     while now < SECONDS:
         budget = share.budget(share.maps, 10_000, now)

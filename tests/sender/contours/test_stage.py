@@ -30,7 +30,7 @@ class Bench:
         self.units: list[MapUnit] = []
         self.ready = True
         ceiling = Ceiling(kbps)
-        self.share = share = ContourShare(0.5, FPS / every, kbps, ceiling, 0.8)
+        self.share = share = ContourShare(lambda kbps: 0.5, FPS / every, kbps, ceiling, 0.8)
         self.stream = ContourStream(1171, LEGEND, share, ceiling)
         self.stage = ContourStage(
             *(source, Size(WIDTH, HEIGHT), FPS, self.stream),
