@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # The same examples in every run of the same tests, so that a change alone decides whether they pass;
-# HYPOTHESIS_PROFILE=explore looks for new ones.
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("explore", derandomize=False, print_blob=True)
+# HYPOTHESIS_PROFILE=explore looks for new ones. No example is timed: another process may hold any of them up.
+_SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", _SLOW, derandomize=True)
+settings.register_profile("explore", _SLOW, derandomize=False, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
