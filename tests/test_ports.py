@@ -1,18 +1,21 @@
+"""Ports for what is started later."""
+
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 
 import pytest
 
-from tests.ports import HOST, RANGE, free_port
+from tests import ports
+from tests.ports import HOST, below, free_port
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_a_taken_port_is_not_chosen(kind: socket.SocketKind) -> None:
+    port = free_port()
+    ports._given.remove(port)
     with socket.socket(socket.AF_INET, kind) as taken:
-        taken.bind((HOST, 0))
-        port = taken.getsockname()[1]
+        taken.bind((HOST, port))
         assert free_port(port) != port
     assert free_port(port) == port
 
@@ -21,7 +24,7 @@ def test_none_is_given_twice() -> None:
     assert len({free_port() for _ in range(50)}) == 50
 
 
-def test_no_client_gets_one_of_them() -> None:
-    outgoing = Path("/proc/sys/net/ipv4/ip_local_port_range")
-    if outgoing.exists():
-        assert int(outgoing.read_text().split()[0]) >= RANGE.stop
+@pytest.mark.parametrize(("outgoing", "last"), [(32768, 32767), (16000, 15999), (1024, 32767), (0, 32767)])
+def test_no_client_gets_one_of_them(outgoing: int, last: int) -> None:
+    found = below(outgoing)
+    assert found[-1] == last and len(found) == 12_000 and found[0] > 1024
