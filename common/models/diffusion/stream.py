@@ -124,7 +124,7 @@ class Streamer:
         """
         steps = self.usual if steps is None else steps
         if steps == 0 and self.model.refiner is not None and inputs.texture is not None:
-            return self._refine_texture(inputs, state), state
+            return self._refine_texture(inputs, state, use), state
         if steps not in self.plans:
             raise ConfigError(f"{steps} steps: this streamer can do {', '.join(map(str, self.plans))}")
         batch = len(state.slot)
@@ -147,12 +147,12 @@ class Streamer:
             picture = self._refine(picture, inputs, trust, use)
         return picture, state
 
-    def _refine_texture(self, inputs: StreamInputs, state: StreamState) -> Tensor:
+    def _refine_texture(self, inputs: StreamInputs, state: StreamState, use: Use) -> Tensor:
         assert inputs.texture is not None
         state.valid.fill_(False)
         state.seen.fill_(False)
         texture = inputs.texture.to(self.device, self.dtype)
-        return self._refine(texture, inputs, self._trusts(inputs, len(state.slot)), ALL)
+        return self._refine(texture, inputs, self._trusts(inputs, len(state.slot)), use)
 
     def _refine(self, made: Tensor, inputs: StreamInputs, trust: Tensor, use: Use) -> Tensor:
         """The picture that is shown; what an adapter must not see is not trusted here either."""

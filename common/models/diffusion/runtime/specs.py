@@ -21,7 +21,7 @@ STEP_INPUTS = (  # then query_NN, cache_NN
 class Spec:
     """One graph. `inputs`: examples by name, in the order of the module's arguments, lists flattened."""
 
-    name: str  # encode, decode, embed, degraded, step-crt (the adapters in use)
+    name: str  # encode, decode, refine, embed, degraded, step-crt (the adapters in use)
     module: nn.Module
     arguments: tuple[object, ...]  # as the module takes them
     inputs: Mapping[str, Tensor]

@@ -82,6 +82,11 @@ def test_without_steps_the_refiner_shows_the_texture_alone_and_the_past_is_forgo
     trust = torch.ones(1, 2, 4, 4)
     want = stream.graphs.refine(textures[:, 1], textures[:, 1], maps[:, 1], trust)
     assert torch.equal(alone, want)
+    unseen = [
+        stream.step(StreamInputs(textures[:, 1], maps[:, k]), state, steps=0, use=Use(control=False))[0]
+        for k in (1, 2)
+    ]
+    assert torch.equal(*unseen) and not torch.allclose(unseen[0], alone, atol=1e-4)
     after, _ = stream.step(given(2), state)
     fresh, _ = stream.step(given(2), stream.init_state(1))
     assert torch.allclose(after, fresh, atol=1e-6)
