@@ -13,8 +13,9 @@ from common.codec.base import Budget, EncodedUnit
 from common.codec.contour.coder import Encoder
 from common.codec.header import QUALITIES
 from common.codec.texture import tables
-from common.codec.texture.choose import Choice, Held, choose, fewer, worth_of
+from common.codec.texture.choose import MOVING, Choice, Held, choose, fewer, worth_of
 from common.codec.texture.header import HEADER_BYTES, MOST_FRAMES, MOST_SAMPLES, TextureHeader
+from common.codec.texture.partial import Fit, finer
 from common.codec.texture.past import STEPS, Past
 from common.codec.texture.scaling import shrink
 from common.codec.texture.syntax import FRESH, most_visited, walk
@@ -30,7 +31,10 @@ FINE_DENSITY, MOVING_DENSITY = 0.03, 0.0044
 """Bits a second for each sample of the full size, from which finer pictures look better: where nothing moves, and times
 the square of `change`."""
 CHANGE_SECONDS = 0.1
-FINE_SPEED = 1.3e6  # luma samples a second of small pictures, which take about half a core to encode
+FINE_SPEED = (
+    1.3e6  # luma samples a second of small pictures, which take half a core to encode, or all of it where
+)
+# they stand still and nobody hurries
 SLOW_SHARE = 0.25  # of a unit's time, that encoding it may take before it is done more quickly
 REPORTED_UNITS = 64  # units back that a report may tell of
 FEWER = ((MOST_FRAMES, 64), (MOST_FRAMES, 16), (4, 16), (1, 16), (1, 4), (1, 1), (0, 0))
@@ -88,7 +92,7 @@ class TextureEncoder:
         self._loss = loss
         self._forget = 1 - 0.5 ** (self._header.frames / fps / FORGET_SECONDS)
         self._sent: dict[int, list[NDArray[np.bool_]]] = {}
-        self._number = STEPS // 2
+        self._number, self._place = STEPS // 2, 0
         self._adaptive, self._slow = adaptive, False
 
     def _begin(self, header: TextureHeader) -> None:
@@ -123,8 +127,7 @@ class TextureEncoder:
             header = self._header
         room = min(budget.max_payload, budget.wire_bytes - budget.packet_overhead) - HEADER_BYTES
         coefficients = forward([shrink(picture, *self._small) for picture in pictures])
-        number, choice, body = self._fit(coefficients, room, worth_of(changed))
-        self._number = number
+        number, choice, body = self._fit(coefficients, room, changed)
         self._past.follow(choice.levels(), number)
         self._take(unit, choice)
         payload = header.with_step(number) + body
@@ -146,9 +149,11 @@ class TextureEncoder:
             else:
                 lacking[mask] = 1.0
 
-    def _fit(self, coefficients: Sequence[Values], room: float, worth: float) -> tuple[int, Choice, bytes]:
+    def _fit(self, coefficients: Sequence[Values], room: float, changed: float) -> Fit:
         """The finest step whose levels fit; the coarsest if none does, with as much as fits: a unit in which nothing is
-        sent takes a few bytes, and is what is left at last. `worth`: see choose.choose."""
+        sent takes a few bytes, and is what is left at last. Where little changed, some macroblocks at a finer step, if
+        these bring more."""
+        worth = worth_of(changed)
         held = Held(self._past.last, self._lacking)
         tried: dict[int, tuple[Choice, bytes, bool]] = {}
 
@@ -174,12 +179,17 @@ class TextureEncoder:
                 stride *= 2
         fits = size(high) <= room
         choice, body, _ = tried[high]
+        self._number = high
+        if fits and changed <= MOVING and not self._slow:
+            whole = Fit(high, choice, body)
+            found, self._place = finer(coefficients, held, worth, whole, room, _written, self._place)
+            return found
         for times, kept in () if fits else FEWER:
             choice = fewer(choice, times, kept)
             body, allowed = _written(choice)
             if allowed and len(body) <= room:
                 break
-        return high, choice, body
+        return Fit(high, choice, body)
 
     def _take(self, unit: int, choice: Choice) -> None:
         """Receivers have what was sent, unless it is lost."""
