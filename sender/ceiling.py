@@ -1,4 +1,8 @@
-"""Holds the wire rate over any ten seconds where a packet is much of it: at a few kbit/s. Pure."""
+"""Holds the wire rate over any ten seconds where a packet is much of it: at a few kbit/s. Pure.
+
+Where the rate changes, what was sent before counts as the same part of the new one: after a cut nothing could be sent
+for seconds otherwise. No ten seconds have more than the highest of their rates.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +25,26 @@ class Ceiling:
         """`kbps`: on the wire, over any SECONDS."""
         self._kbps = kbps
         self._lock = threading.Lock()
-        self._entries: deque[tuple[float, int]] = deque()  # by rising time
-        self._sum = 0
-        self._left: deque[tuple[float, int]] = deque()
-        self._left_sum = 0
+        self._entries: deque[tuple[float, float]] = deque()  # time, bytes; by rising time
+        self._sum = 0.0
+        self._left: deque[tuple[float, float]] = deque()
+        self._left_sum = 0.0
         self._held = 0.0
         self.reserve = 0
         """Bytes that something beside media waits for."""
 
     def set_rate(self, kbps: float) -> None:
         """From now on."""
-        self._kbps = kbps
+        with self._lock:
+            scale, self._kbps = kbps / self._kbps, kbps
+            if scale == 1:
+                return
+            for entries in (self._entries, self._left):
+                scaled = [(at, size * scale) for at, size in entries]
+                entries.clear()
+                entries.extend(scaled)
+            self._sum = sum(size for _, size in self._entries)
+            self._left_sum = sum(size for _, size in self._left)
 
     def add(self, wire_bytes: int, at: float) -> None:
         """So much leaves at `at`, which may be to come."""

@@ -49,23 +49,27 @@ class ContourShare:
         self.repeat = True
         """Whether what is new goes twice, instead of waiting for reports."""
         self._part, self._fps, self._ceiling, self._pictures_s = part, fps, ceiling, pictures_s
-        self.set_target(kbps)
+        self._share = part(kbps)
+        self._rate = HEADROOM * self._share * kbps * 125
         self._cost = USUAL_COST
         self._for: tuple[int, ...] = ()
         self._lossy = True
         self.plan = self.believe(UNKNOWN_LOSS)
         """How long units are, and how they are protected."""
         self._level = self._lent = START_S * self._rate
-        self._sent: deque[tuple[float, int]] = deque()  # within SECONDS, with parity
+        self._sent: deque[tuple[float, float]] = deque()  # time, bytes with parity; within SECONDS
         self._saved_s = START_S
         self._at: float | None = None
         self._begun = 0.0
         self._lock = threading.Lock()
 
     def set_target(self, kbps: float) -> None:
-        """The session may send so much on the wire."""
-        self._share = self._part(kbps)
-        self._rate = HEADROOM * self._share * kbps * 125
+        """The session may send so much on the wire. What was sent counts as the same part of it, see Ceiling."""
+        with self._lock:
+            before, self._share = self._rate, self._part(kbps)
+            self._rate = HEADROOM * self._share * kbps * 125
+            if self._rate != before:
+                self._sent = deque((at, size * self._rate / before) for at, size in self._sent)
 
     def beside(self, wire_bytes: int) -> float:
         """Something else was sent, that both streams pay for; returns what contours do."""
@@ -149,9 +153,10 @@ class ContourShare:
     def _own_room(self, now: float) -> float:
         """What is left of the share of the ceiling's SECONDS: what is beyond would leave out a unit of pictures, and
         they stand; a map is held over more easily."""
-        while self._sent and self._sent[0][0] <= now - SECONDS:
-            self._sent.popleft()
-        return max(0.0, SECONDS * self._rate - sum(size for _, size in self._sent))
+        with self._lock:
+            while self._sent and self._sent[0][0] <= now - SECONDS:
+                self._sent.popleft()
+            return max(0.0, SECONDS * self._rate - sum(size for _, size in self._sent))
 
     def _fill(self, now: float) -> None:
         if self._at is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from itertools import pairwise
 
+import pytest
+
 from sender.ceiling import HEADROOM, Ceiling
 from sender.contours.share import ContourShare
 from sender.rate_held import HeldRate
@@ -19,9 +21,24 @@ def test_what_has_left_ten_seconds_ago_counts_no_more() -> None:
     assert ceiling.room(0.0) == ceiling.room(9.99) == free - 8000
     assert ceiling.room(10.0) == free - 2000
     ceiling.set_rate(2.0)
-    assert ceiling.room(10.0) < 500.0
-    ceiling.reserve = 600
+    assert ceiling.room(10.0) == pytest.approx(2400 - 500)
+    ceiling.reserve = 1900
     assert ceiling.room(10.0) == 0.0
+
+
+@pytest.mark.parametrize("rates", [(14.0, 7.0), (14.0, 3.0), (4.0, 8.0), (8.0, 2.0, 8.0)])
+def test_a_change_of_the_rate_leaves_no_gap_and_passes_no_rate(rates: tuple[float, ...]) -> None:
+    ceiling, sent = Ceiling(rates[0]), list[tuple[float, int]]()
+    for tick in range(100 * len(rates)):
+        now, kbps = tick / 4, rates[tick // 100]
+        ceiling.set_rate(kbps)
+        size = int(0.95 * kbps * 125 / 4)
+        if ceiling.take([(size, now)], now):
+            ceiling.left(size, now)
+            sent.append((now, size))
+    assert max(b - a for (a, _), (b, _) in pairwise(sent)) <= 1.0
+    for start, _ in sent:
+        assert sum(size for at, size in sent if start <= at < start + 10) <= max(rates) * 1250
 
 
 def held(now: list[float], kbps: float, part: float = 0.5) -> tuple[HeldRate, Ceiling]:

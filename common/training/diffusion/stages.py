@@ -145,14 +145,7 @@ def assemble(place: Place, before: str | None = None) -> DiffusionModel:
 
 def needs(place: Place, stage: str) -> None:
     """Raise StageError where what a stage builds on is not there."""
-    order = {
-        "clips": "autoencoder",
-        "lcm": "teacher",
-        "dmd": "lcm",
-        "pictures": "restoration",
-        "refinement": "pictures",
-    }
-    wanted = [order.get(stage), None if stage in STAGES[:2] else "clips"]
+    wanted = [BEFORE.get(stage), None if stage in STAGES[:2] else "clips"]
     for first in [one for one in wanted if one]:
         if not (place.out / first / (FACTS if first in SAMPLES else CHECKPOINT)).exists():
             raise StageError(f"{stage}: needs {first} first; run that stage, or `all`, into {place.out}")

@@ -41,6 +41,9 @@ def fill(folder: Path, count: int, key: str, one: Callable[[int], Arrays], stop:
     if (folder / FACTS).exists():
         old = json.loads((folder / FACTS).read_text())
         facts = old if (old["key"], old["count"]) == (key, count) else facts
+    if not facts["done"]:  # what another key left: facts first, they vouch for the rest
+        for left in (folder / FACTS, *folder.glob("*.npy")):
+            left.unlink(missing_ok=True)
     first = int(facts["done"])
     arrays: dict[str, NDArray[Any]] = {}
     begun = time.monotonic()

@@ -35,3 +35,16 @@ def test_filling_goes_on_where_it_was_left_and_another_key_begins_anew(tmp_path:
     assert fill(tmp_path, 3, "b", one, Event())
     assert len(drawn) == 7
     assert Store(tmp_path).arrays["number"].shape == (3,)
+
+    stop.set()
+    assert not fill(tmp_path, 5, "c", lambda number: {"other": np.array(number)}, stop)
+    stored = Store(tmp_path)
+    assert (stored.count, set(stored.arrays)) == (1, {"other"})
+    with pytest.raises(RuntimeError, match="out of it"):
+        fill(tmp_path, 5, "d", broken, Event())
+    with pytest.raises(FileNotFoundError):
+        Store(tmp_path)
+
+
+def broken(number: int) -> dict[str, NDArray[np.int64]]:
+    raise RuntimeError("out of it")
