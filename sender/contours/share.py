@@ -60,7 +60,7 @@ class ContourShare:
         self._sent: deque[tuple[float, float]] = deque()  # time, bytes with parity; within SECONDS
         self._saved_s = START_S
         self._at: float | None = None
-        self._begun = 0.0
+        self._begun: float | None = None  # when the first unit was asked for
         self._lock = threading.Lock()
 
     def set_target(self, kbps: float) -> None:
@@ -114,7 +114,7 @@ class ContourShare:
 
     @property
     def _starting(self) -> bool:
-        return self._at is None or self._at - self._begun < START_S
+        return self._begun is None or self._at is None or self._at - self._begun < START_S
 
     @property
     def maps(self) -> int:
@@ -126,6 +126,7 @@ class ContourShare:
         is held until `spent` or `unspent`."""
         with self._lock:
             self._fill(now)
+            self._begun = now if self._begun is None else self._begun
             self._saved_s = SAVING * maps / self._fps
             level = min(self._level, self._saved_s * self._rate)
         room = self._own_room(now)
@@ -164,8 +165,6 @@ class ContourShare:
             back = min(self._lent, more * START_S / SECONDS)
             self._lent -= back
             self._level += more - back
-        else:
-            self._begun = now
         self._at = now
 
 

@@ -103,3 +103,15 @@ def test_what_is_lent_at_the_start_is_paid_back() -> None:
         now += share.maps / 10.0
     assert begun > 1.5 * 0.5 * 8 * 125
     assert spent <= 0.5 * 8 * 125 * SECONDS
+
+
+def test_the_start_has_more_parity_however_late_it_is() -> None:
+    share = ContourShare(lambda kbps: 0.5, 10.0, 7.0, Ceiling(7.0), 1.0)
+    usual = share.plan.overhead
+    share.surplus(0.0)
+    share.surplus(30.0)
+    assert share.overhead > usual
+    share.budget(8, 1171, 30.0)
+    assert share.overhead > usual
+    share.budget(8, 1171, 33.0)
+    assert share.overhead == usual
