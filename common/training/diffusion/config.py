@@ -203,6 +203,10 @@ class RefinementConfig(StageConfig):
         default=0.3, description="share of the samples that see the texture in place of what was decoded"
     )
     blind: float = Field(default=0.05, description="share of the samples that see no texture")
+    late: float = Field(
+        default=0.5, description="share of the samples whose map is of another moment: shifted"
+    )
+    shift: int = Field(default=12, description="pixels that such a map is shifted by at most, each way", ge=0)
     squared: float = Field(default=1.0, description="weight of the squared difference")
     gradient: float = Field(default=1.0, description="weight of the multi-scale gradient loss")
     haarpsi: float = Field(default=0.2, description="weight of 1 - HaarPSI")

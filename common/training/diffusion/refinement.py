@@ -80,12 +80,21 @@ class RefinementTask:
         turn = slice(None, None, -1 if rng.random() < 0.5 else 1)  # mirrored or not
         values = {name: array[rows, frames] for name, array in self._arrays.items()}
         values = {name: v[..., turn] if name in FLAT else v[:, :, turn] for name, v in values.items()}
+        values["labels"] = np.stack([self._late(labels, rng) for labels in values["labels"]])
         if rng.random() < self.config.plain:
             values["made"] = values["texture"]
         c = self.config
         seen = np.array([rng.random() < c.control, rng.random() >= c.blind], np.uint8)
         values["trust"] = values["trust"] * seen[:, None, None]
         return Sample(**values)
+
+    def _late(self, labels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Now and then a map that lies elsewhere, as one that was not renewed in time does."""
+        if rng.random() >= self.config.late:
+            return labels
+        most, side = self.config.shift, labels.shape[0]
+        top, left = rng.integers(2 * most + 1, size=2)
+        return np.pad(labels, most, mode="edge")[top : top + side, left : left + side]
 
     def turns(self, batch: Sample, noise: torch.Generator) -> Iterator[Turn]:
         """One."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from common.models.diffusion import vocabulary
 from common.training.diffusion import clips, runner, stages
+from common.training.diffusion.refinement import RefinementTask
 from common.training.diffusion.stages import StageError
 from tests.common.training.diffusion import toy
 
@@ -148,6 +149,17 @@ def test_the_refiner_learns_to_see_with_and_without_each_input(tmp_path: Path) -
     batches = [run.draw(step) for step in range(30)]
     assert {bool((b.made == b.texture).all()) for b in batches} == {True, False}
     assert all((b.clean[0] != b.clean[0, :, ::-1]).any() for b in batches)
+
+
+def test_the_refiner_sees_maps_of_another_moment(tmp_path: Path) -> None:
+    labels = np.zeros((64, 64), np.uint8)
+    labels[20:40, 30:50] = 1
+    for late in (0.0, 1.0):
+        run, _ = begun(tmp_path / str(late), "refinement", refinement={"late": late, "shift": 8})
+        assert isinstance(run.task, RefinementTask)
+        seen = [run.task._late(labels, np.random.default_rng(seed)) for seed in range(8)]
+        assert all(one.shape == labels.shape and one.sum() == labels.sum() for one in seen)
+        assert any((one != labels).any() for one in seen) == bool(late)
 
 
 def test_the_refiner_is_judged_by_a_segmenter_where_the_map_is_of_a_street(tmp_path: Path) -> None:
