@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from common.models.fusion import Fusion, FusionConfig
 from common.models.graphs import GRAPHS
 from common.training import config as configs
+from common.training.graph_file import strip
 
 log = logging.getLogger("export")
 
@@ -55,6 +56,7 @@ def write_graph(network: Fusion, config: FusionConfig, folder: Path) -> None:
             external_data=False,
             dynamo=True,
         )
+    strip(folder / f"{NAME}.onnx")
 
 
 def write_manifest(model_id: int, config: FusionConfig, training: dict[str, object], folder: Path) -> None:

@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from common.models.segmenter import Segmenter
+from common.training.graph_file import strip
 from common.training.matte import MatteConfig
 from common.training.segment import SegmentConfig
 
@@ -50,6 +51,7 @@ def write_graph(network: nn.Module, path: Path, inputs: Mapping[str, int]) -> No
             external_data=False,
             dynamo=True,
         )
+    strip(path)
 
 
 def widened(value: Tensor) -> Tensor:
