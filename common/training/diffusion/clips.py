@@ -38,11 +38,15 @@ class Clip:
     control_trust: NDArray[np.uint8]  # (T, S/8, S/8)
 
 
-def window(source: Source, rng: Generator, frames: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], float]:
-    """`frames` whole pictures in a row, their labels, their rate; of stills, or too short a source, one that moves."""
+def window(
+    source: Source, rng: Generator, frames: int, stands: float
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], float]:
+    """`frames` whole pictures in a row, their labels, their rate; of stills, or too short a source, one under a camera
+    that moves, or with the probability `stands` does not."""
     count = source.frames.shape[0]
     if source.facts.still or count < frames:
-        return *_moved(source, int(rng.integers(count)), rng, frames), 10.0
+        moves = float(rng.random() >= stands)
+        return *_moved(source, int(rng.integers(count)), rng, frames, moves), 10.0
     first = int(rng.integers(count - frames + 1))
     pictures = np.asarray(source.frames[first : first + frames])
     labels = _labels(source, slice(first, first + frames), pictures)
@@ -56,13 +60,13 @@ def _labels(source: Source, rows: slice, pictures: NDArray[np.uint8]) -> NDArray
 
 
 def _moved(
-    source: Source, row: int, rng: Generator, frames: int
+    source: Source, row: int, rng: Generator, frames: int, moves: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A still picture under a camera that pans and zooms evenly."""
+    """A still picture under a camera that pans and zooms evenly, `moves` times as fast as it may."""
     picture = np.asarray(source.frames[row])
     drawn = _labels(source, slice(row, row + 1), picture[None])[0]
     height, width = drawn.shape
-    speed, growth = rng.uniform(-PAN, PAN, 2), rng.uniform(-ZOOM, ZOOM)
+    speed, growth = moves * rng.uniform(-PAN, PAN, 2), moves * rng.uniform(-ZOOM, ZOOM)
     size, middle = (width, height), np.array([width, height]) / 2
     pictures, labels = [], []
     for step in np.arange(frames) - frames / 2:
@@ -80,7 +84,7 @@ def _moved(
 
 def draw(sampler: Sampler, rng: Generator, frames: int, data: DataConfig, settings: DegradeConfig) -> Clip:
     """A clip and what is received of it: degraded whole, as a sender would, then cut."""
-    pictures, labels, fps = window(sampler.sources[sampler.which(rng)], rng, frames)
+    pictures, labels, fps = window(sampler.sources[sampler.which(rng)], rng, frames, data.stands)
     if rng.random() < 0.5:
         pictures, labels = pictures[:, :, ::-1], labels[:, :, ::-1]
     if rng.random() < 0.3:

@@ -72,14 +72,17 @@ def test_a_clip_depends_on_its_number_alone(tmp_path: Path) -> None:
         assert np.array_equal(getattr(first, name), getattr(again, name))
 
 
-def test_stills_move(tmp_path: Path) -> None:
+def test_stills_move_or_stand(tmp_path: Path) -> None:
     frames = list(pictures(1))
     corpus.write(tmp_path, "still", corpus.Facts("street", True, 1.0), frames, [np.ones((80, 96), np.uint8)])
-    moved, labels, fps = clips.window(corpus.read(tmp_path)[0], np.random.default_rng(1), 5)
+    still = corpus.read(tmp_path)[0]
+    moved, labels, fps = clips.window(still, np.random.default_rng(1), 5, stands=0.0)
     assert moved.shape == (5, 80, 96, 3)
     assert fps == 10.0
     assert (labels == 1).all()
     assert all(not np.array_equal(moved[k], moved[k + 1]) for k in range(4))
+    standing, _, _ = clips.window(still, np.random.default_rng(1), 5, stands=1.0)
+    assert all(np.array_equal(standing[0], standing[k]) for k in range(5))
 
 
 def test_making_clips_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
