@@ -9,10 +9,11 @@ packets counted, nothing lost. Each clip is coded as a whole stream (--seconds, 
     clips     public clips at 15 frames/s; maps from the matte network
 
 Contours and textures go through the daemons' own stage, share and codecs. HEVC and SVT-AV1 code the clip at once with
-no limit on delay, at several sizes and frame rates; the best setting by HaarPSI and the best by PSNR are shown
-(tests/bench/generative_peers.py). `lambda_C = 0` and `lambda_R = 0` leave out what they name: at `half` of the rate the
-rest is as it is sent with both, at `full` it has all the rate. `autoencoder alone` codes the source: what the weights'
-latents can hold at most; `source` has the warping error that the flow's own faults make.
+no limit on delay, at several sizes and frame rates: the best setting by HaarPSI and the best by PSNR are shown; and
+`live`, with the delay that ours has from capture to display (tests/bench/generative_peers.py). `lambda_C = 0` and
+`lambda_R = 0` leave out what they name: at `half` of the rate the rest is as it is sent with both, at `full` it has all
+the rate. `autoencoder alone` codes the source: what the weights' latents can hold at most; `source` has the warping
+error that the flow's own faults make.
 
 Rows are saved as they are found: rows of DIR that are not made again stay. --training runs on clips that the weights
 were trained on: choose settings by those, never by the others.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,13 @@ from common.video import Picture
 from sender.contours.settings import ContoursSection
 from tests.bench.generative_decoder import Decoder, Decoding, named
 from tests.bench.generative_measures import Judge
-from tests.bench.generative_peers import NAMES, Coded, Peers, settings
+from tests.bench.generative_peers import NAMES, Coded, Peers, Setting, settings
 from tests.bench.generative_sets import TAIL, Clip
 from tests.bench.generative_wire import Known, Link, Sent, frame_of
 from tests.bench.quality import psnr_of_rgb, rgb
 
-EVERY = 4  # measured pictures from one that peers' settings are compared by to the next
+EVERY = 3  # measured pictures from one that peers' settings are compared by to the next; no divisor of their steps
+TRIED_LIVE = 3  # sizes and frame rates of peers, the best without a limit on the delay
 
 
 @dataclass(slots=True)
@@ -125,24 +127,32 @@ class Bench:
         return [self._found(0.0, "autoencoder alone", "", 0.0, shown)]
 
     def peer(self, codec: str, kbps: float) -> list[Found]:
-        """Its best setting by HaarPSI and by PSNR; the smallest that there is where none fits."""
-        since = self.clip.since
-        coded = [
-            one
-            for setting in settings(codec, self.clip.pictures, self.clip.fps, kbps)
-            if (one := self._peers.best(setting, kbps)) is not None
-        ]
+        """Its best setting by HaarPSI, by PSNR, and by HaarPSI live, with our delay; none where none fits."""
+        clip, name = self.clip, NAMES[codec]
+        coded = self._coded(settings(codec, clip.pictures, clip.fps, kbps), kbps)
         if not coded:
             return []
-        close = [_close(self.clip.measured, one.shown[since:-TAIL]) for one in coded]
-        out = []
-        for place, name in enumerate(("HaarPSI", "PSNR")):
-            best = coded[int(np.argmax([values[place] for values in close]))]
-            label = _label(best)
-            out.append(
-                self._found(kbps, f"{NAMES[codec]}, best {name}", label, best.kbps, best.shown[since:-TAIL])
-            )
-        return out
+        coded.sort(key=self._haarpsi, reverse=True)
+        found = [("best HaarPSI", coded[0], ""), ("best PSNR", max(coded, key=self._psnr), "")]
+        delay_s = self.sent(kbps, usual(kbps)).delay_s
+        orders = [setting for one in coded[:TRIED_LIVE] for setting in one.live]
+        live = self._coded(orders, kbps, delay_s)
+        if live:
+            found.append(("live", max(live, key=self._haarpsi), f", {delay_s:.1f} s"))
+        return [
+            self._found(kbps, f"{name}, {how}", _label(one) + within, one.kbps, one.shown[clip.since : -TAIL])
+            for how, one, within in found
+        ]
+
+    def _coded(self, tried: Iterable[Setting], kbps: float, delay_s: float = math.inf) -> list[Coded]:
+        return [one for each in tried if (one := self._peers.best(each, kbps, delay_s)) is not None]
+
+    def _haarpsi(self, coded: Coded) -> float:
+        return _haarpsi(self.clip.measured[::EVERY], coded.shown[self.clip.since : -TAIL : EVERY])
+
+    def _psnr(self, coded: Coded) -> float:
+        pairs = zip(self.clip.measured, coded.shown[self.clip.since : -TAIL], strict=True)
+        return float(np.mean([psnr_of_rgb(rgb(one), rgb(other)) for one, other in pairs]))
 
     def textures(self, kbps: float) -> list[Found]:
         """The small pictures enlarged, as profile `structure` shows them; and with all of the rate."""
@@ -205,16 +215,11 @@ def _label(coded: Coded) -> str:
     return f"{coded.setting.label}, crf {coded.quality:g}"
 
 
-def _close(sent: Sequence[Picture], shown: Sequence[Picture]) -> tuple[float, float]:
-    """(HaarPSI, PSNR) of every fourth picture."""
+def _haarpsi(sent: Sequence[Picture], shown: Sequence[Picture]) -> float:
     import torch
 
     from common.training.haarpsi import haarpsi_colour
 
-    values = []
-    for first, second in zip(sent[::EVERY], shown[::EVERY], strict=True):
-        one, two = rgb(first), rgb(second)
-        with torch.inference_mode():
-            haarpsi = float(haarpsi_colour(torch.from_numpy(one), torch.from_numpy(two)))
-        values.append((haarpsi, psnr_of_rgb(one, two)))
-    return tuple(np.mean(values, 0).tolist())
+    pairs = [[torch.from_numpy(rgb(one)) for one in pair] for pair in zip(sent, shown, strict=True)]
+    with torch.inference_mode():
+        return float(np.mean([float(haarpsi_colour(one, other)) for one, other in pairs]))

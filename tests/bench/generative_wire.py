@@ -58,6 +58,7 @@ class Sent:
     legend: Legend
     texture_kbps: float = 0.0
     contour_kbps: float = 0.0
+    delay_s: float = 0.0  # of its pictures, from capture to display
     frames: list[Shown] = field(default_factory=list)  # those that are measured
 
     @property
@@ -171,7 +172,7 @@ class Link:
 
     def _received(self, count: int, unit: int) -> Sent:
         fps = self._clip.fps
-        out = Sent(self.legend)
+        out = Sent(self.legend, delay_s=(1 + SPREAD) * unit / fps)
         maps, until = self._maps()
         if maps:
             spent = [sum(len(p.data) + PART_COST for p in u.parts) for u in self._units[: len(until)]]

@@ -14,6 +14,7 @@ from common.models.diffusion import vocabulary
 from common.video import Picture
 from tests.bench import generative
 from tests.bench.generative_decoder import Decoding, load_decoder
+from tests.bench.generative_delay import lateness
 from tests.bench.generative_measures import Judge
 from tests.bench.generative_peers import Peers, Setting, settings
 from tests.bench.generative_report import load, merged, report
@@ -80,6 +81,24 @@ def test_peers_keep_the_rate_and_are_kept(clip: Clip, codec: str, tmp_path: Path
     assert again is not None and again.kbps == found.kbps
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert peers.best(Setting(codec, setting.shrink, 1), 0.3) is None
+    for live in found.live:
+        soon, late = peers.best(live, 7.0, 1.6), peers.best(live, 7.0, 3.0)
+        assert soon is not None and late is not None and soon.kbps <= late.kbps <= 7.0
+        assert peers.best(live, 7.0, 0.1) is None  # two pictures are .4 s apart
+
+
+def test_a_picture_is_late_by_what_comes_before_it() -> None:
+    one_kbit = 125
+    assert lateness([(one_kbit, 0), (one_kbit, 1)], [0, 1], 1.0, 1.0) == 1.0
+    assert (
+        lateness([(3 * one_kbit, 0), (one_kbit, 1)], [0, 1], 1.0, 1.0) == 3.0
+    )  # the first waits for all of it
+    assert (
+        lateness([(one_kbit, 0), (one_kbit, 2), (one_kbit, 1)], [0, 1, 2], 1.0, 1.0) == 3.0
+    )  # 1 waits for 2
+    assert (
+        lateness([(one_kbit, 0), (one_kbit, 1)], [0, 4], 1.0, 1.0) == 4.0
+    )  # frames 1 to 3 are mixed of both
 
 
 def test_measures(clip: Clip) -> None:
