@@ -19,7 +19,7 @@ from common.codec.base import Budget
 from common.codec.contour.coder import ONE, Tally
 from common.codec.texture import choose, decoder, tables
 from common.codec.texture.encoder import TextureEncoder
-from common.codec.texture.syntax import AROUND, BANDS, CONTEXTS, LARGE, walk
+from common.codec.texture.syntax import AROUND, BANDS, CONTEXTS, LARGE, Levels, walk
 from common.video import Picture, Resizer
 
 ROUNDS = 3
@@ -52,7 +52,9 @@ def count(clips: Sequence[Path]) -> dict[str, list[int]]:
             for unit in range(min(UNITS, len(pictures) // frames)):
                 part = pictures[unit * frames : (unit + 1) * frames]
                 payload = coder.encode(part, unit, Budget(wire, 57, 1143)).payloads[0]
-                walk(tally, decoder.read(payload)[2], False)
+                levels = decoder.read(payload)[2]
+                if isinstance(levels, Levels):
+                    walk(tally, levels, False)
     zeros, ages = [], []
     for no, yes in tally.seen:
         share = (no + 0.4) / (no + yes + 0.8)

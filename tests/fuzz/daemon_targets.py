@@ -125,7 +125,8 @@ def texture_header(data: bytes) -> None:
         found = TextureHeader.parse(data)
     except CodecError:
         return
-    assert found.with_step(TextureHeader.step(data)) == data[:6]
+    write = found.of_group if TextureHeader.is_group(data) else found.with_step
+    assert write(TextureHeader.step(data)) == data[:6]
     assert found.info.frames_per_unit == found.frames
 
 

@@ -19,6 +19,7 @@ from common.codec.contour import paper
 from common.codec.contour.encoder import ContourEncoder, ContourSettings
 from common.codec.header import CodecHeader, Mirror
 from common.codec.texture.encoder import TextureEncoder
+from common.codec.texture.header import TextureHeader
 from common.codec.view import take
 from common.maps.base import Legend
 from common.maps.part import MapPart
@@ -140,16 +141,19 @@ def contours() -> list[list[bytes]]:
 
 
 def textures() -> list[bytes]:
-    """Payloads of small pictures, of a quarter and half the sides, in which a square moves."""
+    """Payloads of small pictures, of a quarter and half the sides, in which a square moves; and a group."""
     pictures = [blank(128, 128) for _ in range(8)]
     for number, picture in enumerate(pictures):
         picture[8 * number : 8 * number + 40, 30:80] = 200
     encoders = [TextureEncoder(128, 128, 15.0, 4, scale) for scale in (4, 2)]
-    return [
+    units = [
         encoder.encode(pictures[i : i + 4], i // 4, Budget(300.0, 57, 400)).payloads[0]
         for encoder in encoders
         for i in (0, 4)
     ]
+    small = [picture[:96, :64] for picture in pictures[:4]]  # 64x64 samples
+    group = TextureHeader(128, 128, 15.0, 4, 2).of_group(9) + av1.encode(small, 60.0, 8)
+    return [*units, group]
 
 
 def seeds() -> dict[str, list[bytes]]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import time
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.codec import av1
 from common.codec.base import IMAGINED, RECEIVED, RECOVERED, CodecError, DecodedUnit, Segments
 from common.codec.contour.coder import Decoder
 from common.codec.header import QUALITIES
 from common.codec.texture import tables
 from common.codec.texture.header import HEADER_BYTES, TextureHeader
-from common.codec.texture.past import STEPS, Past, step_of
+from common.codec.texture.past import STEPS, Past, smoothing
 from common.codec.texture.scaling import enlarge
 from common.codec.texture.syntax import Levels, most_visited, walk
 from common.codec.texture.transform import BLOCKS, grid, to_pictures
 from common.video import Picture
 
-SMOOTH = 3.0  # quantiser steps of a mean, between two blocks, that are taken to be no edge
+Unit = Levels | list[Picture]
+"""What a payload holds behind its header: levels of coefficients, or the pictures of a group."""
 RECOVERED_SECONDS = 2.0  # that a held picture counts as recovered; then it is imagined
 
 
@@ -55,15 +56,14 @@ class TextureDecoder:
         if unit is None:
             self._held += header.info.concealed / header.fps
             frames = [plane[None] for plane in self._past.last]
+            self._small = to_pictures(frames, *header.coded_size, self._strength)
         else:
             assert received is not None
             if self._unit is not None and received.unit > self._unit + 1:
                 self._past.miss()
             self._unit, self._held = received.unit, 0.0
-            frames = self._past.follow(unit, number)
             self._quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
-            self._strength = SMOOTH * step_of(number, 0) / math.sqrt(header.frames) / BLOCKS[0]
-        self._small = to_pictures(frames, *header.coded_size, self._strength)
+            self._show(unit, number, header)
         restored = time.perf_counter()
         pictures = [enlarge(picture, header.width, header.height) for picture in self._small]
         if unit is None:
@@ -73,6 +73,14 @@ class TextureDecoder:
         stages = {"parse": read - begun, "recover": restored - read, "decode": time.perf_counter() - restored}
         arrived = int((trust == RECEIVED).sum())
         return DecodedUnit(pictures, trust, arrived, trust.size, header.fps, self._quality, stages)
+
+    def _show(self, unit: Unit, number: int, header: TextureHeader) -> None:
+        if isinstance(unit, Levels):
+            self._strength = smoothing(number, header.frames)
+            self._small = to_pictures(self._past.follow(unit, number), *header.coded_size, self._strength)
+        else:
+            self._strength, self._small = 0.0, unit
+            self._past.show(unit[-1])
 
     def _begin(self, header: TextureHeader) -> None:
         """A new size is a new start."""
@@ -93,9 +101,9 @@ class TextureDecoder:
         return np.asarray(blocks[rows][:, columns], np.uint8)
 
 
-def parse_unit(received: Segments) -> tuple[TextureHeader, int, Levels] | None:
-    """Header, number of the step and levels of a unit; nothing where none of its packets came. Raises CodecError where
-    one is damaged."""
+def parse_unit(received: Segments) -> tuple[TextureHeader, int, Unit] | None:
+    """Header, number of the step and what else there is of a unit; nothing where none of its packets came. Raises
+    CodecError where one is damaged."""
     payloads = [payload for payload in received.segments if payload is not None]
     if not payloads:
         return None
@@ -104,9 +112,11 @@ def parse_unit(received: Segments) -> tuple[TextureHeader, int, Levels] | None:
     return read(payloads[0])
 
 
-def read(payload: bytes) -> tuple[TextureHeader, int, Levels]:
-    """Header, number of the step and levels that a payload holds. Raises CodecError."""
+def read(payload: bytes) -> tuple[TextureHeader, int, Unit]:
+    """Header, number of the step, and levels or small pictures that a payload holds. Raises CodecError."""
     header, number = TextureHeader.parse(payload), TextureHeader.step(payload)
+    if TextureHeader.is_group(payload):
+        return header, number, av1.decode(payload[HEADER_BYTES:], *header.coded_size, header.frames)
     unit = Levels.empty(header.frames, *grid(*header.coded_size))
     coder = Decoder(tables.contexts(), payload[HEADER_BYTES:])
     try:

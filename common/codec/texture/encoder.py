@@ -1,4 +1,5 @@
-"""The texture encoder: pictures of the full size -> small ones -> levels that fill the budget -> one payload a unit."""
+"""The texture encoder: pictures of the full size -> small ones -> what fills the budget -> one payload a unit: levels
+over what is held, or, where much moves and that is nearer, a closed group."""
 
 from __future__ import annotations
 
@@ -14,12 +15,13 @@ from common.codec.contour.coder import Encoder
 from common.codec.header import QUALITIES
 from common.codec.texture import tables
 from common.codec.texture.choose import MOVING, Choice, Held, choose, fewer, worth_of
+from common.codec.texture.group import Group, Groups, squared_error
 from common.codec.texture.header import HEADER_BYTES, MOST_FRAMES, MOST_SAMPLES, TextureHeader
 from common.codec.texture.partial import Fit, finer
-from common.codec.texture.past import STEPS, Past
+from common.codec.texture.past import STEPS, Past, smoothing
 from common.codec.texture.scaling import shrink
 from common.codec.texture.syntax import FRESH, most_visited, walk
-from common.codec.texture.transform import BLOCKS, Values, forward, grid
+from common.codec.texture.transform import BLOCKS, Values, forward, grid, to_pictures
 from common.video import Picture
 
 LONGEST_SECONDS = 2.0  # that a unit lasts
@@ -36,6 +38,9 @@ FINE_SPEED = (
 )
 # they stand still and nobody hurries
 SLOW_SHARE = 0.25  # of a unit's time, that encoding it may take before it is done more quickly
+NEARER = (
+    0.7  # times the squared error of levels, that a group must have: a little nearer it looks worse (HaarPSI)
+)
 REPORTED_UNITS = 64  # units back that a report may tell of
 FEWER = ((MOST_FRAMES, 64), (MOST_FRAMES, 16), (4, 16), (1, 16), (1, 4), (1, 1), (0, 0))
 """Temporal and spatial frequencies that are kept where the coarsest step does not fit either, tried in this order."""
@@ -94,6 +99,7 @@ class TextureEncoder:
         self._sent: dict[int, list[NDArray[np.bool_]]] = {}
         self._number, self._place = STEPS // 2, 0
         self._adaptive, self._slow = adaptive, False
+        self._groups = Groups(fps, adaptive)
 
     def _begin(self, header: TextureHeader) -> None:
         self._header = header
@@ -126,13 +132,22 @@ class TextureEncoder:
             self._decide(self._undecided, changed)
             header = self._header
         room = min(budget.max_payload, budget.wire_bytes - budget.packet_overhead) - HEADER_BYTES
-        coefficients = forward([shrink(picture, *self._small) for picture in pictures])
-        number, choice, body = self._fit(coefficients, room, changed)
-        self._past.follow(choice.levels(), number)
-        self._take(unit, choice)
-        payload = header.with_step(number) + body
+        small = [shrink(picture, *self._small) for picture in pictures]
+        number, choice, body = self._fit(forward(small), room, changed)
+        fitted = time.perf_counter() - begun
+        group = self._groups.code(small, room) if changed > MOVING else None
+        past = self._past.copy()
+        frames = past.follow(choice.levels(), number)
+        if group is not None and self._better(group, frames, number, small):
+            number, payload = group.number, header.of_group(group.number) + group.data
+            self._past.show(group.pictures[-1])
+            self._take(unit, [np.ones_like(lacking, bool) for lacking in self._lacking])
+        else:
+            payload = header.with_step(number) + body
+            self._past = past
+            self._take(unit, _said(choice))
         took = time.perf_counter() - begun
-        self._slow = self._adaptive and took > SLOW_SHARE * header.frames / header.fps
+        self._slow = self._adaptive and fitted > SLOW_SHARE * header.frames / header.fps
         quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
         return EncodedUnit([payload], quality, len(payload) + budget.packet_overhead, {"encode": took})
 
@@ -191,19 +206,29 @@ class TextureEncoder:
                 break
         return Fit(high, choice, body)
 
-    def _take(self, unit: int, choice: Choice) -> None:
-        """Receivers have what was sent, unless it is lost."""
-        said = []
-        for lacking, values, means in zip(self._lacking, choice.values, choice.sent, strict=True):
+    def _better(self, group: Group, frames: Sequence[Values], number: int, small: Sequence[Picture]) -> bool:
+        """Whether a group is much nearer to the pictures than what is shown of the levels."""
+        shown = to_pictures(frames, *self._small, smoothing(number, len(small)))
+        return squared_error(group.pictures, small) < NEARER * squared_error(shown, small)
+
+    def _take(self, unit: int, said: list[NDArray[np.bool_]]) -> None:
+        """Receivers have what was sent, of each plane these coefficients, unless it is lost."""
+        for lacking, mask in zip(self._lacking, said, strict=True):
             lacking += np.float32(self._forget) * (1 - lacking)
-            mask = values[0] != 0
-            mask[..., 0] = means
-            mask |= (choice.modes == FRESH)[..., None]
             lacking[mask] *= np.float32(self._loss)
-            said.append(mask)
         self._sent[unit] = said
         if len(self._sent) > REPORTED_UNITS:
             del self._sent[next(iter(self._sent))]
+
+
+def _said(choice: Choice) -> list[NDArray[np.bool_]]:
+    """Which coefficients of time 0 a choice sends, of each plane."""
+    said = []
+    for values, means in zip(choice.values, choice.sent, strict=True):
+        mask = values[0] != 0
+        mask[..., 0] = means
+        said.append(mask | (choice.modes == FRESH)[..., None])
+    return said
 
 
 def _written(choice: Choice) -> tuple[bytes, bool]:

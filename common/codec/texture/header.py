@@ -1,11 +1,11 @@
 """The header at the start of every `texture` payload: what the stream is, whole in each packet.
 
-byte 0   15 (4 bits: the model id of no network) | 0 (2 bits) | scale (2 bits, number in SCALES)
+byte 0   15 (4 bits: the model id of no network) | 0 | group | scale (2 bits, number in SCALES)
 byte 1   width / 16
 byte 2   height / 16
 byte 3   frames a second, in quarters
 byte 4   frames of the unit - 1 (5 bits) | 0 (3 bits)
-byte 5   0 (2 bits) | number of the quantiser step (6 bits)
+byte 5   0 (2 bits) | number of the quantiser step (6 bits); of a group how coarse it is, 0..63
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ PROFILE = "structure"
 MODEL = 15
 HEADER_BYTES = 6
 SCALES = (1, 2, 4, 8)  # sides of the picture over those of the small one
+GROUP = 4  # bit of byte 0: the body is a closed AV1 group
 MOST_FRAMES = 32  # of one access unit
 MOST_SAMPLES = 1 << 20  # of luma, of all small pictures of a unit; see also syntax.most_visited
 
@@ -65,6 +66,16 @@ class TextureHeader:
         """The header of a unit quantised with step `number`, 0..63."""
         return bytes(self) + bytes((number,))
 
+    def of_group(self, number: int) -> bytes:
+        """The header of a unit that is a group as coarse as `number`, 0..63."""
+        head = self.with_step(number)
+        return bytes((head[0] | GROUP,)) + head[1:]
+
+    @staticmethod
+    def is_group(payload: bytes) -> bool:
+        """Whether the body of a payload whose header was parsed is a group."""
+        return bool(payload[0] & GROUP)
+
     @staticmethod
     def step(payload: bytes) -> int:
         """Number of the quantiser step of a payload whose header was parsed."""
@@ -89,6 +100,6 @@ class TextureHeader:
         first, width, height, fps, frames, step = payload[:HEADER_BYTES]
         if first >> 4 != MODEL:
             raise CodecError(f"model: {first >> 4} is not a texture")
-        if first & 12 or frames & 7 or step > 63:
+        if first & 8 or frames & 7 or step > 63:
             raise CodecError("payload: reserved bits are set")
         return cls(16 * width, 16 * height, fps / 4, (frames >> 3) + 1, SCALES[first & 3])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.codec.texture.syntax import FRESH, SKIPPED, Levels
-from common.codec.texture.transform import BLOCKS, Values, from_time
+from common.codec.texture.transform import BLOCKS, Values, forward, from_time
+from common.video import Picture
 
 STEP, STEPS_AN_OCTAVE = 4.0, 7  # quantiser step of number 0, and how many numbers double it
 STEPS = 64
@@ -16,6 +18,14 @@ CHROMA = 0.65  # times the step of luma
 CONTRADICTS = (
     1.5  # steps between what is sent and what was held, from which on the rest of the block is not believed
 )
+
+
+SMOOTH = 3.0  # quantiser steps of a mean, between two blocks, that are taken to be no edge
+
+
+def smoothing(number: int, frames: int) -> float:
+    """Largest step between two blocks of a unit of so many pictures that is smoothed, for each sample of a side."""
+    return SMOOTH * step_of(number, 0) / math.sqrt(frames) / BLOCKS[0]
 
 
 def step_of(number: int, plane: int) -> float:
@@ -39,9 +49,18 @@ class Past:
         last = [np.zeros((rows, columns, side * side), np.float32) for side in BLOCKS]
         return cls(last, nowhere, nowhere.copy())
 
+    def copy(self) -> Past:
+        """One that changes by itself."""
+        return Past([values.copy() for values in self.last], self.known.copy(), self.doubtful.copy())
+
     def miss(self) -> None:
         """A unit is missing."""
         self.doubtful[:] = True
+
+    def show(self, picture: Picture) -> None:
+        """A picture that needs nothing of what was before."""
+        self.last = [values[0] for values in forward([picture])]
+        self.known[:], self.doubtful[:] = True, False
 
     def follow(self, unit: Levels, number: int) -> list[Values]:
         """Spatial coefficients of each picture of the unit; the last picture is the new past."""

@@ -1,4 +1,5 @@
-"""The same bytes give the same levels on every machine, and samples that differ by rounding at most: golden.json.
+"""The same bytes give the same levels on every machine, and samples that differ by rounding at most; those of a group,
+the last unit, are the same: golden.json.
 
 `python -m tests.common.codec.texture.test_golden` writes the file anew, when the format is meant to change."""
 
@@ -13,14 +14,20 @@ import numpy as np
 from common.codec.base import Budget
 from common.codec.texture.decoder import TextureDecoder, read
 from common.codec.texture.encoder import TextureEncoder
+from common.codec.texture.header import TextureHeader
+from common.codec.texture.syntax import Levels
 from tests.common.codec.scene import Received, picture
 
 GOLDEN = Path(__file__).with_name("golden.json")
 SIDE, FRAMES, SCALE, UNITS = 128, 4, 4, 3
+LARGE = 256  # side of the group's pictures
 
 
-def levels_digest(payload: bytes) -> str:
+def digest(payload: bytes) -> str:
+    """Of what is read: levels, or the samples of a group."""
     levels = read(payload)[2]
+    if not isinstance(levels, Levels):
+        return hashlib.sha256(np.stack(levels).tobytes()).hexdigest()
     return hashlib.sha256(json.dumps([levels.modes, levels.values, levels.sent]).encode()).hexdigest()
 
 
@@ -28,7 +35,7 @@ def test_golden() -> None:
     decoder = TextureDecoder()
     for number, unit in enumerate(json.loads(GOLDEN.read_text())):
         payload = bytes.fromhex(unit["payload"])
-        assert levels_digest(payload) == unit["levels"]
+        assert digest(payload) == unit["levels"]
         decoder.decode(Received(number, (payload,)))
         last = decoder.small[-1].ravel()[::37].astype(int)
         assert np.abs(last - np.array(unit["samples"])).max() <= 1
@@ -42,7 +49,14 @@ def main() -> None:
         payload = coder.encode(pictures, number, Budget(220.0, 57, 400)).payloads[0]
         decoder.decode(Received(number, (payload,)))
         samples = decoder.small[-1].ravel()[::37].tolist()
-        out.append({"payload": payload.hex(), "levels": levels_digest(payload), "samples": samples})
+        out.append({"payload": payload.hex(), "levels": digest(payload), "samples": samples})
+    pictures = [np.roll(picture(0, LARGE, LARGE), -8 * i, axis=1) for i in range(FRAMES)]
+    coder, decoder = TextureEncoder(LARGE, LARGE, 15.0, FRAMES, SCALE), TextureDecoder()
+    payload = coder.encode(pictures, 0, Budget(500.0, 57, 1143)).payloads[0]
+    assert TextureHeader.is_group(payload)
+    decoder.decode(Received(UNITS, (payload,)))
+    samples = decoder.small[-1].ravel()[::37].tolist()
+    out.append({"payload": payload.hex(), "levels": digest(payload), "samples": samples})
     GOLDEN.write_text(json.dumps(out) + "\n")
 
 

@@ -1,0 +1,119 @@
+"""Units that go as closed AV1 groups: when, how near, and what they leave to the units that follow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from common.codec.base import RECEIVED, RECOVERED, Budget, CodecError
+from common.codec.texture.decoder import TextureDecoder, read
+from common.codec.texture.encoder import TextureEncoder, change
+from common.codec.texture.group import Groups, squared_error
+from common.codec.texture.header import HEADER_BYTES, TextureHeader
+from common.codec.texture.scaling import shrink
+from common.video import Picture
+from tests.common.codec.scene import Received, picture
+
+WIDTH, HEIGHT, FPS, FRAMES, SCALE = 256, 192, 8.0, 8, 2
+BUDGET = Budget(900.0, 57, 1143)
+SPEED = 4  # pixels a picture
+
+
+def panned(number: int, frames: int = FRAMES) -> list[Picture]:
+    """A textured scene over which the camera moves evenly."""
+    wide = picture(0, WIDTH + SPEED * FRAMES * 6, HEIGHT)
+    wide[:HEIGHT, ::24] = 30
+    out = []
+    for index in range(number * FRAMES, number * FRAMES + frames):
+        luma = wide[:HEIGHT, SPEED * index : SPEED * index + WIDTH]
+        chroma = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
+        out.append(np.ascontiguousarray(np.concatenate((luma, chroma))))
+    return out
+
+
+def sent(units: int) -> list[bytes]:
+    coder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, SCALE)
+    return [coder.encode(panned(number), number, BUDGET).payloads[0] for number in range(units)]
+
+
+def error(decoder: TextureDecoder, pictures: list[Picture]) -> float:
+    return squared_error(decoder.small, [shrink(one, WIDTH // SCALE, HEIGHT // SCALE) for one in pictures])
+
+
+def test_a_moving_camera_is_sent_as_groups_which_are_nearer(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert change(panned(0), FPS) > 4
+    found = {}
+    for name in ("groups", "levels"):
+        if name == "levels":
+            monkeypatch.setattr(Groups, "code", lambda self, pictures, room: None)
+        decoder, errors = TextureDecoder(), []
+        for number, payload in enumerate(sent(3)):
+            assert len(payload) <= BUDGET.wire_bytes - BUDGET.packet_overhead
+            assert TextureHeader.is_group(payload) == (name == "groups")
+            decoded = decoder.decode(Received(number, (payload,)))
+            assert len(decoded.pictures) == FRAMES and (decoded.trust == RECEIVED).all()
+            errors.append(error(decoder, panned(number)))
+        found[name] = errors
+    assert all(one < 0.7 * other for one, other in zip(found["groups"], found["levels"], strict=True))
+
+
+def test_what_stands_later_grows_from_the_last_picture_of_a_group() -> None:
+    coder, decoder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, SCALE), TextureDecoder()
+    still = [panned(1)[-1]] * FRAMES
+    units = [panned(0), panned(1), *[still] * 4]
+    errors = []
+    for number, pictures in enumerate(units):
+        (payload,) = coder.encode(pictures, number, BUDGET).payloads
+        assert TextureHeader.is_group(payload) == (number < 2)
+        coder.report(number, [True])
+        decoder.decode(Received(number, (payload,)))
+        errors.append(error(decoder, pictures))
+    assert errors[2] < errors[1] and errors[5] < 0.5 * errors[2]
+
+
+def test_a_group_needs_nothing_and_is_shown_on_where_units_are_missing() -> None:
+    first, second, third = sent(3)
+    alone, after = TextureDecoder(), TextureDecoder()
+    after.decode(Received(0, (first,)))
+    for decoder in (alone, after):
+        decoder.decode(Received(2, (third,)))
+    assert np.array_equal(np.stack(alone.small), np.stack(after.small))
+    last = alone.small[-1]
+    held = alone.decode(None)
+    assert (held.trust == RECOVERED).all()
+    assert np.abs(alone.small[0].astype(int) - last).max() <= 1
+    assert TextureHeader.is_group(second)
+
+
+@pytest.mark.parametrize("cut", [0, 5, 40, -1])
+def test_a_damaged_group_is_refused_and_changes_nothing(cut: int) -> None:
+    first, second, _ = sent(3)
+    decoder, other = TextureDecoder(), TextureDecoder()
+    for one in (decoder, other):
+        one.decode(Received(0, (first,)))
+    with pytest.raises(CodecError):
+        decoder.decode(Received(1, (second[:HEADER_BYTES] + second[HEADER_BYTES:][:cut],)))
+    with pytest.raises(CodecError):  # of another size than the header says
+        header = TextureHeader(WIDTH // 2, HEIGHT, FPS, FRAMES, SCALE)
+        decoder.decode(Received(1, (header.of_group(9) + second[HEADER_BYTES:],)))
+    for one in (decoder, other):
+        one.decode(Received(1, (second,)))
+    assert np.array_equal(np.stack(decoder.small), np.stack(other.small))
+
+
+def test_the_header_says_so() -> None:
+    header = TextureHeader(WIDTH, HEIGHT, FPS, FRAMES, SCALE)
+    head = header.of_group(17)
+    assert TextureHeader.parse(head) == header and TextureHeader.step(head) == 17
+    assert TextureHeader.is_group(head) and not TextureHeader.is_group(header.with_step(17))
+    _, number, pictures = read(sent(1)[0])
+    assert isinstance(pictures, list) and len(pictures) == FRAMES and 0 < number < 64
+
+
+def test_few_bytes_or_tiny_pictures_are_no_use() -> None:
+    small = [shrink(one, 128, 96) for one in panned(0)]
+    groups = Groups(FPS, adaptive=False)
+    assert groups.code(small, 150.0) is None
+    found = groups.code(small, 900.0)
+    assert found is not None and 450 < len(found.data) <= 900
+    assert groups.code([shrink(one, 64, 48) for one in small], 900.0) is None
