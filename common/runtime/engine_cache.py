@@ -21,6 +21,7 @@ from pathlib import Path
 MAGIC = b"semcast-engine-1\n"
 HEADER_LIMIT = 1 << 16
 SUFFIX = ".engine"
+FIX = "set XDG_CACHE_HOME to a folder of your own: engines are kept in semcast/engines below it"
 DEFAULT_LIMIT = 16 << 30  # bytes; one size of an SD-1.5-like decoder takes about 4 GB
 
 
@@ -46,24 +47,29 @@ class Key:
 
 
 def default_folder() -> Path:
-    """$XDG_CACHE_HOME/semcast/engines, in ~/.cache by default."""
+    """$XDG_CACHE_HOME/semcast/engines, in ~/.cache by default. Raises CacheError where there is no home."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "semcast" / "engines"
+    try:
+        return Path(base).expanduser() / "semcast" / "engines"
+    except RuntimeError as error:
+        raise CacheError(f"{base}: {error}; {FIX}") from error
 
 
 class EngineCache:
     """Engines in a folder, at most `limit` bytes; the longest unused go first. One process or several may use it."""
 
     def __init__(self, folder: Path, limit: int = DEFAULT_LIMIT) -> None:
-        """Make the folder. Raises CacheError where it cannot be, or others may write there."""
+        """Make the folder. Raises CacheError where it cannot be, or only others, or others too, may write there."""
         self.folder, self.limit = folder, limit
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             about = folder.stat()
         except OSError as error:
-            raise CacheError(f"{folder}: cannot be made: {error.strerror}; name another folder") from error
+            raise CacheError(f"{folder}: cannot be made: {error.strerror}; {FIX}") from error
         if about.st_uid != os.geteuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise CacheError(f"{folder}: others may write there; use a folder of your own with mode 700")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise CacheError(f"{folder}: cannot be written; {FIX}")
 
     def read(self, key: Key) -> bytes | None:
         """An engine, None where there is none. Raises CacheError for a file that is not what it should be; it goes."""

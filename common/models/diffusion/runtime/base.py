@@ -65,9 +65,10 @@ class TorchRuntime(TorchGraphs):
 def create_runtime(
     name: str, model: DiffusionModel, height: int, width: int, cache: Path | None = None
 ) -> Runtime:
-    """A runtime for pictures of this size, any batch. Raises BackendError naming what is missing, CacheError.
+    """A runtime for pictures of this size, any batch. Raises BackendError naming what is missing.
 
-    auto: CUDA graphs on a GPU, ONNX Runtime on a CPU. cache: folder of engines, by default in the user's cache.
+    auto: CUDA graphs on a GPU, ONNX Runtime on a CPU. cache: folder of engines, by default in the user's cache; where
+    it cannot be used, what would serve until there are engines serves for good.
     """
     if name not in RUNTIMES:
         raise BackendError(f"runtime: must be one of {', '.join(RUNTIMES)} (got {name!r})")

@@ -10,6 +10,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor
 
+from common.log import Log
 from common.models.diffusion.graphs import StepGraph, Use
 from common.models.diffusion.model import DiffusionModel
 from common.models.diffusion.runtime.base import Figures, Runtime
@@ -17,8 +18,10 @@ from common.models.diffusion.runtime.engines import Engine, Engines, Kind
 from common.models.diffusion.runtime.export import OPSET
 from common.models.diffusion.runtime.specs import STEP_INPUTS, numbered, step_name
 from common.runtime.base import BackendError
-from common.runtime.engine_cache import DEFAULT_LIMIT, EngineCache, default_folder
+from common.runtime.engine_cache import DEFAULT_LIMIT, CacheError, EngineCache, default_folder
 from common.runtime.tensorrt_backend import TensorRT, TensorRTEngine, find
+
+_log = Log("diffusion.engines")
 
 
 class EngineGraphs:
@@ -158,8 +161,14 @@ def tensorrt_kind(found: TensorRT, level: int | None = None) -> Kind:
 def create_engines(
     name: str, model: DiffusionModel, height: int, width: int, below: Runtime, folder: Path | None,
     limit: int = DEFAULT_LIMIT,
-) -> EngineGraphs:  # fmt: skip
-    """`tensorrt` or `onnxruntime`. Raises BackendError where it is not installed, CacheError for its folder."""
+) -> Runtime:  # fmt: skip
+    """`tensorrt` or `onnxruntime`; `below`, with a warning, where engines can be kept nowhere. Raises BackendError
+    where it is not installed."""
     kind = onnx_kind() if name == "onnxruntime" else tensorrt_kind(find())
-    cache = EngineCache(folder or default_folder(), limit)
+    try:
+        cache = EngineCache(folder or default_folder(), limit)
+    except CacheError as error:
+        below.figures.reasons.append(f"no engines: {error}")
+        _log.warning("no folder for engines; a slower runtime serves", kind=kind.name, error=str(error))
+        return below
     return EngineGraphs(name, model, height, width, kind, cache, below)

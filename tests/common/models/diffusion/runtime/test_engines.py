@@ -199,6 +199,20 @@ def test_choosing(tmp_path: Path) -> None:
             make(name)
 
 
+def test_without_a_folder_for_engines_torch_serves_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nope")
+    made = create_runtime("auto", MODEL, SIZE, SIZE)
+    textures, maps = clip(2)
+    plain, ours = Streamer(MODEL, SIZE, SIZE, steps=1), Streamer(MODEL, SIZE, SIZE, steps=1, graphs=made)
+    for want, got in zip(*(run(s, s.init_state(1), textures, maps) for s in (plain, ours)), strict=True):
+        assert torch.equal(want, got)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "set XDG_CACHE_HOME to" in made.figures.reasons[0] and made.figures.runtime == "torch"
+    made.close()
+
+
 def test_names_and_digests() -> None:
     for name in ("step-crt", "step-0", "step-rt"):
         assert step_name(use_of(name)) == name
