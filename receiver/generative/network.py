@@ -123,16 +123,17 @@ class Network:
         return self._picture(made, size)
 
     def warm(self, steps: int) -> None:
-        """One picture of nothing, so that the first real one is as quick as the others; forgotten afterwards."""
+        """One picture of nothing, forgotten afterwards. After the first of so many steps real ones are as quick."""
         width, height = self._shown if self._shown != (0, 0) else (self._side, self._side)
         grey = np.full((height * 3 // 2, width), 128, np.uint8)
         self.generate(grey, np.zeros((-(-height // 16), -(-width // 16)), np.uint8), None, True, steps)
-        self.forget()
+        assert self._state is not None
+        self._state.clear()
 
     def forget(self) -> None:
         """Begin anew with the next picture, also after a failure."""
-        if self._streamer is not None:
-            self._state = self._streamer.init_state(1, [SEED])
+        if self._state is not None:
+            self._state.clear()
         if self.device == "cuda":
             torch.cuda.empty_cache()
 
