@@ -79,7 +79,7 @@ def export_generative(exporter: Exporter, decoder: GenerativeDecoder) -> None:
     counter("generative_failures_total", "Breakdowns of the generative decoder.", lambda: decoder.failures)
     gauge(
         "generative_memory_bytes",
-        "What the generative decoder holds, of a GPU what is reserved.",
+        "What the generative decoder holds; of a GPU all that was taken since it was loaded, engines included.",
         lambda: _memory(decoder),
     )
 

@@ -19,9 +19,11 @@ from receiver.contours.store import MapStore, ShownMap
 from receiver.generative import network as networks
 from receiver.generative.decoder import GenerativeDecoder, State
 from receiver.generative.frames import Frame
+from receiver.generative.gpu_memory import GpuMemory
 from receiver.generative.network import Network, Options, read, work_size
 from tests.common.models.diffusion.runtime.test_cudagraphs import FakeCapturer
 from tests.common.models.diffusion.toy import toy_model
+from tests.receiver.generative.test_gpu_memory import MB, FakeDevice
 from tests.receiver.link import scene
 
 SIZE = (64, 48)
@@ -141,6 +143,17 @@ def test_warming_up_records_all_that_frames_need_and_what_is_timed_records_nothi
     for steps, found in ((4, None), (2, a_map(1)), (1, None), (0, a_map(1)), (4, a_map(1))):
         played.generate(scene(2, *SIZE), TRUST, found, steps == 4, steps)
     assert played._runtime is not None and played._runtime.figures.captures == 9
+
+
+def test_of_a_gpu_all_that_was_taken_is_told(weights: Path) -> None:
+    played, device = network(weights), FakeDevice()
+    played._gpu = GpuMemory(350 * MB, device)
+    device.others = 100 * MB
+    played.warm(1)
+    assert played.memory == 100 * MB
+    device.torch = 30 * MB
+    played.fit(SIZE)
+    assert played.memory == 130 * MB and device.allowed == 350 * MB
 
 
 def test_forgetting_leaves_nothing_of_a_failure_and_everything_where_it_is(weights: Path) -> None:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,14 @@ from common.models.diffusion.model import DiffusionModel
 from common.runtime.base import BackendError
 
 RUNTIMES = ("auto", "torch", "cudagraphs", "tensorrt", "onnxruntime")
+
+
+class NoRoom(BackendError):
+    """An engine is fine, but too large to be used beside what there is."""
+
+
+def no_bound() -> None:
+    """Every engine is admitted."""
 
 
 @dataclass(slots=True)
@@ -63,12 +72,18 @@ class TorchRuntime(TorchGraphs):
 
 
 def create_runtime(
-    name: str, model: DiffusionModel, height: int, width: int, cache: Path | None = None
+    name: str,
+    model: DiffusionModel,
+    height: int,
+    width: int,
+    cache: Path | None = None,
+    admit: Callable[[], None] = no_bound,
 ) -> Runtime:
     """A runtime for pictures of this size, any batch. Raises BackendError naming what is missing.
 
     auto: CUDA graphs on a GPU, ONNX Runtime on a CPU. cache: folder of engines, by default in the user's cache; where
-    it cannot be used, what would serve until there are engines serves for good.
+    it cannot be used, what would serve until there are engines serves for good. admit: called by a thread of the
+    runtime after each engine that it has loaded; raises NoRoom where that is not to be used.
     """
     if name not in RUNTIMES:
         raise BackendError(f"runtime: must be one of {', '.join(RUNTIMES)} (got {name!r})")
@@ -80,7 +95,7 @@ def create_runtime(
     from common.models.diffusion.runtime.engine_graphs import create_engines
 
     if name == "onnxruntime" and not on_gpu:
-        return create_engines(name, model, height, width, TorchRuntime(model), cache)
+        return create_engines(name, model, height, width, TorchRuntime(model), cache, admit)
     if name == "onnxruntime" or not on_gpu:
         raise BackendError(
             f"runtime {name}: runs on {'a CPU' if on_gpu else 'an NVIDIA GPU'}, the model is elsewhere; "
@@ -91,7 +106,7 @@ def create_runtime(
     graphs = CudaGraphs(model, CudaCapturer())
     if name == "cudagraphs":
         return graphs
-    return create_engines(name, model, height, width, graphs, cache)
+    return create_engines(name, model, height, width, graphs, cache, admit)
 
 
 def place(model: DiffusionModel, device: str | torch.device) -> DiffusionModel:

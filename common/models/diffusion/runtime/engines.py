@@ -27,7 +27,7 @@ from torch import Tensor
 from common.log import Log
 from common.models.diffusion.loading import save
 from common.models.diffusion.model import DiffusionModel
-from common.models.diffusion.runtime.base import Figures
+from common.models.diffusion.runtime.base import Figures, NoRoom
 from common.models.diffusion.runtime.specs import Spec, Specs, expected
 from common.runtime.base import BackendError
 from common.runtime.engine_cache import CacheError, EngineCache, Key
@@ -138,6 +138,9 @@ class Engines:
                 if data is not None:
                     self._use((graph, batch), spec, data)
                     continue
+            except NoRoom as error:
+                self._give_up(graph, error)
+                continue
             except (CacheError, BackendError) as error:
                 self._cache.remove(key)
                 self.figures.refused += 1
@@ -152,7 +155,10 @@ class Engines:
             spec, key = graphs[graph]
             done.add(graph)
             try:
-                self._use((graph, batch), spec, data)
+                try:
+                    self._use((graph, batch), spec, data)
+                except NoRoom as error:  # kept: there may be room another time
+                    self._give_up(graph, error)
                 self._cache.write(key, data)
             except BackendError as error:
                 self._give_up(graph, error)
