@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,8 +148,15 @@ class Network:
 
     @property
     def runtime(self) -> str:
-        """What runs the graphs; empty before the first picture."""
-        return "" if self._runtime is None else self._runtime.figures.runtime
+        """What really runs the graphs now; empty before the first picture. Any thread."""
+        runtime = self._runtime
+        return "" if runtime is None else runtime.figures.serving
+
+    @property
+    def graphs(self) -> Mapping[str, int]:
+        """Of the runtime asked for: how many are built, building and failed; torch needs none. Any thread."""
+        runtime = self._runtime
+        return {} if runtime is None else runtime.figures.graphs
 
     def close(self) -> None:
         """End what the runtime does in the background."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -33,6 +33,7 @@ class Fake:
     memory: int = 1 << 20
     size: tuple[int, int] = (32, 32)
     runtime: str = "torch"
+    graphs: Mapping[str, int] = field(default_factory=dict)
     fail: bool = False
     closed: bool = False
     seconds: float = 0.0

@@ -36,15 +36,26 @@ def no_bound() -> None:
 class Figures:
     """For metrics and the status page. Written by the runtime's threads, read by any; each is one number."""
 
-    runtime: str
+    runtime: str  # that was asked for
+    below: Figures | None = None  # of the runtime that serves the graphs that this one has not
     captures: int = 0  # CUDA graphs recorded since the start
-    engines: int = 0  # TensorRT engines in use
+    engines: int = 0  # in use
     building: int = 0  # wanted and not there yet
-    built: int = 0  # since the start
-    build_seconds: float = 0.0
-    refused: int = 0  # files of the cache that were broken or foreign
     fallbacks: int = 0  # graphs that a slower runtime serves for good
     reasons: list[str] = field(default_factory=list)  # of the fallbacks, one each
+
+    @property
+    def serving(self) -> str:
+        """The runtime that runs graphs now: the first that has any."""
+        if self.below is None or self.captures or self.engines:
+            return self.runtime
+        return self.below.serving
+
+    @property
+    def graphs(self) -> dict[str, int]:
+        """Of the runtime asked for: how many are built, still building, and failed."""
+        built = self.captures + self.engines
+        return {"built": built, "building": self.building, "failed": self.fallbacks}
 
 
 class Runtime(Graphs, Protocol):

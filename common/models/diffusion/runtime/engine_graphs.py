@@ -39,7 +39,7 @@ class EngineGraphs:
         below: Runtime,
     ) -> None:
         """below: what serves until there are engines."""
-        self.below, self.figures = below, Figures(name)
+        self.below, self.figures = below, Figures(name, below=below.figures)
         self.engines = Engines(model, height, width, kind, cache, self.figures)
 
     def encode(self, picture: Tensor) -> Tensor:

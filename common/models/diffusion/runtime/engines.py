@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +67,7 @@ class Engines:
         self._model, self._size, self._kind, self._cache = model, (height, width), kind, cache
         self._ready: dict[Name, Engine] = {}
         self._wanted: dict[Name, bool] = {}  # True: not looked for yet
+        self._open: set[Name] = set()  # wanted, and neither in use nor given up
         self._wake = threading.Condition()
         self._closed = False
         self._said: dict[str, str] = {}  # of graphs that could not be built
@@ -81,14 +81,15 @@ class Engines:
         if engine is None and (graph, batch) not in self._wanted and len(self._wanted) < WANTED_LIMIT:
             with self._wake:
                 self._wanted[graph, batch] = True
-                self.figures.building += 1
+                self._open.add((graph, batch))
+                self.figures.building = len(self._open)
                 self._wake.notify()
         return engine
 
     def drop(self, graph: str, batch: int, error: Exception) -> None:
         """An engine failed in use: it serves no more."""
         if self._ready.pop((graph, batch), None) is not None:
-            self.figures.engines -= 1
+            self.figures.engines = len(self._ready)
             self._give_up(graph, error)
 
     def wait(self, timeout: float) -> bool:
@@ -123,9 +124,15 @@ class Engines:
                 for name in names:
                     if name not in self._ready:
                         self._give_up(name[0], error)
-            with self._wake:
-                self.figures.building -= len(names)
-                self._wake.notify_all()
+            self._settle(names)
+            _log.info("engines looked for", kind=self._kind.name, **self.figures.graphs)
+
+    def _settle(self, names: Sequence[Name]) -> None:
+        """No longer looked for: in use or given up."""
+        with self._wake:
+            self._open.difference_update(names)
+            self.figures.building = len(self._open)
+            self._wake.notify_all()
 
     def _look(self, names: Sequence[Name], digest: str) -> None:
         """Put engines into use: from the cache, or built."""
@@ -137,20 +144,21 @@ class Engines:
                 data = self._cache.read(key)
                 if data is not None:
                     self._use((graph, batch), spec, data)
+                    self._settle([(graph, batch)])
                     continue
             except NoRoom as error:
                 self._give_up(graph, error)
+                self._settle([(graph, batch)])
                 continue
             except (CacheError, BackendError) as error:
                 self._cache.remove(key)
-                self.figures.refused += 1
                 _log.warning("engine of the cache refused; building it anew", graph=graph, error=str(error))
             missing.setdefault(batch, {})[graph] = (spec, key)
         for batch, graphs in missing.items():
             self._build(batch, graphs)
 
     def _build(self, batch: int, graphs: Mapping[str, tuple[Spec, Key]]) -> None:
-        begun, done = time.monotonic(), set()
+        done = set()
         for graph, data in self._built(batch, list(graphs)):
             spec, key = graphs[graph]
             done.add(graph)
@@ -164,9 +172,7 @@ class Engines:
                 self._give_up(graph, error)
             except CacheError as error:
                 _log.warning("engine not kept", graph=graph, error=str(error))
-            self.figures.built += 1
-            self.figures.build_seconds += time.monotonic() - begun
-            begun = time.monotonic()
+            self._settle([(graph, batch)])
         for graph in graphs.keys() - done:
             if not self._closed:
                 self._give_up(graph, BackendError(self._said.get(graph) or self._said.get("", "not built")))
@@ -205,12 +211,13 @@ class Engines:
         engine.check(spec.inputs, spec.outputs)
         check(engine, spec)
         self._ready[name] = engine
-        self.figures.engines += 1
+        self.figures.engines = len(self._ready)
 
     def _give_up(self, graph: str, error: Exception) -> None:
         reason = f"{graph}: {' '.join(str(error).split())[:300]}"
-        self.figures.fallbacks += 1
-        self.figures.reasons.append(reason)
+        with self._wake:
+            self.figures.fallbacks += 1
+            self.figures.reasons.append(reason)
         _log.warning("no engine; a slower runtime serves", kind=self._kind.name, graph=graph, error=reason)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from common.runtime.base import BackendError
 from common.runtime.engine_cache import EngineCache
 from common.runtime.tensorrt_backend import build_engine, find
 from tests.common.models.diffusion.toy import SIZE, clip, run, toy_model
+from tests.waiting import wait_until
 
 MODEL = toy_model()
 GRAPHS = (*FRAME_GRAPHS, "step-crt")
@@ -73,13 +75,14 @@ def test_a_stream_goes_over_to_engines_and_the_next_start_finds_them(
     first, builds = runtime(tmp_path, monkeypatch, exported)
     assert watch(first) < 1e-4
     assert sorted(builds.asked) == sorted(GRAPHS)
-    assert (first.figures.engines, first.figures.built, first.figures.fallbacks) == (6, 6, 0)
+    assert first.figures.graphs == {"built": 6, "building": 0, "failed": 0}
+    assert first.figures.serving == "onnxruntime"
     first.close()
     broken = next(first.engines._cache.folder.glob("decode-*"))
     broken.write_bytes(broken.read_bytes()[:-1])
     second, builds = runtime(tmp_path, monkeypatch, exported)
     assert watch(second) < 1e-4
-    assert builds.asked == ["decode"] and (second.figures.refused, second.figures.engines) == (1, 6)
+    assert builds.asked == ["decode"] and second.figures.engines == 6
     second.close()
 
 
@@ -116,12 +119,38 @@ def test_what_fails_in_use_is_dropped_and_the_frame_is_still_made(
     graphs.close()
 
 
+def test_until_there_are_engines_what_is_below_is_told_and_each_counts_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: dict[str, bytes]
+) -> None:
+    go = threading.Semaphore(0)
+
+    def built(engines: Engines, batch: int, graphs: list[str]) -> Iterator[tuple[str, bytes]]:
+        for graph in graphs:
+            assert go.acquire(timeout=60)
+            yield graph, exported[graph]
+
+    monkeypatch.setattr(Engines, "_built", built)
+    cache = EngineCache(tmp_path / "engines")
+    graphs = EngineGraphs("onnxruntime", MODEL, SIZE, SIZE, onnx_kind(), cache, TorchRuntime(MODEL))
+    streamer = Streamer(MODEL, SIZE, SIZE, steps=1, graphs=graphs)
+    run(streamer, streamer.init_state(1), *clip(1))
+    assert graphs.figures.serving == "torch" and graphs.figures.building == 6
+    go.release()
+    wait_until(lambda: graphs.figures.building == 5)
+    assert graphs.figures.serving == "onnxruntime" and graphs.figures.engines == 1
+    go.release(5)
+    assert graphs.engines.wait(60) and graphs.figures.graphs == {"built": 6, "building": 0, "failed": 0}
+    graphs.close()
+
+
 def test_what_cannot_be_built_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graphs, builds = runtime(tmp_path, monkeypatch, {})
     graphs.engines._said = {"encode": "no such operator", "": "the last word"}
     assert watch(graphs) == 0
     assert graphs.figures.fallbacks == 6 and "encode: no such operator" in graphs.figures.reasons
     assert watch(graphs) == 0 and len(builds.asked) == 6  # not tried again
+    assert graphs.figures.serving == "torch"
+    assert graphs.figures.graphs == {"built": 0, "building": 0, "failed": 6}
     graphs.close()
 
 
