@@ -13,10 +13,11 @@ import json
 import os
 import re
 import stat
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from common.runtime.unfinished import sweep, unfinished_file
 
 MAGIC = b"semcast-engine-1\n"
 HEADER_LIMIT = 1 << 16
@@ -59,7 +60,8 @@ class EngineCache:
     """Engines in a folder, at most `limit` bytes; the longest unused go first. One process or several may use it."""
 
     def __init__(self, folder: Path, limit: int = DEFAULT_LIMIT) -> None:
-        """Make the folder. Raises CacheError where it cannot be, or only others, or others too, may write there."""
+        """Make the folder, and sweep what processes left that were killed while building. Raises CacheError where it
+        cannot be made, or only others, or others too, may write there."""
         self.folder, self.limit = folder, limit
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,6 +72,7 @@ class EngineCache:
             raise CacheError(f"{folder}: others may write there; use a folder of your own with mode 700")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise CacheError(f"{folder}: cannot be written; {FIX}")
+        sweep(folder)
 
     def read(self, key: Key) -> bytes | None:
         """An engine, None where there is none. Raises CacheError for a file that is not what it should be; it goes."""
@@ -97,7 +100,7 @@ class EngineCache:
         self._make_room(self.limit - len(data))
         path = self.folder / key.file()
         try:
-            with temporary(self.folder) as made:
+            with unfinished_file(self.folder) as made:
                 made.write_bytes(data)
                 with made.open("rb") as file:
                     os.fsync(file.fileno())
@@ -131,17 +134,6 @@ class EngineCache:
                 return
             path.unlink(missing_ok=True)
             used -= size
-
-
-@contextlib.contextmanager
-def temporary(folder: Path) -> Iterator[Path]:
-    """A file of a name of its own in the folder, gone afterwards unless renamed."""
-    handle, name = tempfile.mkstemp(prefix=".building-", dir=folder)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def pack(key: Key, engine: bytes) -> bytes:

@@ -8,16 +8,17 @@ with the slower runtime.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -30,10 +31,14 @@ from common.models.diffusion.runtime.base import Figures, NoRoom
 from common.models.diffusion.runtime.specs import Spec, Specs, expected
 from common.runtime.base import BackendError
 from common.runtime.engine_cache import CacheError, EngineCache, Key
+from common.runtime.unfinished import unfinished_folder
 
 TOLERANCE = 1e-2
 WANTED_LIMIT = 64  # graphs times batches; more are served by the slower runtime
 GATHER = 0.5  # s for which graphs are gathered into one building process: its start takes longer
+
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 
 _log = Log("diffusion.engines")
 
@@ -180,28 +185,31 @@ class Engines:
     def _built(self, batch: int, graphs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """Graphs and their engines as a process builds them."""
         dtype = next(self._model.unet.parameters()).dtype
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=self._cache.folder) as name:
-            folder = Path(name)
+        with unfinished_folder(self._cache.folder) as folder:
             save(self._model, folder / "model", dtype, limit=1 << 32)
             command = [sys.executable, "-m", "common.models.diffusion.runtime.build", *graphs]
-            command += ["--model", str(folder / "model"), "--out", name, "--kind", self._kind.name]
+            command += ["--model", str(folder / "model"), "--out", str(folder), "--kind", self._kind.name]
             command += ["--height", str(self._size[0]), "--width", str(self._size[1]), "--batch", str(batch)]
             command += ["--dtype", str(dtype).removeprefix("torch.")]
             command += [] if self._kind.level is None else ["--level", str(self._kind.level)]
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
             with (folder / "errors").open("w+") as errors:
                 with self._wake:
                     if self._closed:
                         return
                     self._process = subprocess.Popen(
                         command, stdout=subprocess.PIPE, stderr=errors, text=True, process_group=0,
-                        preexec_fn=_gently, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                        preexec_fn=partial(_as_builder, os.getpid()), env=environment,
                     )  # fmt: skip
                 assert self._process.stdout is not None
-                with contextlib.closing(self._process.stdout) as lines:
-                    for line in lines:
+                try:
+                    for line in self._process.stdout:
                         if line.strip() in graphs:
                             yield line.strip(), (folder / f"{line.strip()}.engine").read_bytes()
-                self._process.wait()
+                finally:
+                    self._process.terminate()  # where nobody wants the rest
+                    self._process.stdout.close()
+                    self._process.wait()
                 errors.seek(0)
                 self._said = _by_graph(errors.read())
 
@@ -244,8 +252,13 @@ def weights_digest(model: DiffusionModel) -> str:
     return digest.hexdigest()
 
 
-def _gently() -> None:
-    os.nice(10)
+def _as_builder(parent: int) -> None:
+    """In the new process: leave the processor to others, and end with who asked, however that ends."""
+    with contextlib.suppress(OSError):  # not allowed in a sandbox: then at the same priority
+        os.nice(10)
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
+        os._exit(1)
 
 
 def _by_graph(text: str) -> dict[str, str]:

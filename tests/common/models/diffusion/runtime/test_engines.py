@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +23,7 @@ from common.models.diffusion.loading import save
 from common.models.diffusion.runtime import build as building
 from common.models.diffusion.runtime.base import Figures, TorchRuntime, create_runtime
 from common.models.diffusion.runtime.engine_graphs import EngineGraphs, OnnxEngine, onnx_kind
-from common.models.diffusion.runtime.engines import Engines, Kind, weights_digest
+from common.models.diffusion.runtime.engines import Engines, Kind, _as_builder, weights_digest
 from common.models.diffusion.runtime.specs import FRAME_GRAPHS, Specs, expected, step_name, use_of
 from common.models.diffusion.stream import Streamer
 from common.runtime.base import BackendError
@@ -185,6 +192,70 @@ def test_close_ends_a_build(tmp_path: Path) -> None:
     engines.close()
     assert engines._process is not None and engines._process.poll() is not None
     assert not list((tmp_path / "engines").iterdir())
+
+
+BUILDING = f"""
+import sys, time
+from pathlib import Path
+from common.models.diffusion.runtime.base import Figures
+from common.models.diffusion.runtime.engine_graphs import onnx_kind
+from common.models.diffusion.runtime.engines import Engines
+from common.runtime.engine_cache import EngineCache
+from tests.common.models.diffusion.toy import toy_model
+
+engines = Engines(toy_model(), {SIZE}, {SIZE}, onnx_kind(), EngineCache(Path(sys.argv[1])), Figures("onnxruntime"))
+sys.executable = sys.argv[2]
+engines.get("decode", 1)
+while engines._process is None:
+    time.sleep(0.02)
+print(engines._process.pid, flush=True)
+time.sleep(120)
+"""
+
+
+def test_a_build_starts_where_its_priority_must_not_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(by: int) -> int:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "nice", refused)
+    begin = partial(_as_builder, os.getpid())
+    assert subprocess.run([sys.executable, "-c", ""], preexec_fn=begin, check=False).returncode == 0
+    begin = partial(_as_builder, os.getpid() + 1)  # of a parent that has ended already
+    assert subprocess.run([sys.executable, "-c", ""], preexec_fn=begin, check=False).returncode == 1
+
+
+def alive(process: int) -> bool:
+    """Whether it runs; one that only waits to be asked for its end does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_build_ends_with_its_process_and_what_is_left_is_swept(tmp_path: Path) -> None:
+    folder, path = tmp_path / "engines", os.pathsep.join(sys.path)
+    slow = tmp_path / "slow"  # in the builder's place: it does not end by itself
+    slow.write_text("#!/bin/sh\nexec sleep 120\n")
+    slow.chmod(0o700)
+    command = [sys.executable, "-c", BUILDING, str(folder), str(slow)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+    ) as parent:
+        assert parent.stdout is not None
+        try:
+            builder = int(parent.stdout.readline())
+            EngineCache(folder)
+            assert len(list(folder.glob(".building-*"))) == 1  # not of one that is being built
+        finally:
+            parent.kill()
+    try:
+        wait_until(lambda: not alive(builder), 20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(builder, signal.SIGKILL)
+    assert (next(folder.iterdir()) / "model").is_dir()
+    EngineCache(folder)
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
