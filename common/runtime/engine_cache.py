@@ -13,14 +13,16 @@ import json
 import os
 import re
 import stat
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from common.runtime.unfinished import sweep, unfinished_file
 
 MAGIC = b"semcast-engine-1\n"
 HEADER_LIMIT = 1 << 16
 SUFFIX = ".engine"
+FIX = "set XDG_CACHE_HOME to a folder of your own: engines are kept in semcast/engines below it"
 DEFAULT_LIMIT = 16 << 30  # bytes; one size of an SD-1.5-like decoder takes about 4 GB
 
 
@@ -46,24 +48,31 @@ class Key:
 
 
 def default_folder() -> Path:
-    """$XDG_CACHE_HOME/semcast/engines, in ~/.cache by default."""
+    """$XDG_CACHE_HOME/semcast/engines, in ~/.cache by default. Raises CacheError where there is no home."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "semcast" / "engines"
+    try:
+        return Path(base).expanduser() / "semcast" / "engines"
+    except RuntimeError as error:
+        raise CacheError(f"{base}: {error}; {FIX}") from error
 
 
 class EngineCache:
     """Engines in a folder, at most `limit` bytes; the longest unused go first. One process or several may use it."""
 
     def __init__(self, folder: Path, limit: int = DEFAULT_LIMIT) -> None:
-        """Make the folder. Raises CacheError where it cannot be, or others may write there."""
+        """Make the folder, and sweep what processes left that were killed while building. Raises CacheError where it
+        cannot be made, or only others, or others too, may write there."""
         self.folder, self.limit = folder, limit
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             about = folder.stat()
         except OSError as error:
-            raise CacheError(f"{folder}: cannot be made: {error.strerror}; name another folder") from error
+            raise CacheError(f"{folder}: cannot be made: {error.strerror}; {FIX}") from error
         if about.st_uid != os.geteuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise CacheError(f"{folder}: others may write there; use a folder of your own with mode 700")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise CacheError(f"{folder}: cannot be written; {FIX}")
+        sweep(folder)
 
     def read(self, key: Key) -> bytes | None:
         """An engine, None where there is none. Raises CacheError for a file that is not what it should be; it goes."""
@@ -91,7 +100,7 @@ class EngineCache:
         self._make_room(self.limit - len(data))
         path = self.folder / key.file()
         try:
-            with temporary(self.folder) as made:
+            with unfinished_file(self.folder) as made:
                 made.write_bytes(data)
                 with made.open("rb") as file:
                     os.fsync(file.fileno())
@@ -125,17 +134,6 @@ class EngineCache:
                 return
             path.unlink(missing_ok=True)
             used -= size
-
-
-@contextlib.contextmanager
-def temporary(folder: Path) -> Iterator[Path]:
-    """A file of a name of its own in the folder, gone afterwards unless renamed."""
-    handle, name = tempfile.mkstemp(prefix=".building-", dir=folder)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def pack(key: Key, engine: bytes) -> bytes:

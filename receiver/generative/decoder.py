@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from common.log import Log
 from common.video import Picture, picture_size
 from receiver.contours.store import ShownMap
 from receiver.generative.frames import LEAD_S, Detail, Frame, begins_anew, choose
-from receiver.generative.pace import PLAIN, Pace
+from receiver.generative.pace import LONGEST_GAP_S, PLAIN, Pace
 from receiver.play.base import TrustMap
 
 MOST_DETAILS = 4
@@ -64,6 +64,8 @@ class Network(Protocol):
     def size(self) -> tuple[int, int]: ...
     @property
     def runtime(self) -> str: ...
+    @property
+    def graphs(self) -> Mapping[str, int]: ...
     def fit(self, size: tuple[int, int]) -> None: ...
     def warm(self, steps: int) -> None: ...
     def forget(self) -> None: ...
@@ -260,7 +262,6 @@ class GenerativeDecoder:
             if self._size is not None:
                 network.fit(self._size)
             self.pace = Pace(network.steps)
-            network.warm(1)
             self._measure(network)
         except ImportError as error:
             self._lack(f"{error}")
@@ -285,12 +286,14 @@ class GenerativeDecoder:
         )
 
     def _measure(self, network: Network) -> None:
-        """What few steps take tells what four would."""
-        for steps in (0, 1, 2):
-            if steps in network.steps:
-                begun = monotonic()
-                network.warm(steps)
-                self.pace.measured(steps, monotonic() - begun)
+        """Warm up each number of steps that a stream may get, and time it once it is warm."""
+        for steps in sorted(network.steps):
+            if self.pace.seconds(steps) > LONGEST_GAP_S:
+                return  # far too slow here, as fewer steps told
+            network.warm(steps)  # records graphs, asks for engines
+            begun = monotonic()
+            network.warm(steps)
+            self.pace.measured(steps, monotonic() - begun)
 
     def _fail(self, network: Network, error: Exception) -> None:
         self.failures += 1

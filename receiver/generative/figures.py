@@ -7,10 +7,18 @@ from collections.abc import Mapping
 
 from common.codec.texture.header import PROFILE as STRUCTURE
 from common.metrics import Exporter
-from receiver.generative.decoder import GenerativeDecoder, State
+from receiver.generative.decoder import GenerativeDecoder, Network, State
 
 KINDS = ("generated", "carried", "plain")
 ALL_STEPS = (0, 1, 2, 4)
+GRAPHS = ("built", "building", "failed")
+RUNTIMES = {
+    "torch": "torch",
+    "cudagraphs": "CUDA graphs",
+    "tensorrt": "TensorRT",
+    "onnxruntime": "ONNX Runtime",
+}
+"""What may run the decoder's graphs, and how viewers are told."""
 
 
 def generative_status(decoder: GenerativeDecoder, profile: str) -> Mapping[str, object]:
@@ -31,6 +39,7 @@ def generative_status(decoder: GenerativeDecoder, profile: str) -> Mapping[str, 
         "generative_ms": 1000 * decoder.pace.seconds(steps) if every else None,
         "generative_device": None if network is None else network.device,
         "generative_runtime": None if network is None else network.runtime,
+        **{f"generative_graphs_{state}": count for state, count in _graphs(network).items()},
         "generative_memory_mb": None if network is None else round(network.memory / 2**20),
     }
 
@@ -77,11 +86,34 @@ def export_generative(exporter: Exporter, decoder: GenerativeDecoder) -> None:
         lambda: {str(steps): decoder.pace.known.get(steps, math.nan) for steps in ALL_STEPS},
     )
     counter("generative_failures_total", "Breakdowns of the generative decoder.", lambda: decoder.failures)
+    exporter.gauge_by(
+        "generative_runtime",
+        "1 for what really runs the generative decoder now: where graphs are still building, or all have failed, what "
+        "serves in their place.",
+        "runtime",
+        lambda: {name: float(name == _runtime(decoder.network)) for name in RUNTIMES},
+    )
+    exporter.gauge_by(
+        "generative_graphs",
+        "Engines or recorded CUDA graphs of the runtime that was asked for: built, building (a slower runtime serves), "
+        "failed (it serves for good). torch has none.",
+        "state",
+        lambda: {state: float(count) for state, count in _graphs(decoder.network).items()},
+    )
     gauge(
         "generative_memory_bytes",
-        "What the generative decoder holds, of a GPU what is reserved.",
+        "What the generative decoder holds; of a GPU all that was taken since it was loaded, engines included.",
         lambda: _memory(decoder),
     )
+
+
+def _runtime(network: Network | None) -> str:
+    return "" if network is None else network.runtime
+
+
+def _graphs(network: Network | None) -> dict[str, int]:
+    known = {} if network is None else network.graphs
+    return {state: known.get(state, 0) for state in GRAPHS}
 
 
 def _memory(decoder: GenerativeDecoder) -> float:
@@ -103,6 +135,7 @@ def _line(decoder: GenerativeDecoder, steps: int, every: int) -> str:
         return f"texture: {where} too slow for the generative decoder"
     if decoder.state is State.READY:
         ms = f"{1000 * decoder.pace.seconds(steps):.0f} ms a picture"
+        where = f"{where} ({_by(decoder.network)})"
         how = f"generative, {_counted(steps)}" if steps else "refined texture"
         text = f"{how}, {ms}, {where}"
         if not decoder.live:
@@ -112,6 +145,15 @@ def _line(decoder: GenerativeDecoder, steps: int, every: int) -> str:
         State.OFF: "texture, enlarged",
         State.LOADING: "texture, enlarged: the generative decoder is loading",
     }.get(decoder.state, f"texture: {decoder.reason}")
+
+
+def _by(network: Network | None) -> str:
+    """What runs the graphs, and how far those are that were asked for, unless all are built."""
+    name, graphs = _runtime(network), _graphs(network)
+    name = RUNTIMES.get(name, name)
+    if not graphs["building"] and not graphs["failed"]:
+        return name
+    return f"{name}; graphs: {', '.join(f'{count} {state}' for state, count in graphs.items() if count)}"
 
 
 def _counted(steps: int) -> str:

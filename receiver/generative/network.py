@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from common.models.diffusion import vocabulary
 from common.models.diffusion.config import ConfigError, DiffusionConfig
 from common.models.diffusion.loading import LoadingError, load, load_folders
 from common.models.diffusion.model import DiffusionModel
-from common.models.diffusion.runtime.base import Runtime, create_runtime, place
+from common.models.diffusion.runtime.base import Runtime, create_runtime, no_bound, place
 from common.models.diffusion.stream import Streamer, StreamInputs, StreamState
 from common.video import Picture, picture_size, to_video_frame
 from receiver.contours.store import ShownMap
+from receiver.generative.gpu_memory import Cuda, GpuMemory
 from receiver.generative.missing import DIFFUSERS, MANIFEST
 from receiver.play.base import TrustMap
 
@@ -59,6 +60,7 @@ class Network:
         """Loads the weights. Raises LoadingError or ConfigError (both ValueError), RuntimeError where there is no such
         device."""
         self.device = _device(options)
+        self._gpu = GpuMemory(options.gpu_memory_mb << 20, Cuda()) if self.device == "cuda" else None
         self.model = place(read(options.weights, "cpu", torch.float32), self.device)
         self._codes = _codes(self.model.config)
         self._runtime: Runtime | None = None
@@ -86,9 +88,9 @@ class Network:
 
     @property
     def memory(self) -> int:
-        """Bytes: of the GPU what is reserved, of the CPU weights and state."""
-        if self.device == "cuda":
-            return int(torch.cuda.memory_reserved())
+        """Bytes: of the GPU all that was taken, of the CPU weights and state. Any thread; waits for nothing."""
+        if self._gpu is not None:
+            return self._gpu.taken
         weights = sum(tensor.nbytes for tensor in self.model.state_dict().values())
         return int(weights + (self._state.bytes() if self._state is not None else 0))
 
@@ -98,8 +100,11 @@ class Network:
         if size == self._shown:
             return
         self.close()
+        if self._gpu is not None:
+            self._gpu.empty()
         width, height = self._work = work_size(size, self._side, self.model.config.multiple)
-        self._runtime = create_runtime(self._runtime_name, self.model, height, width)
+        admit = no_bound if self._gpu is None else self._gpu.admit
+        self._runtime = create_runtime(self._runtime_name, self.model, height, width, admit=admit)
         self._streamer = Streamer(self.model, height, width, self._most, graphs=self._runtime)
         self._state = self._streamer.init_state(1, [SEED])
         self._shown = size
@@ -120,26 +125,38 @@ class Network:
             reset=torch.tensor([reset]),
         )
         made, self._state = self._streamer.step(inputs, self._state, steps)
+        if self._gpu is not None:
+            self._gpu.watch()
         return self._picture(made, size)
 
     def warm(self, steps: int) -> None:
-        """One picture of nothing, so that the first real one is as quick as the others; forgotten afterwards."""
+        """One picture of nothing, forgotten afterwards. After the first of so many steps real ones are as quick."""
         width, height = self._shown if self._shown != (0, 0) else (self._side, self._side)
         grey = np.full((height * 3 // 2, width), 128, np.uint8)
         self.generate(grey, np.zeros((-(-height // 16), -(-width // 16)), np.uint8), None, True, steps)
-        self.forget()
+        assert self._state is not None
+        self._state.clear()
+        if self._gpu is not None:
+            self._gpu.look()
 
     def forget(self) -> None:
         """Begin anew with the next picture, also after a failure."""
-        if self._streamer is not None:
-            self._state = self._streamer.init_state(1, [SEED])
+        if self._state is not None:
+            self._state.clear()
         if self.device == "cuda":
             torch.cuda.empty_cache()
 
     @property
     def runtime(self) -> str:
-        """What runs the graphs; empty before the first picture."""
-        return "" if self._runtime is None else self._runtime.figures.runtime
+        """What really runs the graphs now; empty before the first picture. Any thread."""
+        runtime = self._runtime
+        return "" if runtime is None else runtime.figures.serving
+
+    @property
+    def graphs(self) -> Mapping[str, int]:
+        """Of the runtime asked for: how many are built, building and failed; torch needs none. Any thread."""
+        runtime = self._runtime
+        return {} if runtime is None else runtime.figures.graphs
 
     def close(self) -> None:
         """End what the runtime does in the background."""
@@ -221,15 +238,13 @@ def work_size(size: Size, side: int, multiple: int) -> Size:
 
 
 def _device(options: Options) -> str:
-    """Where it runs, and what it may take there."""
+    """Where it runs; of a CPU, with its number of threads."""
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
         if not torch.cuda.is_available():
             raise RuntimeError("decode.device is cuda, and torch finds no CUDA device; use auto or cpu")
-        total = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(min(1.0, options.gpu_memory_mb * 2**20 / total))
     else:
         torch.set_num_threads(options.threads)
         with contextlib.suppress(RuntimeError):  # only before its first use

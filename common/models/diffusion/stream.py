@@ -57,6 +57,12 @@ class StreamState:
         rings = [cache for step in self.caches for cache in step]
         return sum(t.nbytes for t in (*rings, self.valid, self.slot, self.latent, self.seen, self.noise))
 
+    def clear(self) -> None:
+        """As it was made, in the same tensors: recordings of CUDA graphs belong to them."""
+        rings = [cache for step in self.caches for cache in step]
+        for tensor in (*rings, self.valid, self.slot, self.latent, self.seen):
+            tensor.zero_()  # what is in a slot that holds no frame must still be a number
+
 
 class Streamer:
     """Runs streams of one picture size. Not for several threads at once; a state belongs to one batch."""

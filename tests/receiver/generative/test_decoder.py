@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from common.video import Picture, blank
 from receiver.contours.store import MapStore, ShownMap
@@ -32,6 +33,7 @@ class Fake:
     memory: int = 1 << 20
     size: tuple[int, int] = (32, 32)
     runtime: str = "torch"
+    graphs: Mapping[str, int] = field(default_factory=dict)
     fail: bool = False
     closed: bool = False
     seconds: float = 0.0
@@ -212,6 +214,23 @@ def test_not_live_every_picture_is_made_with_all_steps_in_the_calling_thread() -
     assert [int(decoder.take(frame)[0, 0]) for frame in given] == list(range(100, 106))
     assert {steps for _, _, steps, _ in network.calls} == {4} and network.thread == threading.get_ident()
     assert "not in real time" in str(generative_status(decoder, STRUCTURE)["decoder"])
+    decoder.close()
+
+
+def test_what_would_take_far_too_long_is_not_tried_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, warmed = [0.0], list[int]()
+
+    class Slow(Fake):
+        def warm(self, steps: int) -> None:
+            now[0] += steps * 1.2
+            warmed.append(steps)
+
+    monkeypatch.setattr("receiver.generative.decoder.monotonic", lambda: now[0])
+    decoder = GenerativeDecoder(Slow, MapStore(), live=False)
+    decoder.start()
+    decoder.expect(frames(1), 0.1)
+    decoder.work(0.0)
+    assert warmed == [1, 1] and decoder.pace.known == {1: pytest.approx(1.2)}
     decoder.close()
 
 

@@ -13,10 +13,17 @@ from common.maps.base import VOID, Legend
 from common.models.diffusion import vocabulary
 from common.models.diffusion.config import ConfigError
 from common.models.diffusion.loading import LoadingError, save
+from common.models.diffusion.runtime.cudagraphs import CudaGraphs
 from common.video import Picture, blank
-from receiver.contours.store import ShownMap
+from receiver.contours.store import MapStore, ShownMap
+from receiver.generative import network as networks
+from receiver.generative.decoder import GenerativeDecoder, State
+from receiver.generative.frames import Frame
+from receiver.generative.gpu_memory import GpuMemory
 from receiver.generative.network import Network, Options, read, work_size
+from tests.common.models.diffusion.runtime.test_cudagraphs import FakeCapturer
 from tests.common.models.diffusion.toy import toy_model
+from tests.receiver.generative.test_gpu_memory import MB, FakeDevice
 from tests.receiver.link import scene
 
 SIZE = (64, 48)
@@ -107,6 +114,60 @@ def test_warming_up_and_other_sizes_leave_no_trace(weights: Path) -> None:
     assert np.array_equal(played.generate(scene(1, *SIZE), TRUST, None, True, 2), made)
     assert played.memory > sum(tensor.nbytes for tensor in played.model.state_dict().values())
     assert played.steps == (4, 2, 1, 0) and network(weights, steps=2).steps == (2, 1, 0)
+
+
+def test_warming_up_records_all_that_frames_need_and_what_is_timed_records_nothing(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        networks, "create_runtime", lambda name, model, *size, **more: CudaGraphs(model, FakeCapturer())
+    )
+    played, captures = network(weights), dict[int, list[int]]()
+
+    def warm(steps: int) -> None:
+        before = 0 if played._runtime is None else played._runtime.figures.captures
+        Network.warm(played, steps)
+        assert played._runtime is not None
+        captures.setdefault(steps, []).append(played._runtime.figures.captures - before)
+
+    monkeypatch.setattr(played, "warm", warm)
+    decoder = GenerativeDecoder(lambda: played, MapStore(), live=False)
+    frame = Frame(1, scene(1, *SIZE), TRUST, 1000.0, 5.0)
+    decoder.start()
+    decoder.expect([frame], 0.1)
+    decoder.work(0.0)
+    assert decoder.state is State.READY
+    # Refiner; encode, embed, degraded, decode and the first ring; then the other rings.
+    assert captures == {0: [1, 0], 1: [5, 0], 2: [1, 0], 4: [2, 0]}
+    assert set(decoder.pace.known) == {0, 1, 2, 4}
+    for steps, found in ((4, None), (2, a_map(1)), (1, None), (0, a_map(1)), (4, a_map(1))):
+        played.generate(scene(2, *SIZE), TRUST, found, steps == 4, steps)
+    assert played._runtime is not None and played._runtime.figures.captures == 9
+
+
+def test_of_a_gpu_all_that_was_taken_is_told(weights: Path) -> None:
+    played, device = network(weights), FakeDevice()
+    played._gpu = GpuMemory(350 * MB, device)
+    device.others = 100 * MB
+    played.warm(1)
+    assert played.memory == 100 * MB
+    device.torch = 30 * MB
+    played.fit(SIZE)
+    assert played.memory == 130 * MB and device.allowed == 350 * MB
+
+
+def test_forgetting_leaves_nothing_of_a_failure_and_everything_where_it_is(weights: Path) -> None:
+    played = network(weights)
+    made = [played.generate(picture, TRUST, None, number == 0, 4) for number, picture in enumerate(clip(2))]
+    state = played._state
+    assert state is not None
+    tensors = [*(ring for rings in state.caches for ring in rings), state.latent]
+    for tensor in tensors:
+        tensor.fill_(torch.nan)
+    played.forget()
+    assert played._state is state and not any(tensor.any() for tensor in tensors)
+    again = [played.generate(picture, TRUST, None, number == 0, 4) for number, picture in enumerate(clip(2))]
+    assert all(np.array_equal(a, b) for a, b in zip(made, again, strict=True))
 
 
 def test_the_size_that_is_worked_on() -> None:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -23,19 +24,38 @@ from common.runtime.base import BackendError
 RUNTIMES = ("auto", "torch", "cudagraphs", "tensorrt", "onnxruntime")
 
 
+class NoRoom(BackendError):
+    """An engine is fine, but too large to be used beside what there is."""
+
+
+def no_bound() -> None:
+    """Every engine is admitted."""
+
+
 @dataclass(slots=True)
 class Figures:
     """For metrics and the status page. Written by the runtime's threads, read by any; each is one number."""
 
-    runtime: str
+    runtime: str  # that was asked for
+    below: Figures | None = None  # of the runtime that serves the graphs that this one has not
     captures: int = 0  # CUDA graphs recorded since the start
-    engines: int = 0  # TensorRT engines in use
+    engines: int = 0  # in use
     building: int = 0  # wanted and not there yet
-    built: int = 0  # since the start
-    build_seconds: float = 0.0
-    refused: int = 0  # files of the cache that were broken or foreign
     fallbacks: int = 0  # graphs that a slower runtime serves for good
     reasons: list[str] = field(default_factory=list)  # of the fallbacks, one each
+
+    @property
+    def serving(self) -> str:
+        """The runtime that runs graphs now: the first that has any."""
+        if self.below is None or self.captures or self.engines:
+            return self.runtime
+        return self.below.serving
+
+    @property
+    def graphs(self) -> dict[str, int]:
+        """Of the runtime asked for: how many are built, still building, and failed."""
+        built = self.captures + self.engines
+        return {"built": built, "building": self.building, "failed": self.fallbacks}
 
 
 class Runtime(Graphs, Protocol):
@@ -63,11 +83,18 @@ class TorchRuntime(TorchGraphs):
 
 
 def create_runtime(
-    name: str, model: DiffusionModel, height: int, width: int, cache: Path | None = None
+    name: str,
+    model: DiffusionModel,
+    height: int,
+    width: int,
+    cache: Path | None = None,
+    admit: Callable[[], None] = no_bound,
 ) -> Runtime:
-    """A runtime for pictures of this size, any batch. Raises BackendError naming what is missing, CacheError.
+    """A runtime for pictures of this size, any batch. Raises BackendError naming what is missing.
 
-    auto: CUDA graphs on a GPU, ONNX Runtime on a CPU. cache: folder of engines, by default in the user's cache.
+    auto: CUDA graphs on a GPU, ONNX Runtime on a CPU. cache: folder of engines, by default in the user's cache; where
+    it cannot be used, what would serve until there are engines serves for good. admit: called by a thread of the
+    runtime after each engine that it has loaded; raises NoRoom where that is not to be used.
     """
     if name not in RUNTIMES:
         raise BackendError(f"runtime: must be one of {', '.join(RUNTIMES)} (got {name!r})")
@@ -79,7 +106,7 @@ def create_runtime(
     from common.models.diffusion.runtime.engine_graphs import create_engines
 
     if name == "onnxruntime" and not on_gpu:
-        return create_engines(name, model, height, width, TorchRuntime(model), cache)
+        return create_engines(name, model, height, width, TorchRuntime(model), cache, admit)
     if name == "onnxruntime" or not on_gpu:
         raise BackendError(
             f"runtime {name}: runs on {'a CPU' if on_gpu else 'an NVIDIA GPU'}, the model is elsewhere; "
@@ -90,7 +117,7 @@ def create_runtime(
     graphs = CudaGraphs(model, CudaCapturer())
     if name == "cudagraphs":
         return graphs
-    return create_engines(name, model, height, width, graphs, cache)
+    return create_engines(name, model, height, width, graphs, cache, admit)
 
 
 def place(model: DiffusionModel, device: str | torch.device) -> DiffusionModel:

@@ -23,9 +23,11 @@ from common.runtime.tensorrt_backend import PACKAGES, build_engine, find
 KINDS = ("onnx", *PACKAGES)
 
 
-def build(spec: Spec, kind: str, level: int | None = None, capability: str | None = None) -> bytes:
-    """The engine of a graph: ONNX itself for `onnx`. Raises BackendError."""
-    with tempfile.TemporaryDirectory(prefix="semcast-export-") as folder:
+def build(
+    spec: Spec, kind: str, level: int | None = None, capability: str | None = None, below: Path | None = None
+) -> bytes:
+    """The engine of a graph: ONNX itself for `onnx`. below: where files may lie meanwhile. Raises BackendError."""
+    with tempfile.TemporaryDirectory(prefix="semcast-export-", dir=below) as folder:
         path = Path(folder) / f"{spec.name}.onnx"
         export(spec, path)
         if kind != "onnx":
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     specs, failed = Specs(model, args.height, args.width, args.batch), False
     for name in args.graphs:
         try:
-            data = build(specs.of(name), args.kind, args.level)
+            data = build(specs.of(name), args.kind, args.level, below=args.out)
         except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
             print(f"{name}: {' '.join(str(error).split())[:600]}", file=sys.stderr, flush=True)
             failed = True

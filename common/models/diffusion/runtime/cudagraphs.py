@@ -79,7 +79,7 @@ class CudaGraphs:
     """Runtime: see base.py. A graph that cannot be recorded is run as it is from then on, with one line in the log."""
 
     def __init__(self, model: DiffusionModel, capturer: Capturer, kept: int = KEPT) -> None:
-        self.figures = Figures("cudagraphs")
+        self.figures = Figures("cudagraphs", below=Figures("torch"))
         self._torch, self._capturer, self._kept = TorchGraphs(model), capturer, kept
         self._recordings: OrderedDict[object, Recording] = OrderedDict()
         self._broken: set[str] = set()

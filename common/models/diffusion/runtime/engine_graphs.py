@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,15 +11,18 @@ import onnxruntime as ort
 import torch
 from torch import Tensor
 
+from common.log import Log
 from common.models.diffusion.graphs import StepGraph, Use
 from common.models.diffusion.model import DiffusionModel
-from common.models.diffusion.runtime.base import Figures, Runtime
+from common.models.diffusion.runtime.base import Figures, Runtime, no_bound
 from common.models.diffusion.runtime.engines import Engine, Engines, Kind
 from common.models.diffusion.runtime.export import OPSET
 from common.models.diffusion.runtime.specs import STEP_INPUTS, numbered, step_name
 from common.runtime.base import BackendError
-from common.runtime.engine_cache import DEFAULT_LIMIT, EngineCache, default_folder
+from common.runtime.engine_cache import DEFAULT_LIMIT, CacheError, EngineCache, default_folder
 from common.runtime.tensorrt_backend import TensorRT, TensorRTEngine, find
+
+_log = Log("diffusion.engines")
 
 
 class EngineGraphs:
@@ -35,7 +39,7 @@ class EngineGraphs:
         below: Runtime,
     ) -> None:
         """below: what serves until there are engines."""
-        self.below, self.figures = below, Figures(name)
+        self.below, self.figures = below, Figures(name, below=below.figures)
         self.engines = Engines(model, height, width, kind, cache, self.figures)
 
     def encode(self, picture: Tensor) -> Tensor:
@@ -155,11 +159,28 @@ def tensorrt_kind(found: TensorRT, level: int | None = None) -> Kind:
     return Kind(found.package, facts, load, level)
 
 
+def admitted(kind: Kind, admit: Callable[[], None]) -> Kind:
+    """The kind, with each engine admitted once it is loaded; what is not is let go."""
+
+    def load(data: bytes) -> Engine:
+        engine = kind.load(data)
+        admit()
+        return engine
+
+    return replace(kind, load=load)
+
+
 def create_engines(
     name: str, model: DiffusionModel, height: int, width: int, below: Runtime, folder: Path | None,
-    limit: int = DEFAULT_LIMIT,
-) -> EngineGraphs:  # fmt: skip
-    """`tensorrt` or `onnxruntime`. Raises BackendError where it is not installed, CacheError for its folder."""
-    kind = onnx_kind() if name == "onnxruntime" else tensorrt_kind(find())
-    cache = EngineCache(folder or default_folder(), limit)
+    admit: Callable[[], None] = no_bound, limit: int = DEFAULT_LIMIT,
+) -> Runtime:  # fmt: skip
+    """`tensorrt` or `onnxruntime`; `below`, with a warning, where engines can be kept nowhere. Raises BackendError
+    where it is not installed. admit: as create_runtime has it."""
+    kind = admitted(onnx_kind() if name == "onnxruntime" else tensorrt_kind(find()), admit)
+    try:
+        cache = EngineCache(folder or default_folder(), limit)
+    except CacheError as error:
+        below.figures.reasons.append(f"no engines: {error}")
+        _log.warning("no folder for engines; a slower runtime serves", kind=kind.name, error=str(error))
+        return below
     return EngineGraphs(name, model, height, width, kind, cache, below)

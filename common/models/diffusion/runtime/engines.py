@@ -8,17 +8,17 @@ with the slower runtime.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -27,14 +27,18 @@ from torch import Tensor
 from common.log import Log
 from common.models.diffusion.loading import save
 from common.models.diffusion.model import DiffusionModel
-from common.models.diffusion.runtime.base import Figures
+from common.models.diffusion.runtime.base import Figures, NoRoom
 from common.models.diffusion.runtime.specs import Spec, Specs, expected
 from common.runtime.base import BackendError
 from common.runtime.engine_cache import CacheError, EngineCache, Key
+from common.runtime.unfinished import unfinished_folder
 
 TOLERANCE = 1e-2
 WANTED_LIMIT = 64  # graphs times batches; more are served by the slower runtime
 GATHER = 0.5  # s for which graphs are gathered into one building process: its start takes longer
+
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 
 _log = Log("diffusion.engines")
 
@@ -68,6 +72,7 @@ class Engines:
         self._model, self._size, self._kind, self._cache = model, (height, width), kind, cache
         self._ready: dict[Name, Engine] = {}
         self._wanted: dict[Name, bool] = {}  # True: not looked for yet
+        self._open: set[Name] = set()  # wanted, and neither in use nor given up
         self._wake = threading.Condition()
         self._closed = False
         self._said: dict[str, str] = {}  # of graphs that could not be built
@@ -81,14 +86,15 @@ class Engines:
         if engine is None and (graph, batch) not in self._wanted and len(self._wanted) < WANTED_LIMIT:
             with self._wake:
                 self._wanted[graph, batch] = True
-                self.figures.building += 1
+                self._open.add((graph, batch))
+                self.figures.building = len(self._open)
                 self._wake.notify()
         return engine
 
     def drop(self, graph: str, batch: int, error: Exception) -> None:
         """An engine failed in use: it serves no more."""
         if self._ready.pop((graph, batch), None) is not None:
-            self.figures.engines -= 1
+            self.figures.engines = len(self._ready)
             self._give_up(graph, error)
 
     def wait(self, timeout: float) -> bool:
@@ -123,9 +129,15 @@ class Engines:
                 for name in names:
                     if name not in self._ready:
                         self._give_up(name[0], error)
-            with self._wake:
-                self.figures.building -= len(names)
-                self._wake.notify_all()
+            self._settle(names)
+            _log.info("engines looked for", kind=self._kind.name, **self.figures.graphs)
+
+    def _settle(self, names: Sequence[Name]) -> None:
+        """No longer looked for: in use or given up."""
+        with self._wake:
+            self._open.difference_update(names)
+            self.figures.building = len(self._open)
+            self._wake.notify_all()
 
     def _look(self, names: Sequence[Name], digest: str) -> None:
         """Put engines into use: from the cache, or built."""
@@ -137,30 +149,35 @@ class Engines:
                 data = self._cache.read(key)
                 if data is not None:
                     self._use((graph, batch), spec, data)
+                    self._settle([(graph, batch)])
                     continue
+            except NoRoom as error:
+                self._give_up(graph, error)
+                self._settle([(graph, batch)])
+                continue
             except (CacheError, BackendError) as error:
                 self._cache.remove(key)
-                self.figures.refused += 1
                 _log.warning("engine of the cache refused; building it anew", graph=graph, error=str(error))
             missing.setdefault(batch, {})[graph] = (spec, key)
         for batch, graphs in missing.items():
             self._build(batch, graphs)
 
     def _build(self, batch: int, graphs: Mapping[str, tuple[Spec, Key]]) -> None:
-        begun, done = time.monotonic(), set()
+        done = set()
         for graph, data in self._built(batch, list(graphs)):
             spec, key = graphs[graph]
             done.add(graph)
             try:
-                self._use((graph, batch), spec, data)
+                try:
+                    self._use((graph, batch), spec, data)
+                except NoRoom as error:  # kept: there may be room another time
+                    self._give_up(graph, error)
                 self._cache.write(key, data)
             except BackendError as error:
                 self._give_up(graph, error)
             except CacheError as error:
                 _log.warning("engine not kept", graph=graph, error=str(error))
-            self.figures.built += 1
-            self.figures.build_seconds += time.monotonic() - begun
-            begun = time.monotonic()
+            self._settle([(graph, batch)])
         for graph in graphs.keys() - done:
             if not self._closed:
                 self._give_up(graph, BackendError(self._said.get(graph) or self._said.get("", "not built")))
@@ -168,28 +185,31 @@ class Engines:
     def _built(self, batch: int, graphs: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """Graphs and their engines as a process builds them."""
         dtype = next(self._model.unet.parameters()).dtype
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=self._cache.folder) as name:
-            folder = Path(name)
+        with unfinished_folder(self._cache.folder) as folder:
             save(self._model, folder / "model", dtype, limit=1 << 32)
             command = [sys.executable, "-m", "common.models.diffusion.runtime.build", *graphs]
-            command += ["--model", str(folder / "model"), "--out", name, "--kind", self._kind.name]
+            command += ["--model", str(folder / "model"), "--out", str(folder), "--kind", self._kind.name]
             command += ["--height", str(self._size[0]), "--width", str(self._size[1]), "--batch", str(batch)]
             command += ["--dtype", str(dtype).removeprefix("torch.")]
             command += [] if self._kind.level is None else ["--level", str(self._kind.level)]
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
             with (folder / "errors").open("w+") as errors:
                 with self._wake:
                     if self._closed:
                         return
                     self._process = subprocess.Popen(
                         command, stdout=subprocess.PIPE, stderr=errors, text=True, process_group=0,
-                        preexec_fn=_gently, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                        preexec_fn=partial(_as_builder, os.getpid()), env=environment,
                     )  # fmt: skip
                 assert self._process.stdout is not None
-                with contextlib.closing(self._process.stdout) as lines:
-                    for line in lines:
+                try:
+                    for line in self._process.stdout:
                         if line.strip() in graphs:
                             yield line.strip(), (folder / f"{line.strip()}.engine").read_bytes()
-                self._process.wait()
+                finally:
+                    self._process.terminate()  # where nobody wants the rest
+                    self._process.stdout.close()
+                    self._process.wait()
                 errors.seek(0)
                 self._said = _by_graph(errors.read())
 
@@ -199,12 +219,13 @@ class Engines:
         engine.check(spec.inputs, spec.outputs)
         check(engine, spec)
         self._ready[name] = engine
-        self.figures.engines += 1
+        self.figures.engines = len(self._ready)
 
     def _give_up(self, graph: str, error: Exception) -> None:
         reason = f"{graph}: {' '.join(str(error).split())[:300]}"
-        self.figures.fallbacks += 1
-        self.figures.reasons.append(reason)
+        with self._wake:
+            self.figures.fallbacks += 1
+            self.figures.reasons.append(reason)
         _log.warning("no engine; a slower runtime serves", kind=self._kind.name, graph=graph, error=reason)
 
 
@@ -231,8 +252,13 @@ def weights_digest(model: DiffusionModel) -> str:
     return digest.hexdigest()
 
 
-def _gently() -> None:
-    os.nice(10)
+def _as_builder(parent: int) -> None:
+    """In the new process: leave the processor to others, and end with who asked, however that ends."""
+    with contextlib.suppress(OSError):  # not allowed in a sandbox: then at the same priority
+        os.nice(10)
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before
+        os._exit(1)
 
 
 def _by_graph(text: str) -> dict[str, str]:

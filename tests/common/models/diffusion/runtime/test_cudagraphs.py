@@ -63,7 +63,7 @@ def test_one_recording_a_graph_and_ring() -> None:
     run(streamer, state, textures, maps)
     assert graphs.figures.captures == 5 + 4  # encode, embed, degraded, decode, refine; a step for each ring
     run(streamer, state, textures, maps)
-    assert graphs.figures.captures == 9
+    assert graphs.figures.captures == 9 and graphs.figures.serving == "cudagraphs"
     run(streamer, streamer.init_state(2, [3, 4]), *clip(1, 2))
     assert graphs.figures.captures == 18  # another batch, other shapes and rings
 
@@ -105,6 +105,7 @@ def test_what_cannot_be_recorded_runs_as_it_is() -> None:
     want = run(reference, reference.init_state(1), textures, maps)
     same(want, run(streamer, streamer.init_state(1), textures, maps))
     assert graphs.figures.fallbacks == 6 and "capturing" in graphs.figures.reasons[0]
+    assert graphs.figures.serving == "torch"
 
 
 @pytest.mark.gpu
