@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import tomllib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from common.config import leaves
 from receiver.config import ENV_PREFIX as RECEIVER
 from receiver.config import ReceiverConfig
+from receiver.generative.missing import PACKAGES as GENERATIVE
 from sender.config import ENV_PREFIX as SENDER
 from sender.config import SenderConfig
 
@@ -33,9 +35,23 @@ def test_images_copy_what_is_there_and_end_without_root(name: str) -> None:
     for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.M):
         assert all((ROOT / source).exists() for source in line.split()[:-1]), line
     assert re.search(r"^USER semcast$", text, re.M)
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    named = re.findall(r'(?:extras|\["optional-dependencies"\])\["([a-z-]+)"\]', text)
-    assert named and set(named) <= set(extras)
+
+
+def requirements(name: str) -> set[str]:
+    """What an image installs: the program that lists it is run as the image's build runs it."""
+    text = (DEPLOY / "docker" / name).read_text()
+    program = re.search(r"<<'PYTHON' > requirements.txt\n(.*?)^PYTHON$", text, re.M | re.S)
+    assert program is not None
+    command = [sys.executable, "-c", program[1]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    return {re.split(r"[<>=]", line)[0] for line in done.stdout.splitlines()}
+
+
+def test_images_install_what_they_are_for() -> None:
+    cpu, gpu = requirements("Dockerfile"), requirements("Dockerfile.gpu")
+    assert {"numpy", "onnxruntime", "aiortc", "aiohttp"} <= cpu <= gpu
+    assert not cpu & {"torch", "diffusers"}
+    assert {*GENERATIVE, "onnx", "tensorrt-rtx"} <= gpu  # onnx: the graphs that engines are built from
 
 
 def test_compose_mounts_what_is_there_and_sets_what_exists() -> None:
