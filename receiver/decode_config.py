@@ -37,6 +37,12 @@ class DecodeSection(Section):
     runtime: Literal["auto", "torch", "cudagraphs", "tensorrt", "onnxruntime"] = option(
         "auto", "what runs the generative decoder; `auto`: CUDA graphs on a GPU, ONNX Runtime on a CPU"
     )
+    engines: Path | None = option(
+        None,
+        "folder in which what `runtime` builds is kept (at most 16 GiB; made, mode 700); `semcast/engines` in the "
+        "user's cache ($XDG_CACHE_HOME) without",
+        metavar="FOLDER",
+    )
     steps: int = option(
         4, "most denoising steps of a picture; fewer, and fewer pictures, while there is no time for them"
     )

@@ -16,24 +16,29 @@ def create(
 ) -> GenerativeDecoder:
     """`wished`: whether the sender on show asks for generated pictures; `live`, `clock`: see GenerativeDecoder."""
 
-    def load() -> Network:
-        from receiver.generative.network import Network as Diffusion
-        from receiver.generative.network import Options
-
-        side = None if isinstance(settings.side, str) else settings.side
-        return Diffusion(
-            Options(
-                settings.weights or OURS,
-                *(settings.device, settings.steps, side, settings.torch_threads, settings.gpu_memory_mb),
-                runtime=settings.runtime,
-            )
-        )
-
     def asked() -> bool:
         return settings.generative == "on" or (settings.generative == "auto" and wished())
 
     lacking = lambda: missing(settings.weights)  # noqa: E731
-    return GenerativeDecoder(load, maps, asked=asked, missing=lacking, clock=clock, live=live)
+    return GenerativeDecoder(
+        lambda: load(settings), maps, asked=asked, missing=lacking, clock=clock, live=live
+    )
+
+
+def load(settings: DecodeSection) -> Network:
+    """On the thread that is to use it; seconds. Raises as receiver.generative.network.Network."""
+    from receiver.generative.network import Network as Diffusion
+    from receiver.generative.network import Options
+
+    side = None if isinstance(settings.side, str) else settings.side
+    return Diffusion(
+        Options(
+            settings.weights or OURS,
+            *(settings.device, settings.steps, side, settings.torch_threads, settings.gpu_memory_mb),
+            runtime=settings.runtime,
+            engines=settings.engines,
+        )
+    )
 
 
 def prepare(settings: DecodeSection, decoder: GenerativeDecoder) -> None:

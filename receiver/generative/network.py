@@ -41,7 +41,8 @@ Size = tuple[int, int]
 @dataclass(frozen=True, slots=True)
 class Options:
     """weights: folder; device: auto, cpu or cuda; side: of a square of the area worked on, None: by the device;
-    threads: of torch on a CPU; gpu_memory_mb: at most, of a GPU; runtime: as create_runtime has it."""
+    threads: of torch on a CPU; gpu_memory_mb: at most, of a GPU; runtime: as create_runtime has it; engines: the
+    folder of what it builds, None: in the user's cache."""
 
     weights: Path
     device: str = "auto"
@@ -50,6 +51,7 @@ class Options:
     threads: int = 1
     gpu_memory_mb: int = 4096
     runtime: str = "auto"
+    engines: Path | None = None
 
 
 class Network:
@@ -62,7 +64,7 @@ class Network:
         self.model = place(read(options.weights, "cpu", torch.float32), self.device)
         self._codes = _codes(self.model.config)
         self._runtime: Runtime | None = None
-        self._runtime_name = options.runtime
+        self._runtime_name, self._engines = options.runtime, options.engines
         self._side = options.side or SIDES[self.device]
         self._most = options.steps
         self._shown: Size = (0, 0)
@@ -99,7 +101,7 @@ class Network:
             return
         self.close()
         width, height = self._work = work_size(size, self._side, self.model.config.multiple)
-        self._runtime = create_runtime(self._runtime_name, self.model, height, width)
+        self._runtime = create_runtime(self._runtime_name, self.model, height, width, self._engines)
         self._streamer = Streamer(self.model, height, width, self._most, graphs=self._runtime)
         self._state = self._streamer.init_state(1, [SEED])
         self._shown = size

@@ -15,6 +15,8 @@ from common.models.diffusion.config import ConfigError
 from common.models.diffusion.loading import LoadingError, save
 from common.video import Picture, blank
 from receiver.contours.store import ShownMap
+from receiver.decode_config import DecodeSection
+from receiver.generative.create import load
 from receiver.generative.network import Network, Options, read, work_size
 from tests.common.models.diffusion.toy import toy_model
 from tests.receiver.link import scene
@@ -107,6 +109,17 @@ def test_warming_up_and_other_sizes_leave_no_trace(weights: Path) -> None:
     assert np.array_equal(played.generate(scene(1, *SIZE), TRUST, None, True, 2), made)
     assert played.memory > sum(tensor.nbytes for tensor in played.model.state_dict().values())
     assert played.steps == (4, 2, 1, 0) and network(weights, steps=2).steps == (2, 1, 0)
+
+
+def test_engines_are_kept_in_the_folder_that_is_given(weights: Path, tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    played = load(
+        DecodeSection(engines=tmp_path / "mine", runtime="onnxruntime", device="cpu", weights=weights)
+    )
+    played.fit(SIZE)
+    assert (tmp_path / "mine").is_dir()
+    played.close()
+    torch.set_num_threads(threads)
 
 
 def test_the_size_that_is_worked_on() -> None:
