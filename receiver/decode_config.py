@@ -59,7 +59,11 @@ class DecodeSection(Section):
         metavar="auto|N",
     )
     gpu_memory_mb: int = option(
-        4096, "most memory of the GPU that the generative decoder takes", unit="MB", ge=256, le=1_000_000
+        6200,
+        "most memory of the GPU that the generative decoder takes; what `steps` needs beyond it makes them fewer",
+        unit="MB",
+        ge=256,
+        le=1_000_000,
     )
 
     @field_validator("steps")

@@ -32,6 +32,9 @@ MOST_FRAMES = 128
 RETRY_S, MOST_RETRY_S = 30.0, 600.0
 """After a failure; doubled with each."""
 
+FIX = "raise decode.gpu_memory_mb, or lower decode.side"
+"""Where memory is not enough."""
+
 MAX_WAIT_S = 0.5
 JOIN_TIMEOUT_S = 5.0
 
@@ -67,6 +70,7 @@ class Network(Protocol):
     def fit(self, size: tuple[int, int]) -> None: ...
     def warm(self, steps: int) -> None: ...
     def forget(self) -> None: ...
+    def fewer(self, error: Exception) -> int | None: ...
     def close(self) -> None: ...
     def generate(
         self, texture: Picture, trust: TrustMap, found: ShownMap | None, reset: bool, steps: int
@@ -100,6 +104,8 @@ class GenerativeDecoder:
         self.state = State.OFF
         self.reason = ""
         """Why pictures are plain, where that is no choice."""
+        self.shortage = ""
+        """What memory is enough for, where that is less than was asked for."""
         self.failures = self.late = 0
         """Breakdowns of the network; pictures that came too late."""
         self.shown = Counter[str]()
@@ -257,11 +263,7 @@ class GenerativeDecoder:
         begun = monotonic()
         try:
             network = self._load()
-            if self._size is not None:
-                network.fit(self._size)
-            self.pace = Pace(network.steps)
-            network.warm(1)
-            self._measure(network)
+            self._prepare(network)
         except ImportError as error:
             self._lack(f"{error}")
             return
@@ -283,6 +285,29 @@ class GenerativeDecoder:
             memory_mb=round(network.memory / 2**20),
             seconds=round(monotonic() - begun, 1),
         )
+
+    def _prepare(self, network: Network) -> None:
+        """Take the memory that pictures need, with fewer steps where it is not enough for all, and warm up."""
+        short = 0
+        while True:
+            try:
+                if self._size is not None:
+                    network.fit(self._size)
+                self.pace = Pace(network.steps)
+                # All that a GPU is to hold is taken now; a CPU would be long at it.
+                network.warm(max(network.steps) if network.device == "cuda" else 1)
+                self._measure(network)
+                break
+            except Exception as error:
+                fewer = network.fewer(error)
+                if fewer is None:
+                    raise
+                if not fewer:
+                    raise MemoryError(f"too little memory for 1 step: {FIX}") from None
+                short = fewer
+        if short:
+            self.shortage = f"memory for {short} step{'s' if short > 1 else ''} at most"
+            log.warning("too little memory for more denoising steps", steps=short, fix=FIX)
 
     def _measure(self, network: Network) -> None:
         """What few steps take tells what four would."""
@@ -307,7 +332,7 @@ class GenerativeDecoder:
         """Try again, after a failure."""
         try:
             network.forget()
-            network.warm(1)
+            self._prepare(network)
         except Exception as error:
             self._fail(network, error)
             return

@@ -49,7 +49,7 @@ class Options:
     steps: int = 4
     side: int | None = None
     threads: int = 1
-    gpu_memory_mb: int = 4096
+    gpu_memory_mb: int = 6200
     runtime: str = "auto"
     engines: Path | None = None
 
@@ -97,14 +97,15 @@ class Network:
     def fit(self, size: Size) -> None:
         """Get ready for pictures of this size; one that is another is a new start. Raises ConfigError, or
         BackendError where the runtime cannot be had."""
-        if size == self._shown:
+        if size == self._shown and self._streamer is not None:
             return
-        self.close()
+        self._release()
+        self._shown = size
         width, height = self._work = work_size(size, self._side, self.model.config.multiple)
         self._runtime = create_runtime(self._runtime_name, self.model, height, width, self._engines)
-        self._streamer = Streamer(self.model, height, width, self._most, graphs=self._runtime)
-        self._state = self._streamer.init_state(1, [SEED])
-        self._shown = size
+        streamer = Streamer(self.model, height, width, self._most, graphs=self._runtime)
+        self._state = streamer.init_state(1, [SEED])
+        self._streamer = streamer
 
     def generate(
         self, texture: Picture, trust: TrustMap, found: ShownMap | None, reset: bool, steps: int
@@ -138,6 +139,17 @@ class Network:
         if self.device == "cuda":
             torch.cuda.empty_cache()
 
+    def fewer(self, error: Exception) -> int | None:
+        """After an error: the most steps that are made from now on, where memory ran out and there are fewer, 0 where
+        there are none; None: memory is not the reason."""
+        if not _out_of_memory(error):
+            return None
+        self._release()
+        if self._most == 1:
+            return 0
+        self._most //= 2
+        return self._most
+
     @property
     def runtime(self) -> str:
         """What runs the graphs; empty before the first picture."""
@@ -148,6 +160,13 @@ class Network:
         if self._runtime is not None:
             self._runtime.close()
             self._runtime = None
+
+    def _release(self) -> None:
+        """Give back what pictures of one size need."""
+        self.close()
+        self._streamer = self._state = None
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
 
     def _pixels(self, texture: Picture) -> Tensor:
         """(1, 3, H, W) in [-1, 1]."""
@@ -237,6 +256,13 @@ def _device(options: Options) -> str:
         with contextlib.suppress(RuntimeError):  # only before its first use
             torch.set_num_interop_threads(1)
     return device
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Of the GPU or of the host; not all libraries have a class for it."""
+    words = ("out of memory", "allocate memory", "alloc_failed")
+    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return known or any(word in str(error).lower() for word in words)
 
 
 def _codes(config: DiffusionConfig) -> Callable[[Legend], NDArray[np.uint8]]:

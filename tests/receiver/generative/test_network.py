@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,14 @@ from common.maps.base import VOID, Legend
 from common.models.diffusion import vocabulary
 from common.models.diffusion.config import ConfigError
 from common.models.diffusion.loading import LoadingError, save
+from common.models.diffusion.stream import Streamer, StreamState
 from common.video import Picture, blank
-from receiver.contours.store import ShownMap
+from receiver.contours.store import MapStore, ShownMap
 from receiver.decode_config import DecodeSection
 from receiver.generative.create import load
+from receiver.generative.decoder import GenerativeDecoder, State
+from receiver.generative.figures import generative_status
+from receiver.generative.frames import Frame
 from receiver.generative.network import Network, Options, read, work_size
 from tests.common.models.diffusion.toy import toy_model
 from tests.receiver.link import scene
@@ -109,6 +114,63 @@ def test_warming_up_and_other_sizes_leave_no_trace(weights: Path) -> None:
     assert np.array_equal(played.generate(scene(1, *SIZE), TRUST, None, True, 2), made)
     assert played.memory > sum(tensor.nbytes for tensor in played.model.state_dict().values())
     assert played.steps == (4, 2, 1, 0) and network(weights, steps=2).steps == (2, 1, 0)
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """`steps`: for how many there is memory; as torch says it of a GPU."""
+    left, whole = {"steps": 4}, Streamer.init_state
+
+    def bounded(self: Streamer, batch: int, seeds: Sequence[int] | None = None) -> StreamState:
+        if self.steps > left["steps"]:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 548.00 MiB.")
+        return whole(self, batch, seeds)
+
+    monkeypatch.setattr(Streamer, "init_state", bounded)
+    return left
+
+
+def opened(weights: Path) -> GenerativeDecoder:
+    """A decoder that has loaded and prepared for pictures of SIZE."""
+    decoder = GenerativeDecoder(lambda: network(weights), MapStore(), clock=lambda: 5.0, live=False)
+    assert decoder.wanted("structure")
+    decoder.expect([Frame(1, scene(1, *SIZE), TRUST, 1000.0, 5.0)], 0.1)
+    decoder.work(5.0)
+    return decoder
+
+
+@pytest.mark.parametrize("steps", [2, 1])
+def test_where_memory_is_not_enough_fewer_steps_are_made_and_that_is_told(
+    weights: Path, room: dict[str, int], steps: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    room["steps"] = steps
+    decoder = opened(weights)
+    assert decoder.state is State.READY and decoder.made == {steps: 1}
+    assert decoder.network is not None and max(decoder.network.steps) == steps
+    (warned,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert warned.getMessage().startswith("too little memory for more denoising steps")
+    assert f"; memory for {steps} step" in str(generative_status(decoder, "structure")["decoder"])
+
+
+def test_where_memory_is_not_enough_for_one_step_it_gives_up_and_names_the_fix(
+    weights: Path, room: dict[str, int]
+) -> None:
+    room["steps"] = 0
+    decoder = opened(weights)
+    assert decoder.state is State.FAILED and decoder.failures == 1
+    assert "too little memory for 1 step: raise decode.gpu_memory_mb" in decoder.reason
+
+
+def test_other_errors_cost_no_steps(weights: Path) -> None:
+    played = network(weights)
+    assert played.fewer(FloatingPointError("the network gave numbers that are none")) is None
+    for error in (
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+    ):
+        played.generate(scene(1, *SIZE), TRUST, None, True, max(played.steps))
+        assert played.fewer(error) == max(played.steps)
+    assert played.steps == (1, 0) and played.fewer(MemoryError()) == 0
 
 
 def test_engines_are_kept_in_the_folder_that_is_given(weights: Path, tmp_path: Path) -> None:
