@@ -46,6 +46,14 @@ class DecodeSection(Section):
     steps: int = option(
         4, "most denoising steps of a picture; fewer, and fewer pictures, while there is no time for them"
     )
+    strength: float | None = option(
+        None,
+        "how far towards noise generated pictures start, from just above 0 to 1: little keeps to the small picture, "
+        "1 starts from noise alone; as the weights say without (in diffusers' layout with no restoration.safetensors: "
+        "0.5)",
+        gt=0,
+        le=1,
+    )
     side: Literal["auto"] | int = option(
         "auto",
         "area that the generative decoder works on, as the side of a square; pictures are scaled to it and back; "

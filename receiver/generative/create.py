@@ -37,6 +37,7 @@ def load(settings: DecodeSection) -> Network:
             *(settings.device, settings.steps, side, settings.torch_threads, settings.gpu_memory_mb),
             runtime=settings.runtime,
             engines=settings.engines,
+            strength=settings.strength,
         )
     )
 

@@ -42,7 +42,7 @@ Size = tuple[int, int]
 class Options:
     """weights: folder; device: auto, cpu or cuda; side: of a square of the area worked on, None: by the device;
     threads: of torch on a CPU; gpu_memory_mb: at most, of a GPU; runtime: as create_runtime has it; engines: the
-    folder of what it builds, None: in the user's cache."""
+    folder of what it builds, None: in the user's cache; strength: as Streamer has it."""
 
     weights: Path
     device: str = "auto"
@@ -52,6 +52,7 @@ class Options:
     gpu_memory_mb: int = 6200
     runtime: str = "auto"
     engines: Path | None = None
+    strength: float | None = None
 
 
 class Network:
@@ -66,7 +67,7 @@ class Network:
         self._runtime: Runtime | None = None
         self._runtime_name, self._engines = options.runtime, options.engines
         self._side = options.side or SIDES[self.device]
-        self._most = options.steps
+        self._most, self._strength = options.steps, options.strength
         self._shown: Size = (0, 0)
         self._work: Size = (0, 0)
         self._streamer: Streamer | None = None
@@ -103,7 +104,7 @@ class Network:
         self._shown = size
         width, height = self._work = work_size(size, self._side, self.model.config.multiple)
         self._runtime = create_runtime(self._runtime_name, self.model, height, width, self._engines)
-        streamer = Streamer(self.model, height, width, self._most, graphs=self._runtime)
+        streamer = Streamer(self.model, height, width, self._most, self._strength, self._runtime)
         self._state = streamer.init_state(1, [SEED])
         self._streamer = streamer
 

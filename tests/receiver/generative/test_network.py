@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from common.codec.base import IMAGINED
 from common.maps.base import VOID, Legend
@@ -181,6 +182,39 @@ def test_engines_are_kept_in_the_folder_that_is_given(weights: Path, tmp_path: P
     played.fit(SIZE)
     assert (tmp_path / "mine").is_dir()
     played.close()
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights in Stable Diffusion's layout, with no adapter."""
+    folder: Path = tmp_path_factory.mktemp("family")
+    model = toy_model(control_channels=3, refiner=())
+    model.unet.save_pretrained(folder / "unet")
+    model.vae.save_pretrained(folder / "vae")
+    save_file({"context": model.context.detach()}, folder / "context.safetensors")
+    return folder
+
+
+def test_without_a_restoration_adapter_frames_start_from_the_texture(family: Path) -> None:
+    def apart(**options: float) -> float:
+        dark, bright = (
+            network(family, **options).generate(blank(*SIZE, level), TRUST, None, True, 2).astype(int)
+            for level in (40, 230)
+        )
+        return float(np.abs(dark - bright).mean())
+
+    assert apart() == apart(strength=0.5) > 0
+    assert apart(strength=1.0) == 0
+
+
+def test_the_strength_that_is_set_goes_before_that_of_the_weights(weights: Path) -> None:
+    def made(strength: float | None) -> Picture:
+        settings = DecodeSection(strength=strength, runtime="torch", device="cpu", weights=weights)
+        return load(settings).generate(scene(1, *SIZE), TRUST, a_map(1), True, 1)
+
+    threads = torch.get_num_threads()
+    assert np.array_equal(made(None), made(0.3)) and not np.array_equal(made(None), made(0.9))
     torch.set_num_threads(threads)
 
 
