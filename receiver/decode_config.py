@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import field_validator
 
 from common.config import Section, option
+from receiver.generative.lambdas import Lambdas
+
+
+def _weight(of: str) -> Any:
+    return option(
+        None,
+        f"weight of {of} in generated pictures; 0: none of it, and no time for it; as the weights say without",
+        ge=0,
+        le=4,
+    )
 
 
 class DecodeSection(Section):
@@ -54,6 +64,9 @@ class DecodeSection(Section):
         gt=0,
         le=1,
     )
+    lambda_c: float | None = _weight("the map (Semantic Control)")
+    lambda_r: float | None = _weight("the small picture's features (Restoration Adapter)")
+    lambda_t: float | None = _weight("the pictures before (Temporal Adapter)")
     side: Literal["auto"] | int = option(
         "auto",
         "area that the generative decoder works on, as the side of a square; pictures are scaled to it and back; "
@@ -94,6 +107,11 @@ class DecodeSection(Section):
         if not isinstance(value, str) and not 1 <= value <= 64:
             raise ValueError("must be `auto` or 1 to 64")
         return value
+
+    @property
+    def lambdas(self) -> Lambdas:
+        """Weights of the adapters."""
+        return Lambdas(self.lambda_c, self.lambda_r, self.lambda_t)
 
     @property
     def torch_threads(self) -> int:

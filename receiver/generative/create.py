@@ -8,6 +8,7 @@ from common.clock import Clock
 from common.service import EX_UNAVAILABLE, ServiceError
 from receiver.decode_config import DecodeSection
 from receiver.generative.decoder import GenerativeDecoder, Maps, Network
+from receiver.generative.lambdas import Lambdas
 from receiver.generative.missing import OURS, missing
 
 
@@ -20,13 +21,21 @@ def create(
         return settings.generative == "on" or (settings.generative == "auto" and wished())
 
     lacking = lambda: missing(settings.weights)  # noqa: E731
-    return GenerativeDecoder(
-        lambda: load(settings), maps, asked=asked, missing=lacking, clock=clock, live=live
+    decoder = GenerativeDecoder(
+        lambda: load(settings, lambda: decoder.lambdas),
+        maps,
+        asked=asked,
+        missing=lacking,
+        clock=clock,
+        live=live,
     )
+    decoder.lambdas = settings.lambdas
+    return decoder
 
 
-def load(settings: DecodeSection) -> Network:
-    """On the thread that is to use it; seconds. Raises as receiver.generative.network.Network."""
+def load(settings: DecodeSection, lambdas: Callable[[], Lambdas]) -> Network:
+    """On the thread that is to use it; seconds. `lambdas`: asked for every picture. Raises what
+    receiver.generative.network.Network does."""
     from receiver.generative.network import Network as Diffusion
     from receiver.generative.network import Options
 
@@ -38,7 +47,8 @@ def load(settings: DecodeSection) -> Network:
             runtime=settings.runtime,
             engines=settings.engines,
             strength=settings.strength,
-        )
+        ),
+        lambdas,
     )
 
 

@@ -20,6 +20,7 @@ from common.log import Log
 from common.video import Picture, picture_size
 from receiver.contours.store import ShownMap
 from receiver.generative.frames import LEAD_S, Detail, Frame, begins_anew, choose
+from receiver.generative.lambdas import Lambdas
 from receiver.generative.pace import PLAIN, Pace
 from receiver.play.base import TrustMap
 
@@ -104,6 +105,8 @@ class GenerativeDecoder:
         self.state = State.OFF
         self.reason = ""
         """Why pictures are plain, where that is no choice."""
+        self.lambdas = Lambdas()
+        """Weights of the adapters from the next picture on; any thread may set it."""
         self.shortage = ""
         """What memory is enough for, where that is less than was asked for."""
         self.failures = self.late = 0

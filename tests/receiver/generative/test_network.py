@@ -14,7 +14,9 @@ from common.codec.base import IMAGINED
 from common.maps.base import VOID, Legend
 from common.models.diffusion import vocabulary
 from common.models.diffusion.config import ConfigError
+from common.models.diffusion.graphs import StepGraph, Use
 from common.models.diffusion.loading import LoadingError, save
+from common.models.diffusion.runtime.specs import step_name
 from common.models.diffusion.stream import Streamer, StreamState
 from common.video import Picture, blank
 from receiver.contours.store import MapStore, ShownMap
@@ -23,6 +25,7 @@ from receiver.generative.create import load
 from receiver.generative.decoder import GenerativeDecoder, State
 from receiver.generative.figures import generative_status
 from receiver.generative.frames import Frame
+from receiver.generative.lambdas import Lambdas
 from receiver.generative.network import Network, Options, read, work_size
 from tests.common.models.diffusion.toy import toy_model
 from tests.receiver.link import scene
@@ -177,7 +180,8 @@ def test_other_errors_cost_no_steps(weights: Path) -> None:
 def test_engines_are_kept_in_the_folder_that_is_given(weights: Path, tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     played = load(
-        DecodeSection(engines=tmp_path / "mine", runtime="onnxruntime", device="cpu", weights=weights)
+        DecodeSection(engines=tmp_path / "mine", runtime="onnxruntime", device="cpu", weights=weights),
+        Lambdas,
     )
     played.fit(SIZE)
     assert (tmp_path / "mine").is_dir()
@@ -211,11 +215,75 @@ def test_without_a_restoration_adapter_frames_start_from_the_texture(family: Pat
 def test_the_strength_that_is_set_goes_before_that_of_the_weights(weights: Path) -> None:
     def made(strength: float | None) -> Picture:
         settings = DecodeSection(strength=strength, runtime="torch", device="cpu", weights=weights)
-        return load(settings).generate(scene(1, *SIZE), TRUST, a_map(1), True, 1)
+        return load(settings, Lambdas).generate(scene(1, *SIZE), TRUST, a_map(1), True, 1)
 
     threads = torch.get_num_threads()
     assert np.array_equal(made(None), made(0.3)) and not np.array_equal(made(None), made(0.9))
     torch.set_num_threads(threads)
+
+
+class Watched:
+    """Notes which adapters take part in the steps of a network."""
+
+    def __init__(self, played: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.steps, self.embedded = list[str](), 0
+        played.fit(SIZE)
+        assert played._streamer is not None
+        graphs = played._streamer.graphs
+        step, embed = graphs.step, graphs.embed
+
+        def noted(use: Use) -> StepGraph:
+            self.steps.append(step_name(use))
+            return step(use)
+
+        def counted(control: torch.Tensor, trust: torch.Tensor) -> torch.Tensor:
+            self.embedded += 1
+            return embed(control, trust)
+
+        monkeypatch.setattr(graphs, "step", noted)
+        monkeypatch.setattr(graphs, "embed", counted)
+
+
+def test_without_a_map_nothing_is_done_for_one(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played = network(weights)
+    watched = Watched(played, monkeypatch)
+    for found in (None, a_map(1), None):
+        played.generate(scene(1, *SIZE), TRUST, found, False, 1)
+    assert watched.steps == ["step-rt", "step-crt", "step-rt"] and watched.embedded == 1
+    watched.steps.clear()
+    played.warm(1)  # both ways, so that neither is slow when it comes; then the one that takes longer
+    played.warm(1)
+    assert watched.steps == ["step-rt", "step-crt", "step-crt"]
+
+
+def test_weights_of_the_adapters_change_while_it_plays(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lambdas = Lambdas()
+    played = Network(Options(weights, device="cpu", runtime="torch"), lambda: lambdas)
+    watched = Watched(played, monkeypatch)
+
+    def made(texture: int = 1, found: int = 1) -> Picture:
+        played.generate(scene(7, *SIZE), TRUST, a_map(0), True, 1)
+        return played.generate(scene(texture, *SIZE), TRUST, a_map(found), False, 1)
+
+    usual = made()
+    lambdas = Lambdas(control=0.0)
+    assert not np.array_equal(usual, made()) and np.array_equal(made(found=1), made(found=0))
+    lambdas = Lambdas(restoration=0.0, temporal=0.0)
+    assert not np.array_equal(usual, made())
+    lambdas = Lambdas(temporal=0.5)
+    assert not np.array_equal(usual, made())
+    lambdas = Lambdas()
+    assert np.array_equal(usual, made())
+    assert list(dict.fromkeys(watched.steps)) == ["step-crt", "step-rt", "step-c"]
+
+
+def test_adapters_that_the_weights_lack_take_no_time(family: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played = network(family)
+    watched = Watched(played, monkeypatch)
+    played.generate(scene(1, *SIZE), TRUST, a_map(1), True, 1)
+    assert watched.steps == ["step-0"] and not watched.embedded
 
 
 def test_the_size_that_is_worked_on() -> None:
