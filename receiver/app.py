@@ -53,7 +53,10 @@ from receiver.text import TextLog
 GENERATIVE = "generative"
 """What a sender announces that wishes for generated pictures."""
 
-LIVE = ("play", "playout.", "signal.lost_after", "log.")
+LIVE = (
+    *("play", "playout.", "signal.lost_after", "log."),
+    *("decode.lambda_c", "decode.lambda_r", "decode.lambda_t"),
+)
 """Settings that change without a restart."""
 
 PLAYOUT_STATES = {
@@ -212,6 +215,7 @@ class App:
         self.config = config
         self.player.set_delay(config.playout.bounds)
         self.player.set_lost_after(config.signal.lost_after)
+        self.generative.lambdas = config.decode.lambdas
         await self._sinks.change(_sinks(config))
 
     def _recovered(self, event: Recovered, datagram_bytes: int, now: float) -> None:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import field_validator
 
 from common.config import Section, option
+from receiver.generative.lambdas import Lambdas
+
+
+def _weight(of: str) -> Any:
+    return option(
+        None,
+        f"weight of {of} in generated pictures; 0: none of it, and no time for it; as the weights say without",
+        ge=0,
+        le=4,
+    )
 
 
 class DecodeSection(Section):
@@ -37,9 +47,26 @@ class DecodeSection(Section):
     runtime: Literal["auto", "torch", "cudagraphs", "tensorrt", "onnxruntime"] = option(
         "auto", "what runs the generative decoder; `auto`: CUDA graphs on a GPU, ONNX Runtime on a CPU"
     )
+    engines: Path | None = option(
+        None,
+        "folder in which what `runtime` builds is kept (at most 16 GiB; made, mode 700); `semcast/engines` in the "
+        "user's cache ($XDG_CACHE_HOME) without",
+        metavar="FOLDER",
+    )
     steps: int = option(
         4, "most denoising steps of a picture; fewer, and fewer pictures, while there is no time for them"
     )
+    strength: float | None = option(
+        None,
+        "how far towards noise generated pictures start, from just above 0 to 1: little keeps to the small picture, "
+        "1 starts from noise alone; as the weights say without (in diffusers' layout with no restoration.safetensors: "
+        "0.5)",
+        gt=0,
+        le=1,
+    )
+    lambda_c: float | None = _weight("the map (Semantic Control)")
+    lambda_r: float | None = _weight("the small picture's features (Restoration Adapter)")
+    lambda_t: float | None = _weight("the pictures before (Temporal Adapter)")
     side: Literal["auto"] | int = option(
         "auto",
         "area that the generative decoder works on, as the side of a square; pictures are scaled to it and back; "
@@ -53,7 +80,11 @@ class DecodeSection(Section):
         metavar="auto|N",
     )
     gpu_memory_mb: int = option(
-        4096, "most memory of the GPU that the generative decoder takes", unit="MB", ge=256, le=1_000_000
+        6200,
+        "most memory of the GPU that the generative decoder takes; what `steps` needs beyond it makes them fewer",
+        unit="MB",
+        ge=256,
+        le=1_000_000,
     )
 
     @field_validator("steps")
@@ -76,6 +107,11 @@ class DecodeSection(Section):
         if not isinstance(value, str) and not 1 <= value <= 64:
             raise ValueError("must be `auto` or 1 to 64")
         return value
+
+    @property
+    def lambdas(self) -> Lambdas:
+        """Weights of the adapters."""
+        return Lambdas(self.lambda_c, self.lambda_r, self.lambda_t)
 
     @property
     def torch_threads(self) -> int:

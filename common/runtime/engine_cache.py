@@ -22,7 +22,7 @@ from common.runtime.unfinished import sweep, unfinished_file
 MAGIC = b"semcast-engine-1\n"
 HEADER_LIMIT = 1 << 16
 SUFFIX = ".engine"
-FIX = "set XDG_CACHE_HOME to a folder of your own: engines are kept in semcast/engines below it"
+FIX = "name another folder (the receiver: decode.engines), or set XDG_CACHE_HOME"
 DEFAULT_LIMIT = 16 << 30  # bytes; one size of an SD-1.5-like decoder takes about 4 GB
 
 

@@ -20,6 +20,7 @@ from common.log import Log
 from common.video import Picture, picture_size
 from receiver.contours.store import ShownMap
 from receiver.generative.frames import LEAD_S, Detail, Frame, begins_anew, choose
+from receiver.generative.lambdas import Lambdas
 from receiver.generative.pace import LONGEST_GAP_S, PLAIN, Pace
 from receiver.play.base import TrustMap
 
@@ -31,6 +32,9 @@ MOST_FRAMES = 128
 
 RETRY_S, MOST_RETRY_S = 30.0, 600.0
 """After a failure; doubled with each."""
+
+FIX = "raise decode.gpu_memory_mb, or lower decode.side"
+"""Where memory is not enough."""
 
 MAX_WAIT_S = 0.5
 JOIN_TIMEOUT_S = 5.0
@@ -69,6 +73,7 @@ class Network(Protocol):
     def fit(self, size: tuple[int, int]) -> None: ...
     def warm(self, steps: int) -> None: ...
     def forget(self) -> None: ...
+    def fewer(self, error: Exception) -> int | None: ...
     def close(self) -> None: ...
     def generate(
         self, texture: Picture, trust: TrustMap, found: ShownMap | None, reset: bool, steps: int
@@ -102,6 +107,10 @@ class GenerativeDecoder:
         self.state = State.OFF
         self.reason = ""
         """Why pictures are plain, where that is no choice."""
+        self.lambdas = Lambdas()
+        """Weights of the adapters from the next picture on; any thread may set it."""
+        self.shortage = ""
+        """What memory is enough for, where that is less than was asked for."""
         self.failures = self.late = 0
         """Breakdowns of the network; pictures that came too late."""
         self.shown = Counter[str]()
@@ -259,10 +268,7 @@ class GenerativeDecoder:
         begun = monotonic()
         try:
             network = self._load()
-            if self._size is not None:
-                network.fit(self._size)
-            self.pace = Pace(network.steps)
-            self._measure(network)
+            self._prepare(network)
         except ImportError as error:
             self._lack(f"{error}")
             return
@@ -284,6 +290,27 @@ class GenerativeDecoder:
             memory_mb=round(network.memory / 2**20),
             seconds=round(monotonic() - begun, 1),
         )
+
+    def _prepare(self, network: Network) -> None:
+        """Take the memory that pictures need, with fewer steps where it is not enough for all, and warm up."""
+        short = 0
+        while True:
+            try:
+                if self._size is not None:
+                    network.fit(self._size)
+                self.pace = Pace(network.steps)
+                self._measure(network)
+                break
+            except Exception as error:
+                fewer = network.fewer(error)
+                if fewer is None:
+                    raise
+                if not fewer:
+                    raise MemoryError(f"too little memory for 1 step: {FIX}") from None
+                short = fewer
+        if short:
+            self.shortage = f"memory for {short} step{'s' if short > 1 else ''} at most"
+            log.warning("too little memory for more denoising steps", steps=short, fix=FIX)
 
     def _measure(self, network: Network) -> None:
         """Warm up each number of steps that a stream may get, and time it once it is warm."""
@@ -310,7 +337,7 @@ class GenerativeDecoder:
         """Try again, after a failure."""
         try:
             network.forget()
-            network.warm(1)
+            self._prepare(network)
         except Exception as error:
             self._fail(network, error)
             return

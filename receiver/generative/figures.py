@@ -137,7 +137,7 @@ def _line(decoder: GenerativeDecoder, steps: int, every: int) -> str:
         ms = f"{1000 * decoder.pace.seconds(steps):.0f} ms a picture"
         where = f"{where} ({_by(decoder.network)})"
         how = f"generative, {_counted(steps)}" if steps else "refined texture"
-        text = f"{how}, {ms}, {where}"
+        text = f"{how}, {ms}, {where}" + (f"; {decoder.shortage}" if decoder.shortage else "")
         if not decoder.live:
             return f"{text}, not in real time"
         return text if every == 1 else f"{text}: slower than real time, 1 picture in {every} is generated"

@@ -11,6 +11,9 @@ OURS = Path(__file__).resolve().parents[2] / "common" / "models" / "weights" / "
 MANIFEST, DIFFUSERS = "manifest.json", "unet"
 """What a folder of our own, and one in diffusers' layout, has in it."""
 
+PACKAGES = ("torch", "diffusers", "safetensors")
+"""Without these there is no decoder."""
+
 INSTALL = (
     "pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu (or /cu128 for a GPU), then "
     "pip install 'semcast[generative]'"
@@ -19,9 +22,7 @@ INSTALL = (
 
 def missing(weights: Path | None) -> str | None:
     """What is not there, and how to get it; None: nothing."""
-    absent = [
-        name for name in ("torch", "diffusers", "safetensors") if importlib.util.find_spec(name) is None
-    ]
+    absent = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if absent:
         return f"the generative decoder needs {' and '.join(absent)}: {INSTALL}"
     folder = weights or OURS

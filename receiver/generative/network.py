@@ -18,13 +18,15 @@ from common.codec.base import IMAGINED
 from common.maps.base import VOID, Legend
 from common.models.diffusion import vocabulary
 from common.models.diffusion.config import ConfigError, DiffusionConfig
+from common.models.diffusion.graphs import Use
 from common.models.diffusion.loading import LoadingError, load, load_folders
 from common.models.diffusion.model import DiffusionModel
 from common.models.diffusion.runtime.base import Runtime, create_runtime, no_bound, place
 from common.models.diffusion.stream import Streamer, StreamInputs, StreamState
-from common.video import Picture, picture_size, to_video_frame
+from common.video import Picture, blank, picture_size, to_video_frame
 from receiver.contours.store import ShownMap
 from receiver.generative.gpu_memory import Cuda, GpuMemory
+from receiver.generative.lambdas import Lambdas
 from receiver.generative.missing import DIFFUSERS, MANIFEST
 from receiver.play.base import TrustMap
 
@@ -37,38 +39,45 @@ COLOURS = 3
 SEED = 1
 Size = tuple[int, int]
 """Width, height."""
+Control = tuple[Tensor, Tensor] | tuple[None, None]
+"""A map and its trust, or none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """weights: folder; device: auto, cpu or cuda; side: of a square of the area worked on, None: by the device;
-    threads: of torch on a CPU; gpu_memory_mb: at most, of a GPU; runtime: as create_runtime has it."""
+    threads: of torch on a CPU; gpu_memory_mb: at most, of a GPU; runtime: as create_runtime has it; engines: the
+    folder of what it builds, None: in the user's cache; strength: as Streamer has it."""
 
     weights: Path
     device: str = "auto"
     steps: int = 4
     side: int | None = None
     threads: int = 1
-    gpu_memory_mb: int = 4096
+    gpu_memory_mb: int = 6200
     runtime: str = "auto"
+    engines: Path | None = None
+    strength: float | None = None
 
 
 class Network:
     """Generates the pictures of one stream, in order. Owned by one thread, the one that makes it."""
 
-    def __init__(self, options: Options) -> None:
-        """Loads the weights. Raises LoadingError or ConfigError (both ValueError), RuntimeError where there is no such
-        device."""
+    def __init__(self, options: Options, lambdas: Callable[[], Lambdas] = Lambdas) -> None:
+        """Loads the weights. `lambdas`: asked for every picture. Raises LoadingError or ConfigError (both ValueError),
+        RuntimeError where there is no such device."""
         self.device = _device(options)
         self._gpu = GpuMemory(options.gpu_memory_mb << 20, Cuda()) if self.device == "cuda" else None
         self.model = place(read(options.weights, "cpu", torch.float32), self.device)
-        self._codes = _codes(self.model.config)
+        self._codes, self._lambdas = _codes(self.model.config), lambdas
         self._runtime: Runtime | None = None
-        self._runtime_name = options.runtime
+        self._runtime_name, self._engines = options.runtime, options.engines
         self._side = options.side or SIDES[self.device]
-        self._most = options.steps
+        self._most, self._strength = options.steps, options.strength
         self._shown: Size = (0, 0)
         self._work: Size = (0, 0)
+        self._warm: set[int] = set()
+        """Numbers of steps that pictures of this size were made in."""
         self._streamer: Streamer | None = None
         self._state: StreamState | None = None
         self._scaler = VideoReformatter()
@@ -97,43 +106,49 @@ class Network:
     def fit(self, size: Size) -> None:
         """Get ready for pictures of this size; one that is another is a new start. Raises ConfigError, or
         BackendError where the runtime cannot be had."""
-        if size == self._shown:
+        if size == self._shown and self._streamer is not None:
             return
-        self.close()
-        if self._gpu is not None:
-            self._gpu.empty()
+        self._release()
+        self._shown, self._warm = size, set()
         width, height = self._work = work_size(size, self._side, self.model.config.multiple)
         admit = no_bound if self._gpu is None else self._gpu.admit
-        self._runtime = create_runtime(self._runtime_name, self.model, height, width, admit=admit)
-        self._streamer = Streamer(self.model, height, width, self._most, graphs=self._runtime)
-        self._state = self._streamer.init_state(1, [SEED])
-        self._shown = size
+        self._runtime = create_runtime(self._runtime_name, self.model, height, width, self._engines, admit)
+        streamer = Streamer(self.model, height, width, self._most, self._strength, self._runtime)
+        self._state = streamer.init_state(1, [SEED])
+        self._streamer = streamer
 
     def generate(
         self, texture: Picture, trust: TrustMap, found: ShownMap | None, reset: bool, steps: int
     ) -> Picture:
         """The next picture, of the texture's size. `found`: its map; `reset`: forget those before."""
-        size = picture_size(texture)
-        self.fit(size)
+        self.fit(picture_size(texture))
+        control = (None, None) if found is None else self._control(found)
+        return self._make(texture, trust, control, reset, steps)
+
+    def _make(self, texture: Picture, trust: TrustMap, control: Control, reset: bool, steps: int) -> Picture:
         assert self._streamer is not None and self._state is not None
-        control, known = self._control(found)
+        weights = self._weights()
         inputs = StreamInputs(
-            texture=self._pixels(texture),
-            control=control,
-            texture_trust=_trust(trust),
-            control_trust=known,
-            reset=torch.tensor([reset]),
+            self._pixels(texture), control[0], _trust(trust), control[1], torch.tensor([reset]), *weights
         )
-        made, self._state = self._streamer.step(inputs, self._state, steps)
+        use = Use(*(weight > 0 for weight in weights))
+        made, self._state = self._streamer.step(inputs, self._state, steps, use)
         if self._gpu is not None:
             self._gpu.watch()
-        return self._picture(made, size)
+        return self._picture(made, picture_size(texture))
 
     def warm(self, steps: int) -> None:
-        """One picture of nothing, forgotten afterwards. After the first of so many steps real ones are as quick."""
+        """One picture of nothing, forgotten afterwards. After the first of so many steps real ones are as quick. With a
+        map, which takes longer; the first of so many steps once more without."""
         width, height = self._shown if self._shown != (0, 0) else (self._side, self._side)
-        grey = np.full((height * 3 // 2, width), 128, np.uint8)
-        self.generate(grey, np.zeros((-(-height // 16), -(-width // 16)), np.uint8), None, True, steps)
+        grey = blank(width, height, 128)
+        trust = np.zeros((-(-height // 16), -(-width // 16)), np.uint8)
+        self.fit((width, height))
+        empty = torch.zeros(1, self.model.config.control_channels, *reversed(self._work))
+        if steps not in self._warm:
+            self._make(grey, trust, (None, None), True, steps)
+        self._make(grey, trust, (empty, torch.ones(1, 1, 1, 1)), True, steps)
+        self._warm.add(steps)
         assert self._state is not None
         self._state.clear()
         if self._gpu is not None:
@@ -145,6 +160,17 @@ class Network:
             self._state.clear()
         if self.device == "cuda":
             torch.cuda.empty_cache()
+
+    def fewer(self, error: Exception) -> int | None:
+        """After an error: the most steps that are made from now on, where memory ran out and there are fewer, 0 where
+        there are none; None: memory is not the reason."""
+        if not _out_of_memory(error):
+            return None
+        self._release()
+        if self._most == 1:
+            return 0
+        self._most //= 2
+        return self._most
 
     @property
     def runtime(self) -> str:
@@ -163,6 +189,13 @@ class Network:
         if self._runtime is not None:
             self._runtime.close()
             self._runtime = None
+
+    def _release(self) -> None:
+        """Give back what pictures of one size need."""
+        self.close()
+        self._streamer = self._state = None
+        if self._gpu is not None:
+            self._gpu.empty()
 
     def _pixels(self, texture: Picture) -> Tensor:
         """(1, 3, H, W) in [-1, 1]."""
@@ -184,12 +217,19 @@ class Network:
         )  # fmt: skip
         return np.ascontiguousarray(scaled.to_ndarray(), np.uint8)
 
-    def _control(self, found: ShownMap | None) -> tuple[Tensor, Tensor]:
-        """The map as the weights want it, (1, K, H, W), and how far it can be trusted; zeros without one."""
+    def _weights(self) -> tuple[float, float, float]:
+        """Of control, restoration and time, now."""
+        config, set_ = self.model.config, self._lambdas()
+        return (
+            config.lambda_control if set_.control is None else set_.control,
+            config.lambda_restoration if set_.restoration is None else set_.restoration,
+            config.lambda_temporal if set_.temporal is None else set_.temporal,
+        )
+
+    def _control(self, found: ShownMap) -> tuple[Tensor, Tensor]:
+        """The map as the weights want it, (1, K, H, W), and how far it can be trusted."""
         width, height = self._work
         channels = self.model.config.control_channels
-        if found is None:
-            return torch.zeros(1, channels, height, width), torch.zeros(1, 1, 1, 1)
         if found.legend is not self._legend:
             self._legend, self._table = found.legend, self._codes(found.legend)
         assert self._table is not None
@@ -250,6 +290,13 @@ def _device(options: Options) -> str:
         with contextlib.suppress(RuntimeError):  # only before its first use
             torch.set_num_interop_threads(1)
     return device
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Of the GPU or of the host; not all libraries have a class for it."""
+    words = ("out of memory", "allocate memory", "alloc_failed")
+    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return known or any(word in str(error).lower() for word in words)
 
 
 def _codes(config: DiffusionConfig) -> Callable[[Legend], NDArray[np.uint8]]:

@@ -50,6 +50,8 @@ DRAW_EVERY_S = 60.0
 
 def decodings(steps: Sequence[int], options: argparse.Namespace) -> dict[str, Decoding]:
     """Ours by name; --variants change one setting at a time from the first number of steps."""
+    if options.strength is not None:
+        check_strength("--strength", options.strength)
     own = (options.lambda_c, options.lambda_r, options.lambda_t)
     ways = {f"ours, {named(count)}": Decoding(count, options.strength, True, True, *own) for count in steps}
     for text in options.variants:
@@ -57,10 +59,19 @@ def decodings(steps: Sequence[int], options: argparse.Namespace) -> dict[str, De
         if name not in ("strength", "lambda_c", "lambda_r", "lambda_t"):
             raise SystemExit(f"--variants: must be strength=X or lambda_c=X, _r, _t (got {text})")
         try:
-            ways[f"ours, {text}"] = Decoding(steps[0], **{name: float(value)})  # type: ignore[arg-type]
+            number = float(value)
         except ValueError:
             raise SystemExit(f"--variants: {value!r} is no number (in {text})") from None
+        if name == "strength":
+            check_strength("--variants", number)
+        ways[f"ours, {text}"] = Decoding(steps[0], **{name: number})  # type: ignore[arg-type]
     return ways
+
+
+def check_strength(option: str, value: float) -> None:
+    """Raise SystemExit for a strength that there cannot be."""
+    if not 0 < value <= 1:
+        raise SystemExit(f"{option}: strength must be above 0 and at most 1 (got {value:g})")
 
 
 def run(clips: Sequence[tuple[str, Callable[[], Iterator[Step]]]], take: Callable[[Found], None]) -> None:

@@ -156,9 +156,27 @@ def test_a_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "to go]" in capsys.readouterr().out
 
 
+NO_WEIGHTS = ["--weights", "/no"]
+"""So that nothing runs, whatever else is taken."""
+
+
 @pytest.mark.parametrize(
-    "wrong", [["--sets", "moon"], ["--training"], ["--variants", "speed=1"], ["--weights", "/no"]]
+    ("wrong", "told"),
+    [
+        (["--sets", "moon", "--weights", "toy"], "--sets: must be of"),
+        (["--training", *NO_WEIGHTS], "--training: give a DIR"),
+        (["--variants", "speed=1", *NO_WEIGHTS], "--variants: must be strength=X"),
+        (["--variants", "strength=full", *NO_WEIGHTS], "--variants: 'full' is no number"),
+        (
+            ["--variants", "strength=0", *NO_WEIGHTS],
+            "--variants: strength must be above 0 and at most 1 (got 0)",
+        ),
+        (["--strength", "0", *NO_WEIGHTS], "--strength: strength must be above 0 and at most 1 (got 0)"),
+        (["--strength", "1.5", *NO_WEIGHTS], "--strength: strength must be above 0 and at most 1 (got 1.5)"),
+        (NO_WEIGHTS, "--weights /no"),
+    ],
 )
-def test_wrong_options_are_told(wrong: list[str]) -> None:
-    with pytest.raises(SystemExit):
+def test_wrong_options_are_told(wrong: list[str], told: str) -> None:
+    with pytest.raises(SystemExit) as refused:
         generative.main(wrong)
+    assert str(refused.value).startswith(told)

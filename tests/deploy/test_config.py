@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from common.config import Section, leaves
+from common.runtime.engine_cache import default_folder
 from receiver.config import ReceiverConfig
 from sender.config import SenderConfig
 
@@ -59,6 +61,28 @@ def test_units_expose_little(name: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout[-300:] + done.stderr
     assert "ExecReload=/bin/kill -HUP $MAINPID" in unit.read_text()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_units_are_understood(name: str, tmp_path: Path) -> None:
+    """By systemd, which only warns of what it does not know; with a program that is on this host."""
+    text = (DEPLOY / "systemd" / f"{name}.service").read_text()
+    unit = tmp_path / f"{name}.service"
+    unit.write_text(re.sub(r"^ExecStart=.*$", "ExecStart=/bin/true", text, flags=re.M))
+    command = ["systemd-analyze", "verify", "--man=no", str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_receivers_unit_has_a_folder_for_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a user without a home, on a system that is read-only but for what the unit names."""
+    text = (DEPLOY / "systemd" / "receiver.service").read_text()
+    given = dict(re.findall(r"(?<=[= ])(\w+)=(\S+)", "\n".join(re.findall(r"^Environment=.*$", text, re.M))))
+    named = re.findall(r"^CacheDirectory=(.+)$", text, re.M)
+    monkeypatch.setenv("XDG_CACHE_HOME", given["XDG_CACHE_HOME"].replace("%C", "/var/cache"))
+    assert any(default_folder().is_relative_to(f"/var/cache/{name}") for name in named)
+    filters = re.findall(r"^SystemCallFilter=(.+)$", text, re.M)
+    assert filters[-1] == "setpriority"  # what builds engines steps back
 
 
 def test_prometheus_scrapes_the_default_addresses() -> None:

@@ -17,10 +17,12 @@ import av
 import pytest
 
 from common.config import ConfigError
+from common.reload import Reloads
 from proto.reassembler import MAX_UNITS
 from proto.wire import Reason
-from receiver.app import App
+from receiver.app import LIVE, App
 from receiver.config import MAX_DELAY_MS
+from receiver.generative.lambdas import Lambdas
 from receiver.play.base import SignalState, SinkError
 from receiver.play.file import FileSink
 from receiver.playout import MAX_READY_UNITS
@@ -190,6 +192,16 @@ async def test_metrics_and_health(tmp_path: Path) -> None:
     helps = [line for line in text.splitlines() if line.startswith("# HELP " + prefix)]
     assert len(names) > 20 and all(len(line.split()) > 4 for line in helps)
     assert '"status": "ok"' in health and '"state": "live"' in health
+
+
+async def test_weights_of_the_generative_decoders_adapters_change_without_a_restart(tmp_path: Path) -> None:
+    async with running(tmp_path, "--play", str(tmp_path / "out.mkv"), "--decode.lambda-r", "0.5") as app:
+        assert app.generative.lambdas == Lambdas(restoration=0.5)
+        decode = app.config.decode.model_copy(update={"lambda_c": 0.0, "lambda_r": None})
+        reloads = Reloads(lambda: app.config.model_copy(update={"decode": decode}), app.config)
+        reloads.follow(LIVE, app.reconfigure)
+        await reloads.reload()
+        assert reloads.done == 1 and app.generative.lambdas == Lambdas(control=0.0)
 
 
 async def test_the_receiver_ends_when_nobody_looks_any_more(

@@ -25,6 +25,7 @@ from common.models.diffusion.restoration import RestorationAdapter
 from common.models.diffusion.temporal import TemporalAdapter
 
 FORMAT = 1
+START = 0.5  # strength where no Restoration Adapter carries the texture: as image-to-image does by custom
 FILE_LIMIT = 16_000_000  # bytes of a file of weights
 COMPUTED = ".pos_embed.pe"  # sinusoids, made by the constructor; not saved
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
@@ -124,7 +125,8 @@ def load_folders(
     base: a Stable Diffusion folder (unet/, vae/, scheduler/); context: safetensors with `context` (1, tokens, D), the
     text encoder's output for the empty prompt; vae: an AutoencoderTiny (TAESD) or AutoencoderKL folder instead of
     base/vae; control: a ControlNet folder; motion: an AnimateDiff motion adapter's; restoration: safetensors of our
-    RestorationAdapter. An adapter without a folder is neutral. settings: other values of DiffusionConfig.
+    RestorationAdapter. An adapter without a folder is neutral, its weight 0; without `restoration` frames start halfway
+    from the texture (START). settings: other values of DiffusionConfig.
     """
     unet = _component(base / "unet", UNet2DConditionModel)
     coder = _component(vae or base / "vae", AutoencoderTiny, AutoencoderKL)
@@ -143,6 +145,13 @@ def load_folders(
         raise LoadingError(
             f"{context}: no tensor `context`; save the text encoder's output for the prompt '' under it"
         )
+    neutral: dict[str, Any] = {}
+    if control is None:
+        neutral["lambda_control"] = 0.0
+    if motion is None:
+        neutral["lambda_temporal"] = 0.0
+    if restoration is None:
+        neutral |= {"lambda_restoration": 0.0, "strength": START}
     values: dict[str, Any] = {
         "name": base.name,
         "unet": _keywords(unet),
@@ -154,6 +163,7 @@ def load_folders(
         "context_tokens": tensors["context"].shape[1] if tensors["context"].ndim == 3 else 0,
         "sizes": (512,),
         **_schedule(base / "scheduler" / "scheduler_config.json"),
+        **neutral,
     }
     config = DiffusionConfig(**{**values, **settings})
     model = DiffusionModel(config, coder, unet, controller, restorer, adapter, tensors["context"].float())

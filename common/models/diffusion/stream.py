@@ -77,11 +77,12 @@ class Streamer:
         graphs: Graphs | None = None,
     ) -> None:
         """steps: what a frame gets unless asked otherwise, and the most; divisors of it can be asked of any frame.
-        strength: how far towards noise the first latent is, 1 ignoring the degraded frame there; as the weights say
-        where it is not given. Raises ConfigError for sizes and steps that do not fit.
+        strength: how far towards noise the first latent is, in (0, 1], 1 ignoring the degraded frame there; None: as
+        the weights say. Raises ConfigError (a ValueError) for sizes, steps and strengths that do not fit.
         """
         config = model.config
         config.check_size(height, width)
+        strength = config.strength if strength is None else strength
         self.model, self.config = model, config
         self.graphs: Graphs = graphs or TorchGraphs(model)
         self.size = (height // config.downscale, width // config.downscale)
@@ -93,7 +94,7 @@ class Streamer:
             count: tuple(t.to(self.device) for t in (plan.timesteps, plan.coefficients, plan.start))
             for count in range(1, self.steps + 1)
             if self.steps % count == 0
-            for plan in [model.schedule.plan(count, strength or config.strength)]
+            for plan in [model.schedule.plan(count, strength)]
         }
         self.shapes = cache_shapes(model, height, width)
 

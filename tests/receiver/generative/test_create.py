@@ -60,7 +60,14 @@ def test_a_folder_of_either_layout_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "flags", [("--decode.side", "8"), ("--decode.generative-threads", "0"), ("--decode.steps", "3")]
+    "flags",
+    [
+        ("--decode.side", "8"),
+        ("--decode.generative-threads", "0"),
+        ("--decode.steps", "3"),
+        ("--decode.strength", "0"),
+        ("--decode.strength", "1.1"),
+    ],
 )
 def test_settings_out_of_range_are_refused(flags: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError):

@@ -48,6 +48,9 @@ class Fake:
         if self.fail:
             raise RuntimeError("out of memory")
 
+    def fewer(self, error: Exception) -> int | None:
+        return None
+
     def close(self) -> None:
         self.closed = True
 
@@ -152,6 +155,26 @@ def test_what_breaks_down_is_told_once_and_tried_again_later() -> None:
         again = frames(2, first=9, ahead=offset[0] + 30.0)
         decoder.expect(again, 0.1)
         wait_until(lambda: all(frame.picture is not None for frame in again))
+
+
+def test_memory_that_runs_out_while_it_plays_costs_steps_and_pictures_come_back() -> None:
+    class Large(Fake):
+        def fewer(self, error: Exception) -> int | None:
+            self.fail, self.steps = False, (2, 1)
+            return 2
+
+    network, offset = Large(), [0.0]
+    with playing(network, clock=lambda: time.monotonic() + offset[0]) as decoder:
+        network.fail = True
+        decoder.expect(frames(4, ahead=30.0), 0.1)
+        wait_until(lambda: decoder.state is State.FAILED)
+        offset[0] += 31.0
+        wait_until(lambda: decoder.state is State.READY)
+        again = frames(2, first=9, ahead=offset[0] + 30.0)
+        decoder.expect(again, 0.1)
+        wait_until(lambda: all(frame.picture is not None for frame in again))
+        assert {steps for _, _, steps, _ in network.calls} == {2}
+        assert "; memory for 2 steps at most" in str(generative_status(decoder, STRUCTURE)["decoder"])
 
 
 def test_a_network_that_cannot_be_loaded_leaves_pictures_plain() -> None:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from common.codec.base import IMAGINED
 from common.maps.base import VOID, Legend
 from common.models.diffusion import vocabulary
 from common.models.diffusion.config import ConfigError
+from common.models.diffusion.graphs import StepGraph, Use
 from common.models.diffusion.loading import LoadingError, save
 from common.models.diffusion.runtime.cudagraphs import CudaGraphs
+from common.models.diffusion.runtime.specs import step_name
+from common.models.diffusion.stream import Streamer, StreamState
 from common.video import Picture, blank
 from receiver.contours.store import MapStore, ShownMap
+from receiver.decode_config import DecodeSection
 from receiver.generative import network as networks
+from receiver.generative.create import load
 from receiver.generative.decoder import GenerativeDecoder, State
+from receiver.generative.figures import generative_status
 from receiver.generative.frames import Frame
 from receiver.generative.gpu_memory import GpuMemory
+from receiver.generative.lambdas import Lambdas
 from receiver.generative.network import Network, Options, read, work_size
 from tests.common.models.diffusion.runtime.test_cudagraphs import FakeCapturer
 from tests.common.models.diffusion.toy import toy_model
@@ -137,12 +146,12 @@ def test_warming_up_records_all_that_frames_need_and_what_is_timed_records_nothi
     decoder.expect([frame], 0.1)
     decoder.work(0.0)
     assert decoder.state is State.READY
-    # Refiner; encode, embed, degraded, decode and the first ring; then the other rings.
-    assert captures == {0: [1, 0], 1: [5, 0], 2: [1, 0], 4: [2, 0]}
+    # Refiner; encode, embed, degraded, decode and the first ring with and without a map; then the other rings.
+    assert captures == {0: [1, 0], 1: [6, 0], 2: [2, 0], 4: [4, 0]}
     assert set(decoder.pace.known) == {0, 1, 2, 4}
     for steps, found in ((4, None), (2, a_map(1)), (1, None), (0, a_map(1)), (4, a_map(1))):
         played.generate(scene(2, *SIZE), TRUST, found, steps == 4, steps)
-    assert played._runtime is not None and played._runtime.figures.captures == 9
+    assert played._runtime is not None and played._runtime.figures.captures == 13
 
 
 def test_of_a_gpu_all_that_was_taken_is_told(weights: Path) -> None:
@@ -168,6 +177,172 @@ def test_forgetting_leaves_nothing_of_a_failure_and_everything_where_it_is(weigh
     assert played._state is state and not any(tensor.any() for tensor in tensors)
     again = [played.generate(picture, TRUST, None, number == 0, 4) for number, picture in enumerate(clip(2))]
     assert all(np.array_equal(a, b) for a, b in zip(made, again, strict=True))
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """`steps`: for how many there is memory; as torch says it of a GPU."""
+    left, whole = {"steps": 4}, Streamer.init_state
+
+    def bounded(self: Streamer, batch: int, seeds: Sequence[int] | None = None) -> StreamState:
+        if self.steps > left["steps"]:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 548.00 MiB.")
+        return whole(self, batch, seeds)
+
+    monkeypatch.setattr(Streamer, "init_state", bounded)
+    return left
+
+
+def opened(weights: Path) -> GenerativeDecoder:
+    """A decoder that has loaded and prepared for pictures of SIZE."""
+    decoder = GenerativeDecoder(lambda: network(weights), MapStore(), clock=lambda: 5.0, live=False)
+    assert decoder.wanted("structure")
+    decoder.expect([Frame(1, scene(1, *SIZE), TRUST, 1000.0, 5.0)], 0.1)
+    decoder.work(5.0)
+    return decoder
+
+
+@pytest.mark.parametrize("steps", [2, 1])
+def test_where_memory_is_not_enough_fewer_steps_are_made_and_that_is_told(
+    weights: Path, room: dict[str, int], steps: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    room["steps"] = steps
+    decoder = opened(weights)
+    assert decoder.state is State.READY and decoder.made == {steps: 1}
+    assert decoder.network is not None and max(decoder.network.steps) == steps
+    (warned,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert warned.getMessage().startswith("too little memory for more denoising steps")
+    assert f"; memory for {steps} step" in str(generative_status(decoder, "structure")["decoder"])
+
+
+def test_where_memory_is_not_enough_for_one_step_it_gives_up_and_names_the_fix(
+    weights: Path, room: dict[str, int]
+) -> None:
+    room["steps"] = 0
+    decoder = opened(weights)
+    assert decoder.state is State.FAILED and decoder.failures == 1
+    assert "too little memory for 1 step: raise decode.gpu_memory_mb" in decoder.reason
+
+
+def test_other_errors_cost_no_steps(weights: Path) -> None:
+    played = network(weights)
+    assert played.fewer(FloatingPointError("the network gave numbers that are none")) is None
+    for error in (
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+    ):
+        played.generate(scene(1, *SIZE), TRUST, None, True, max(played.steps))
+        assert played.fewer(error) == max(played.steps)
+    assert played.steps == (1, 0) and played.fewer(MemoryError()) == 0
+
+
+def test_engines_are_kept_in_the_folder_that_is_given(weights: Path, tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    played = load(
+        DecodeSection(engines=tmp_path / "mine", runtime="onnxruntime", device="cpu", weights=weights),
+        Lambdas,
+    )
+    played.fit(SIZE)
+    assert (tmp_path / "mine").is_dir()
+    played.close()
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights in Stable Diffusion's layout, with no adapter."""
+    folder: Path = tmp_path_factory.mktemp("family")
+    model = toy_model(control_channels=3, refiner=())
+    model.unet.save_pretrained(folder / "unet")
+    model.vae.save_pretrained(folder / "vae")
+    save_file({"context": model.context.detach()}, folder / "context.safetensors")
+    return folder
+
+
+def test_without_a_restoration_adapter_frames_start_from_the_texture(family: Path) -> None:
+    def apart(**options: float) -> float:
+        dark, bright = (
+            network(family, **options).generate(blank(*SIZE, level), TRUST, None, True, 2).astype(int)
+            for level in (40, 230)
+        )
+        return float(np.abs(dark - bright).mean())
+
+    assert apart() == apart(strength=0.5) > 0
+    assert apart(strength=1.0) == 0
+
+
+def test_the_strength_that_is_set_goes_before_that_of_the_weights(weights: Path) -> None:
+    def made(strength: float | None) -> Picture:
+        settings = DecodeSection(strength=strength, runtime="torch", device="cpu", weights=weights)
+        return load(settings, Lambdas).generate(scene(1, *SIZE), TRUST, a_map(1), True, 1)
+
+    threads = torch.get_num_threads()
+    assert np.array_equal(made(None), made(0.3)) and not np.array_equal(made(None), made(0.9))
+    torch.set_num_threads(threads)
+
+
+class Watched:
+    """Notes which adapters take part in the steps of a network."""
+
+    def __init__(self, played: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.steps, self.embedded = list[str](), 0
+        played.fit(SIZE)
+        assert played._streamer is not None
+        graphs = played._streamer.graphs
+        step, embed = graphs.step, graphs.embed
+
+        def noted(use: Use) -> StepGraph:
+            self.steps.append(step_name(use))
+            return step(use)
+
+        def counted(control: torch.Tensor, trust: torch.Tensor) -> torch.Tensor:
+            self.embedded += 1
+            return embed(control, trust)
+
+        monkeypatch.setattr(graphs, "step", noted)
+        monkeypatch.setattr(graphs, "embed", counted)
+
+
+def test_without_a_map_nothing_is_done_for_one(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played = network(weights)
+    watched = Watched(played, monkeypatch)
+    for found in (None, a_map(1), None):
+        played.generate(scene(1, *SIZE), TRUST, found, False, 1)
+    assert watched.steps == ["step-rt", "step-crt", "step-rt"] and watched.embedded == 1
+    watched.steps.clear()
+    played.warm(1)  # both ways, so that neither is slow when it comes; then the one that takes longer
+    played.warm(1)
+    assert watched.steps == ["step-rt", "step-crt", "step-crt"]
+
+
+def test_weights_of_the_adapters_change_while_it_plays(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lambdas = Lambdas()
+    played = Network(Options(weights, device="cpu", runtime="torch"), lambda: lambdas)
+    watched = Watched(played, monkeypatch)
+
+    def made(texture: int = 1, found: int = 1) -> Picture:
+        played.generate(scene(7, *SIZE), TRUST, a_map(0), True, 1)
+        return played.generate(scene(texture, *SIZE), TRUST, a_map(found), False, 1)
+
+    usual = made()
+    lambdas = Lambdas(control=0.0)
+    assert not np.array_equal(usual, made()) and np.array_equal(made(found=1), made(found=0))
+    lambdas = Lambdas(restoration=0.0, temporal=0.0)
+    assert not np.array_equal(usual, made())
+    lambdas = Lambdas(temporal=0.5)
+    assert not np.array_equal(usual, made())
+    lambdas = Lambdas()
+    assert np.array_equal(usual, made())
+    assert list(dict.fromkeys(watched.steps)) == ["step-crt", "step-rt", "step-c"]
+
+
+def test_adapters_that_the_weights_lack_take_no_time(family: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played = network(family)
+    watched = Watched(played, monkeypatch)
+    played.generate(scene(1, *SIZE), TRUST, a_map(1), True, 1)
+    assert watched.steps == ["step-0"] and not watched.embedded
 
 
 def test_the_size_that_is_worked_on() -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from common.models.diffusion.config import PRESETS, ConfigError
+from common.models.diffusion.config import LAMBDA_RESTORATION, PRESETS, ConfigError
 from common.models.diffusion.loading import LoadingError, load, load_folders, save
 from common.models.diffusion.model import DiffusionModel
 from common.models.diffusion.stream import Streamer, StreamInputs
@@ -162,7 +162,9 @@ def test_half_precision_and_missing_adapters(root: Path) -> None:
     x, t = torch.randn(1, 3, 4, 4, 4), torch.tensor([5])
     with torch.no_grad():
         control = torch.ones(1, 3, 3, SIZE, SIZE)
-        torch.testing.assert_close(model(x, t, control=control, temporal="window"), model(x, t))
+        weighed = model(x, t, control=control, temporal="window", lambda_c=1.0, lambda_t=1.0)
+        torch.testing.assert_close(weighed, model(x, t))
+    assert model.config.lambda_control == model.config.lambda_temporal == 0
 
 
 def test_trained_restoration_is_read(root: Path) -> None:
@@ -173,6 +175,10 @@ def test_trained_restoration_is_read(root: Path) -> None:
     save_file(model.restoration.state_dict(), root / "restoration.safetensors")
     again = whole(root, restoration=root / "restoration.safetensors")
     assert torch.equal(again.restoration.typed[0].to_k.weight, model.restoration.typed[0].to_k.weight)
+    assert (again.config.strength, again.config.lambda_restoration) == (1.0, LAMBDA_RESTORATION)
+    # Without it the texture is where frames start; what is neutral costs nothing.
+    assert (model.config.strength, model.config.lambda_restoration) == (0.5, 0.0)
+    assert whole(root, strength=0.7).config.strength == 0.7
     with pytest.raises(LoadingError, match="another configuration"):
         whole(root, restoration=root / "context.safetensors")
 

@@ -270,6 +270,9 @@ def test_wrong_sizes_and_seeds_are_refused() -> None:
         Streamer(MODEL, 40, 32)
     with pytest.raises(ConfigError, match="strength"):
         Streamer(MODEL, 32, 32, steps=4, strength=0.05)
+    for strength in (0.0, -0.1, 1.01, float("nan")):
+        with pytest.raises(ValueError, match=r"strength .* must lie in \(0, 1\]"):
+            Streamer(MODEL, 32, 32, steps=1, strength=strength)
     with pytest.raises(ValueError, match="1 seeds for 2"):
         streamer().init_state(2, seeds=[1])
 

@@ -14,6 +14,7 @@ from common.models.diffusion.loading import load
 from common.models.diffusion.model import build
 from common.training.diffusion import config, export, stages
 from common.training.diffusion.stages import StageError
+from receiver.generative.missing import OURS
 from tests.common.training.diffusion import toy
 
 RECIPES = Path(config.__file__).parent.parent / "configs" / "diffusion"
@@ -36,6 +37,12 @@ def test_an_exported_decoder_is_the_one_that_was_trained(tmp_path: Path) -> None
         assert heading in card
     assert "Short or stopped before their end: control, teacher, lcm, dmd, refinement" in card
     assert json.loads((tmp_path / "weights" / "config.json").read_text())["name"] == "toy"
+
+
+def test_what_is_told_of_the_shipped_weights_is_what_they_are() -> None:
+    told = f"{read_manifest(OURS)['parameters'] / 1e6:.1f} million parameters"
+    for path in (OURS / "MODEL_CARD.md", Path(config.__file__).parent / "README.md"):
+        assert told in path.read_text(), path
 
 
 def test_nothing_to_export_is_one_clear_error(tmp_path: Path) -> None:
