@@ -309,7 +309,7 @@ def test_without_a_folder_for_engines_torch_serves_on(
     for want, got in zip(*(run(s, s.init_state(1), textures, maps) for s in (plain, ours)), strict=True):
         assert torch.equal(want, got)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "set XDG_CACHE_HOME to" in made.figures.reasons[0] and made.figures.runtime == "torch"
+    assert "set XDG_CACHE_HOME" in made.figures.reasons[0] and made.figures.runtime == "torch"
     made.close()
 
 
