@@ -17,6 +17,7 @@ from common.training.diffusion import clips, runner, stages
 from common.training.diffusion.refinement import RefinementTask
 from common.training.diffusion.stages import StageError
 from tests.common.training.diffusion import toy
+from tests.devices import DEVICES
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -39,9 +40,10 @@ def begun(
     return runner.Run(task, getattr(settings, stage), runner.Limits(steps), key, "cpu"), place
 
 
-def test_all_stages_run_in_order_and_leave_a_decoder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_all_stages_run_in_order_and_leave_a_decoder(device: str, tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    place = toy.place(tmp_path, toy.recipe())
+    place = toy.place(tmp_path, toy.recipe(), device)
     toy.fill(place.corpus)
     assert stages.run_all(place, None, Event())
     model = stages.assemble(place)
