@@ -21,7 +21,7 @@ from tests.devices import DEVICES
 from tests.receiver.generative.test_network import SIZE, TRUST, a_map
 from tests.receiver.link import scene
 
-BOUND_MB = 1024
+BOUND_MB = 2048
 RUNTIMES = {"cpu": "torch", "cuda": "cudagraphs"}
 MORE = {"cpu": 0, "cuda": 4}  # of 255: a GPU computes in half precision
 
@@ -81,7 +81,8 @@ def test_what_it_takes_is_told(device: str, weights: Path) -> None:
     told = generative_status(decoder, "structure")
     assert told["generative_memory_mb"] == round(played.memory / 2**20)
     assert (told["generative_device"], told["generative_runtime"]) == (device, RUNTIMES[device])
-    assert gpu_memory().get("reserved", 0) == (played.memory if device == "cuda" else 0)
+    if device == "cuda":  # torch's part of it
+        assert 0 < gpu_memory()["reserved"] <= played.memory
     played.close()
 
 

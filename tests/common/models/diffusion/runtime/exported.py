@@ -14,6 +14,6 @@ GRAPHS = (*FRAME_GRAPHS, "step-crt")  # those of a stream with all adapters
 
 
 @cache
-def exported(graph: str, dtype: torch.dtype = torch.float32) -> bytes:
+def onnx_of(graph: str, dtype: torch.dtype = torch.float32) -> bytes:
     """A graph in a precision, traced on the CPU as the building process does it."""
     return build(Specs(toy_model().to(dtype), SIZE, SIZE).of(graph), "onnx")

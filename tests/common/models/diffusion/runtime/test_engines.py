@@ -21,15 +21,16 @@ from common.models.diffusion.stream import Streamer
 from common.runtime.base import BackendError
 from common.runtime.engine_cache import EngineCache
 from common.runtime.tensorrt_backend import build_engine, find
-from tests.common.models.diffusion.runtime.exported import GRAPHS, exported
+from tests.common.models.diffusion.runtime.exported import GRAPHS, onnx_of
 from tests.common.models.diffusion.toy import SIZE, clip, run, toy_model
 
 MODEL = toy_model()
 
 
-def every_graph() -> dict[str, bytes]:
-    """What the building process would give."""
-    return {graph: exported(graph) for graph in GRAPHS}
+@pytest.fixture(scope="module")
+def exported() -> dict[str, bytes]:
+    """ONNX of every graph."""
+    return {graph: onnx_of(graph) for graph in GRAPHS}
 
 
 class Builds:
@@ -66,28 +67,30 @@ def watch(graphs: EngineGraphs) -> float:
 
 
 def test_a_stream_goes_over_to_engines_and_the_next_start_finds_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: dict[str, bytes]
 ) -> None:
-    first, builds = runtime(tmp_path, monkeypatch, every_graph())
+    first, builds = runtime(tmp_path, monkeypatch, exported)
     assert watch(first) < 1e-4
     assert sorted(builds.asked) == sorted(GRAPHS)
     assert (first.figures.engines, first.figures.built, first.figures.fallbacks) == (6, 6, 0)
     first.close()
     broken = next(first.engines._cache.folder.glob("decode-*"))
     broken.write_bytes(broken.read_bytes()[:-1])
-    second, builds = runtime(tmp_path, monkeypatch, every_graph())
+    second, builds = runtime(tmp_path, monkeypatch, exported)
     assert watch(second) < 1e-4
     assert builds.asked == ["decode"] and (second.figures.refused, second.figures.engines) == (1, 6)
     second.close()
 
 
-def test_a_wrong_engine_never_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_engine_never_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: dict[str, bytes]
+) -> None:
     class Off(OnnxEngine):
         def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
             made = super().run(inputs)
             return made if "next" not in made else {**made, "next": made["next"] * 1.05}
 
-    graphs, _ = runtime(tmp_path, monkeypatch, every_graph(), Kind("onnx", {"kind": "off"}, Off))
+    graphs, _ = runtime(tmp_path, monkeypatch, exported, Kind("onnx", {"kind": "off"}, Off))
     assert watch(graphs) < 1e-4
     assert (graphs.figures.engines, graphs.figures.fallbacks) == (5, 1)
     assert "off torch's" in graphs.figures.reasons[0]
@@ -95,7 +98,7 @@ def test_a_wrong_engine_never_serves(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_what_fails_in_use_is_dropped_and_the_frame_is_still_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: dict[str, bytes]
 ) -> None:
     class Dies(OnnxEngine):
         runs = 0
@@ -106,7 +109,7 @@ def test_what_fails_in_use_is_dropped_and_the_frame_is_still_made(
                 raise BackendError("device lost")
             return super().run(inputs)
 
-    graphs, _ = runtime(tmp_path, monkeypatch, every_graph(), Kind("onnx", {"kind": "dies"}, Dies))
+    graphs, _ = runtime(tmp_path, monkeypatch, exported, Kind("onnx", {"kind": "dies"}, Dies))
     assert watch(graphs) < 1e-4
     assert graphs.figures.engines == 4 and "device lost" in graphs.figures.reasons[0]
     graphs.close()
@@ -147,7 +150,7 @@ def test_close_ends_a_build(tmp_path: Path) -> None:
 def test_tensorrt_builds_every_graph(graph: str, dtype: torch.dtype, tmp_path: Path) -> None:
     """For one kind of GPU: none is needed to build. A decoder on a GPU is of half precision."""
     path = tmp_path / "graph.onnx"
-    path.write_bytes(exported(graph, dtype))
+    path.write_bytes(onnx_of(graph, dtype))
     found = find("tensorrt_rtx")
     engine = build_engine(found, path, capability="SM120")
     assert len(engine) > 10_000
