@@ -206,9 +206,8 @@ def _default_text(leaf: Leaf) -> str:
     return f" (default {str(default).lower() if isinstance(default, bool) else default}{unit})"
 
 
-def _from_file(path: str | None, settings: Sequence[Leaf], origins: dict[str, str]) -> dict[str, Any]:
-    if path is None:
-        return {}
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """What the file that --config names holds. Raises ConfigError."""
     try:
         tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -219,6 +218,13 @@ def _from_file(path: str | None, settings: Sequence[Leaf], origins: dict[str, st
         return {}
     if not isinstance(tree, dict):
         raise ConfigError(f"--config: {path} must hold settings as `name: value` lines")
+    return tree
+
+
+def _from_file(path: str | None, settings: Sequence[Leaf], origins: dict[str, str]) -> dict[str, Any]:
+    if path is None:
+        return {}
+    tree = read_yaml(path)
     for leaf in settings:
         branch: Any = tree
         for part in leaf.path:

@@ -9,6 +9,8 @@
   teacher      the Temporal Adapter, seeing whole clips
   lcm          its causal few-step student: consistency
   dmd          the student: distribution matching
+  pictures     decode fresh clips with all that came before
+  refinement   the Refiner, on those pictures
   all          every stage from autoencoder on, in order
   measure      what the decoder makes of clips that it was trained on, beside their textures
   export       weights, manifest and model card into a folder
@@ -22,37 +24,53 @@ import argparse
 import json
 import logging
 import signal
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
+import av
 import torch
 
+from common.config_errors import ConfigError
+from common.tabletop.files import VideoError
 from common.training.diffusion import config as configs
 from common.training.diffusion import corpus, export, measure, seen, stages
 
 log = logging.getLogger("diffusion")
 
+PROG = "python -m common.training.diffusion"
+MISTAKES = (stages.StageError, ConfigError, corpus.CorpusError, VideoError, av.FFmpegError, OSError)
+"""What is told in one line: settings, order, files."""
+
 LONGEST = {"droid": 32, "": 96}  # pictures of a clip, by prefix of its name
 
 
-def main() -> None:
-    """Command line of the training."""
-    args = arguments()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line of the training: 0, or 2 after one line on standard error that says what is wrong."""
+    args = arguments(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(args.threads)
+    try:
+        work(args)
+    except MISTAKES as error:
+        print(f"{PROG}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def work(args: argparse.Namespace) -> None:
+    """What was asked for. Raises MISTAKES."""
     if args.stage == "data":
         gather(args)
         return
     place = stages.Place(configs.load(args.config), args.out, args.corpus, args.device)
-    try:
-        if args.stage == "export":
-            export.export(place, args.weights)
-        elif args.stage == "measure":
-            print(json.dumps(measure.measure(place, args.steps, args.count), indent=2))
-        else:
-            train(place, args)
-    except (stages.StageError, FileNotFoundError) as error:
-        raise SystemExit(str(error)) from None
+    if args.stage == "export":
+        export.export(place, args.weights)
+    elif args.stage == "measure":
+        print(json.dumps(measure.measure(place, args.steps, args.count), indent=2))
+    else:
+        train(place, args)
 
 
 def train(place: stages.Place, args: argparse.Namespace) -> None:
@@ -67,7 +85,7 @@ def train(place: stages.Place, args: argparse.Namespace) -> None:
 
 
 def gather(args: argparse.Namespace) -> None:
-    """Fill the corpus from what is named; what is there stays."""
+    """Fill the corpus from what is named; what is there stays. Raises MISTAKES."""
     if args.camvid:
         corpus.add_street(args.corpus, args.camvid)
     if args.tabletop:
@@ -79,10 +97,10 @@ def gather(args: argparse.Namespace) -> None:
         log.info("%s: %d sources, %d pictures", kind, sources, pictures)
 
 
-def arguments() -> argparse.Namespace:
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(
-        prog="python -m common.training.diffusion",
+        prog=PROG,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -107,11 +125,15 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--steps", type=int, default=1, help="measure: denoising steps (default 1)")
     parser.add_argument("--count", type=int, default=32, help="measure: clips (default 32)")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if args.stage != "data" and not (args.config and args.out):
         parser.error(f"{args.stage} needs --config and --out")
+    if args.threads < 1:
+        parser.error(f"--threads: must be at least 1 (got {args.threads})")
+    if args.device.startswith("cuda") and not torch.cuda.is_available():
+        parser.error(f"--device: torch finds no CUDA device (got {args.device}); use cpu")
     return args
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.config import read_yaml
+from common.config_errors import ConfigError, problems
 
 STRICT = ConfigDict(extra="forbid", frozen=True)
 
@@ -243,5 +245,8 @@ class RecipeConfig(BaseModel):
 
 
 def load(path: Path) -> RecipeConfig:
-    """Read and validate; raises pydantic.ValidationError or yaml.YAMLError."""
-    return RecipeConfig.model_validate(yaml.safe_load(path.read_text()))
+    """Read and validate. Raises ConfigError, with all that is wrong in one line."""
+    try:
+        return RecipeConfig.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise ConfigError(f"--config: {path}: {'; '.join(problems(error, (), {}, ''))}") from None

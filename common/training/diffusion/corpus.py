@@ -33,6 +33,10 @@ WIDEST = 384
 UNIT = 16
 
 
+class CorpusError(ValueError):
+    """The corpus lacks what is asked of it; the message says what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a source is. `still`: its pictures do not follow each other."""
@@ -90,7 +94,9 @@ def read(folder: Path) -> list[Source]:
             )
         )
     if not sources:
-        raise FileNotFoundError(f"{folder}: no sources; make them with the stage `data`")
+        raise FileNotFoundError(
+            f"{folder}: no sources; make them with `data` and --clips, --camvid or --tabletop"
+        )
     return sources
 
 
@@ -127,9 +133,13 @@ def _rgb(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def add_street(folder: Path, camvid: Path) -> None:
-    """CamVid's training frames with their maps, one source a size (they are a second apart)."""
+    """CamVid's training frames with their maps, one source a size (they are a second apart). Raises
+    FileNotFoundError."""
     if (folder / "street-camvid.json").exists():
         return
+    for name in ("train", "trainannot"):
+        if not (camvid / name).is_dir():
+            raise FileNotFoundError(f"{camvid}: no CamVid, its folder {name} is missing")
     frames, labels = [], []
     for path in sorted((camvid / "train").iterdir()):
         with av.open(str(path)) as container:
@@ -145,9 +155,12 @@ def add_street(folder: Path, camvid: Path) -> None:
 
 
 def add_tabletop(folder: Path, videos: Path) -> int:
-    """Every whole video of a set that is not there yet; how many were added."""
-    added = 0
-    for video in tabletop.videos(videos):
+    """Every whole video of a set that is not there yet; how many were added. Raises FileNotFoundError where there is
+    no video, VideoError for one that cannot be read."""
+    added, found = 0, tabletop.videos(videos)
+    if not found:
+        raise FileNotFoundError(f"{videos}: no tabletop videos; make them with common.training.tabletop")
+    for video in found:
         name = f"tabletop-{video.folder.name}"
         if (folder / f"{name}.json").exists():
             continue

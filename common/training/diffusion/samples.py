@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from common.maps.base import VOID
 from common.models.diffusion import vocabulary
-from common.training.diffusion.corpus import Source
+from common.training.diffusion.corpus import CorpusError, Source
 
 LONG = 96  # a source counts as its pictures do, up to so many
 
@@ -22,6 +22,7 @@ class Sampler:
     def __init__(
         self, sources: list[Source], shares: dict[str, float], caps: dict[str, float], size: int
     ) -> None:
+        """Raises CorpusError where no source can be drawn."""
         self.sources, self.size = sources, size
         weights = np.zeros(len(sources))
         for kind, share in shares.items():
@@ -29,7 +30,7 @@ class Sampler:
             if own.sum():
                 weights += share * own / own.sum()
         if not weights.sum():
-            raise ValueError(
+            raise CorpusError(
                 f"no source of the corpus is of a kind in {sorted(shares)}, {size} pixels or more"
             )
         self._weights = weights / weights.sum()

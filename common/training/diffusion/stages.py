@@ -22,14 +22,14 @@ from common.models.diffusion.config import DiffusionConfig
 from common.models.diffusion.model import DiffusionModel, build
 from common.models.diffusion.temporal import TemporalAdapter
 from common.training.diffusion import autoencoder, clips, corpus
-from common.training.diffusion.clips import Batch, Latents
+from common.training.diffusion.clips import Latents
 from common.training.diffusion.config import RecipeConfig, StageConfig
 from common.training.diffusion.denoise import DenoiseTask
 from common.training.diffusion.distill import DmdTask, LcmTask, teach
 from common.training.diffusion.refinement import RefinementTask, decoded
 from common.training.diffusion.runner import CHECKPOINT, Limits, Run, Task, kept, train
 from common.training.diffusion.samples import Sampler
-from common.training.diffusion.store import FACTS, Arrays, fill
+from common.training.diffusion.store import FACTS, Arrays, Store, fill
 
 log = logging.getLogger("diffusion")
 
@@ -163,16 +163,16 @@ def run(place: Place, stage: str, seconds: float | None, stop: Event) -> bool:
     config: StageConfig = getattr(place.recipe, stage)
     limits = Limits(config.steps, seconds)
     key = place.recipe.seed, STAGES.index(stage)
+    task = create(place, stage)
+    if isinstance(task, LcmTask) and place.recipe.lcm.videos:
+        if not make_videos(task, place, stop):
+            return False
+        task.latents = Taught(task.latents, place.out / stage / "videos")
     ahead = 3 if place.cuda else 0
-    return train(
-        Run(create(place, stage, stop), config, limits, key, place.device),
-        place.out / stage,
-        stop,
-        ahead=ahead,
-    )
+    return train(Run(task, config, limits, key, place.device), place.out / stage, stop, ahead=ahead)
 
 
-def create(place: Place, stage: str, stop: Event) -> Task:
+def create(place: Place, stage: str) -> Task:
     """What a stage trains, with the weights of those before it."""
     recipe, device, strength = place.recipe, place.device, place.recipe.model.strength
     if stage == "autoencoder":
@@ -195,10 +195,7 @@ def create(place: Place, stage: str, stop: Event) -> Task:
     teacher.load_state_dict(before.state_dict())
     if stage == "dmd":
         return DmdTask(model, teacher, recipe.dmd, latents, strength, device)
-    task = LcmTask(model, teacher, recipe.lcm, latents, strength, device)
-    if recipe.lcm.videos:
-        task.latents = sampled(task, place, stop)
-    return task
+    return LcmTask(model, teacher, recipe.lcm, latents, strength, device)
 
 
 def encoder(place: Place) -> clips.Encode:
@@ -254,38 +251,36 @@ def make_pictures(place: Place, stop: Event) -> bool:
         return decoded(model, one(number), encode, config.every, rng, place.device)
 
     count = config.clips_cuda if place.cuda else config.clips
-    there = [place.out / stage / CHECKPOINT for stage in WEIGHTS]
-    made_with = "-".join(fingerprint(path) for path in there[:-1] if path.exists())
-    return fill(place.out / "pictures", count, made_with, values, stop)
+    return fill(place.out / "pictures", count, made_with(place, "refinement"), values, stop)
 
 
-class Sampled(Latents):
+def made_with(place: Place, before: str) -> str:
+    """Of all weights that the stages before `before` have left."""
+    there = [place.out / stage / CHECKPOINT for stage in WEIGHTS[: WEIGHTS.index(before)]]
+    return "-".join(fingerprint(path) for path in there if path.exists())
+
+
+class Taught(Latents):
     """Clips whose clean latents are the teacher's."""
 
-    def __init__(self, like: Latents, clean: NDArray[np.float16]) -> None:
-        self.count, self.scale = len(clean), like.scale
-        self._arrays = {**like._arrays, "clean": clean}
+    def __init__(self, like: Latents, videos: Path) -> None:
+        stored = Store(videos)
+        self.count, self.scale = stored.count, like.scale
+        self._arrays = {**like._arrays, **stored.arrays}
 
 
-def sampled(task: LcmTask, place: Place, stop: Event) -> Latents:
-    """The teacher's videos, made once; those that are missing are made first."""
-    path = place.out / "lcm" / "videos.npy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    latents, config = task.latents, place.recipe.lcm
-    count = min(config.videos, latents.count)
-    if not path.exists():
-        made = []
-        for number in range(count):
-            if stop.is_set():
-                raise StageError("lcm: stopped while the teacher's videos were sampled; they begin anew")
-            noise = torch.Generator(place.device).manual_seed(place.recipe.seed * 1_000_003 + number)
-            batch: Batch = latents.clip(number)
-            video = teach(task, batch, config.video_steps, noise) / latents.scale
-            made.append(video.cpu().numpy().astype(np.float16))
-        partial = path.with_suffix(".partial.npy")
-        np.save(partial, np.concatenate(made))
-        partial.replace(path)
-    return Sampled(latents, np.load(path, mmap_mode="r"))
+def make_videos(task: LcmTask, place: Place, stop: Event) -> bool:
+    """Sample the teacher's latents of the first clips, to distil from."""
+    latents, config, seed = task.latents, place.recipe.lcm, place.recipe.seed
+
+    def values(number: int) -> Arrays:
+        noise = torch.Generator(place.device).manual_seed(seed * 1_000_003 + number)
+        video = teach(task, latents.clip(number), config.video_steps, noise)[0] / latents.scale
+        return {"clean": video.cpu().numpy().astype(np.float16)}
+
+    settings = seed, task.strength, config.video_steps, config.conditioned, config.degraded
+    key = "-".join((made_with(place, "lcm"), *map(str, settings)))
+    return fill(place.out / "lcm" / "videos", min(config.videos, latents.count), key, values, stop)
 
 
 def run_all(place: Place, minutes: float | None, stop: Event) -> bool:

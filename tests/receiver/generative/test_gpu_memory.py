@@ -14,7 +14,8 @@ from common.models.diffusion.runtime.engines import Engines, Kind
 from common.models.diffusion.stream import Streamer
 from common.runtime.engine_cache import EngineCache
 from receiver.generative.gpu_memory import GpuMemory
-from tests.common.models.diffusion.runtime.test_engines import GRAPHS, MODEL, exported
+from tests.common.models.diffusion.runtime.exported import GRAPHS
+from tests.common.models.diffusion.runtime.test_engines import MODEL, exported
 from tests.common.models.diffusion.toy import SIZE, clip, run
 
 MB = 1 << 20

@@ -1,8 +1,6 @@
-"""Streaming: equal to the windowed batch, of constant cost, and one stream's events do not touch the others."""
+"""Streaming: equal to the windowed batch, and one stream's events do not touch the others."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 import torch
@@ -11,9 +9,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from common.models.diffusion.clip import sample_clip
 from common.models.diffusion.config import ConfigError
-from common.models.diffusion.graphs import Decode, TorchGraphs, Use
+from common.models.diffusion.graphs import Use
 from common.models.diffusion.stream import Streamer, StreamInputs
 from tests.common.models.diffusion.toy import SIZE, clip, run, toy_model
+from tests.devices import DEVICES
 
 MODEL = toy_model(refiner=())
 
@@ -51,21 +50,24 @@ def test_stream_equals_windowed_batch(
     torch.testing.assert_close(got, pictures, rtol=1e-5, atol=1e-5)
 
 
-def test_cached_equals_recomputed() -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_cached_equals_recomputed(device: str) -> None:
     """Each frame again from the whole past, with nothing cached."""
-    textures, maps = clip(6)
-    stream = streamer()
+    textures, maps = (tensor.to(device) for tensor in clip(6))
+    model = toy_model(refiner=()).to(device)
+    near = {"cpu": 1e-5, "cuda": 1e-3}[device]
+    stream = Streamer(model, SIZE, SIZE, 2, 1.0)
     state = stream.init_state(1)
-    for k, picture in enumerate(run(stream, state, textures, maps)):
-        fresh = stream.init_state(1)
-        again = run(stream, fresh, textures[:, : k + 1], maps[:, : k + 1])[-1]
-        torch.testing.assert_close(again, picture, rtol=0, atol=1e-6)
-        with torch.no_grad():
-            latents = MODEL.encode(textures[0, : k + 1])[None]
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), torch.no_grad():
+        for k, picture in enumerate(run(stream, state, textures, maps)):
+            fresh = stream.init_state(1)
+            again = run(stream, fresh, textures[:, : k + 1], maps[:, : k + 1])[-1]
+            torch.testing.assert_close(again, picture, rtol=0, atol=near)
+            latents = model.encode(textures[0, : k + 1])[None]
             whole = sample_clip(
-                MODEL, MODEL.schedule.plan(2), state.noise, k + 1, control=maps[:, : k + 1], degraded=latents
+                model, model.schedule.plan(2), state.noise, k + 1, control=maps[:, : k + 1], degraded=latents
             )
-            torch.testing.assert_close(MODEL.decode(whole[:, -1]).clamp(-1, 1), picture, rtol=0, atol=1e-5)
+            torch.testing.assert_close(model.decode(whole[:, -1]).clamp(-1, 1), picture, rtol=0, atol=near)
 
 
 def test_past_matters_as_far_as_the_window_reaches() -> None:
@@ -83,53 +85,15 @@ def test_past_matters_as_far_as_the_window_reaches() -> None:
 
 
 class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operations and the elements that they make."""
+    """Counts operations."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.operations = self.elements = 0
+        self.operations = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        out = func(*args, **(kwargs or {}))
         self.operations += 1
-        self.elements += out.numel() if isinstance(out, Tensor) else 0
-        return out
-
-
-class Mostly(TorchGraphs):
-    """The networks themselves at every 500th frame, nothing in their place between."""
-
-    frame = 0
-
-    def step(self, use: Use) -> Any:
-        real = super().step(use)
-        return real if self.frame % 500 == 0 else self.idle
-
-    def decode_some(self, latent: Tensor) -> Tensor:
-        return Decode(MODEL)(latent) if self.frame % 500 == 0 else latent[:, :3]
-
-    def idle(self, x: Tensor, *inputs: Any) -> tuple[Tensor, list[Tensor]]:
-        return x, [cache[:, 0].clone() for cache in inputs[-1]]
-
-
-def test_cost_and_state_are_constant_over_ten_thousand_frames() -> None:
-    graphs = Mostly(MODEL)
-    graphs.decode = graphs.decode_some  # type: ignore[assignment]
-    stream = Streamer(MODEL, SIZE, SIZE, steps=1, graphs=graphs)
-    state = stream.init_state(1)
-    size, pointers = state.bytes(), [cache.data_ptr() for cache in state.caches[0]]
-    costs: dict[bool, set[tuple[int, int]]] = {True: set(), False: set()}
-    for graphs.frame in range(10_000):
-        if graphs.frame % 100 > 1:
-            picture, state = stream.step(StreamInputs(), state)
-            continue
-        with Counter() as counter:
-            picture, state = stream.step(StreamInputs(), state)
-        costs[graphs.frame % 500 == 0].add((counter.operations, counter.elements))
-    assert len(costs[True]) == len(costs[False]) == 1, costs
-    assert state.bytes() == size
-    assert [cache.data_ptr() for cache in state.caches[0]] == pointers
-    assert torch.isfinite(picture).all()
+        return func(*args, **(kwargs or {}))
 
 
 def test_reset_of_one_stream_leaves_the_others() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ import torch
 from torch import Tensor
 
 from common.models.diffusion import vocabulary
-from common.training.diffusion import clips, runner, stages
+from common.training.diffusion import clips, distill, runner, stages, store
 from common.training.diffusion.refinement import RefinementTask
 from common.training.diffusion.stages import StageError
 from tests.common.training.diffusion import toy
+from tests.devices import DEVICES
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -34,14 +36,16 @@ def begun(
     toy.fill_latents(place.out / "clips")
     toy.fill_pictures(place.out / "pictures")
     toy.fill(place.corpus)
-    task = stages.create(place, stage, Event())
+    torch.manual_seed(settings.seed)
+    task = stages.create(place, stage)
     key = settings.seed, stages.STAGES.index(stage)
     return runner.Run(task, getattr(settings, stage), runner.Limits(steps), key, "cpu"), place
 
 
-def test_all_stages_run_in_order_and_leave_a_decoder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_all_stages_run_in_order_and_leave_a_decoder(device: str, tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    place = toy.place(tmp_path, toy.recipe())
+    place = toy.place(tmp_path, toy.recipe(), device)
     toy.fill(place.corpus)
     assert stages.run_all(place, None, Event())
     model = stages.assemble(place)
@@ -61,7 +65,7 @@ def test_all_stages_run_in_order_and_leave_a_decoder(tmp_path: Path) -> None:
     "stage", [*("autoencoder", "backbone", "control", "restoration", "teacher", "lcm"), "refinement"]
 )
 def test_a_stage_lowers_its_loss(stage: str, tmp_path: Path) -> None:
-    run, _ = begun(tmp_path, stage, 60, lcm={"videos": 0})
+    run, _ = begun(tmp_path, stage, 60)
     if stage not in (
         "autoencoder",
         "refinement",
@@ -69,9 +73,9 @@ def test_a_stage_lowers_its_loss(stage: str, tmp_path: Path) -> None:
         torch.nn.init.normal_(run.task.model.unet.conv_out.weight, 0, 0.05)  # type: ignore[attr-defined]
     batch = run.draw(0)
 
-    def loss() -> float:
-        turn = next(iter(run.task.turns(batch, torch.Generator().manual_seed(3))))
-        return float(turn.loss.detach())
+    def loss() -> float:  # of several draws of noise: one alone may be an easy one
+        noises = (torch.Generator().manual_seed(seed) for seed in range(4))
+        return sum(float(next(iter(run.task.turns(batch, noise))).loss.detach()) for noise in noises)
 
     first = loss()
     for _ in range(12):
@@ -91,9 +95,7 @@ def test_a_stage_lowers_its_loss(stage: str, tmp_path: Path) -> None:
     ],
 )
 def test_only_the_parts_of_a_stage_move(stage: str, moved: set[str], tmp_path: Path) -> None:
-    run, _ = begun(
-        tmp_path, stage, lcm={"videos": 0, "conditioned": True}, dmd={"conditioned": True, "degraded": 1.0}
-    )
+    run, _ = begun(tmp_path, stage, lcm={"conditioned": True}, dmd={"conditioned": True, "degraded": 1.0})
     task = run.task
     model = task.model  # type: ignore[attr-defined]
     teacher = {n: v.clone() for n, v in getattr(task, "teacher", torch.nn.Module()).state_dict().items()}
@@ -125,7 +127,7 @@ def test_the_critic_follows_the_student_and_the_teacher_stays(tmp_path: Path) ->
     assert any(not torch.equal(after[name], before[name]) for name in run.groups["critic"])
 
 
-@pytest.mark.parametrize("stage", ["restoration", "dmd"])
+@pytest.mark.parametrize("stage", stages.WEIGHTS)
 def test_a_resumed_run_gives_what_an_unbroken_one_gives(stage: str, tmp_path: Path) -> None:
     whole, _ = begun(tmp_path / "a", stage, 4)
     assert runner.train(whole, tmp_path / "whole", Event())
@@ -140,6 +142,42 @@ def test_a_resumed_run_gives_what_an_unbroken_one_gives(stage: str, tmp_path: Pa
     assert first and second
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert all(torch.equal(value, weights(again)[name]) for name, value in weights(whole).items())
+
+
+def test_the_videos_of_the_teacher_go_on_where_they_were_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampled, stop = [], Event()
+
+    def teach(*arguments: Any) -> Tensor:
+        sampled.append(arguments)
+        if len(sampled) == 2:
+            stop.set()
+        return distill.teach(*arguments)
+
+    monkeypatch.setattr(stages, "teach", teach)
+    videos = []
+    for folder, interrupted in ((tmp_path / "a", True), (tmp_path / "b", False)):
+        _, place = begun(folder, "teacher")
+        assert stages.run(place, "teacher", None, Event())
+        if interrupted:
+            assert not stages.run(place, "lcm", None, stop)
+            assert not (place.out / "lcm" / runner.CHECKPOINT).exists()
+        assert stages.run(place, "lcm", None, Event())
+        videos.append(store.Store(place.out / "lcm" / "videos").arrays["clean"])
+    assert len(sampled) == 3 + 3  # as many as there are: none twice
+    assert np.array_equal(videos[0], videos[1]) and len({video.tobytes() for video in videos[0]}) == 3
+    stages.run(place, "lcm", None, Event())
+    assert len(sampled) == 6
+    _retrained(place)
+    stages.run(place, "lcm", None, Event())
+    assert len(sampled) == 9  # another teacher, other videos
+
+
+def _retrained(place: stages.Place) -> None:
+    """The teacher goes on by two steps."""
+    longer = dataclasses.replace(place, recipe=toy.recipe(teacher={"steps": 4}))
+    assert stages.run(longer, "teacher", None, Event())
 
 
 def test_the_refiner_learns_to_see_with_and_without_each_input(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ from common.training.diffusion.config import RecipeConfig
 from common.training.diffusion.stages import Place
 
 SIZE, FRAMES, CHANNELS = 64, 5, 4
-BLOCK = {"batch": 2, "learning_rate": 2e-3, "warm_up_steps": 1, "bf16": False}
+BLOCK = {"batch": 2, "batch_cuda": 2, "learning_rate": 2e-3, "warm_up_steps": 1, "bf16": False}
 STAGE = {**BLOCK, "steps": 2}
 
 RECIPE: dict[str, Any] = {
     "data": {"crop": SIZE, "shares": {"clip": 0.5, "tabletop": 0.5}},
-    "clips": {"clips": 6, "frames": FRAMES},
+    "clips": {"clips": 6, "clips_cuda": 6, "frames": FRAMES, "frames_cuda": FRAMES},
     "model": {
         "name": "toy",
         "widths": [16, 32],
@@ -40,7 +40,7 @@ RECIPE: dict[str, Any] = {
     "teacher": {**STAGE, "trains": ["temporal"], "frames": None},
     "lcm": {**STAGE, "videos": 3, "video_steps": 2},
     "dmd": {**STAGE},
-    "pictures": {"clips": 4},
+    "pictures": {"clips": 4, "clips_cuda": 4},
     "refinement": {**STAGE},
 }
 
@@ -69,9 +69,9 @@ def fill(folder: Path) -> None:
         )
 
 
-def place(folder: Path, settings: RecipeConfig) -> Place:
+def place(folder: Path, settings: RecipeConfig, device: str = "cpu") -> Place:
     """A run of its own in `folder`."""
-    return Place(settings, folder / "run", folder / "corpus", "cpu")
+    return Place(settings, folder / "run", folder / "corpus", device)
 
 
 def fill_latents(folder: Path, count: int = 6) -> None:
