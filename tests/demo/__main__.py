@@ -77,6 +77,9 @@ def told(summary: dict[str, Any]) -> str:
     """The summary as a person reads it."""
     latency, encode, decode = summary["latency_ms"], summary["encode_ms"], summary["decode_ms"]
     cpu, rss = summary["cpu_percent"], summary["rss_mb"]
+    likeness = (
+        "" if summary["ms_ssim"] is None else f", MS-SSIM {summary['ms_ssim']}"
+    )  # none of small pictures
     lines = [
         ("start", f"first picture after {summary['first_picture_s']} s"),
         (
@@ -89,7 +92,7 @@ def told(summary: dict[str, Any]) -> str:
             f"{summary['wire_kbps']} kbit/s on the wire, {100 * (summary['loss_observed'] or 0):.1f} % lost",
         ),
         ("latency", f"p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms"),
-        ("quality", f"PSNR {summary['psnr_db']} dB, MS-SSIM {summary['ms_ssim']}"),
+        ("quality", f"PSNR {summary['psnr_db']} dB{likeness}"),
         (
             "a unit",
             f"encode p50 {encode['p50']} ms, p95 {encode['p95']}; decode p50 {decode['p50']}, p95 {decode['p95']}",

@@ -233,6 +233,8 @@ def check(engine: Engine, spec: Spec) -> None:
     """Raise BackendError unless the engine gives what torch gives."""
     on_gpu = next(spec.module.parameters()).is_cuda
     stream = torch.cuda.Stream() if on_gpu else None  # type: ignore[no-untyped-call]
+    if stream is not None:
+        stream.wait_stream(torch.cuda.current_stream())  # inputs were made there
     with torch.cuda.stream(stream), torch.no_grad():
         want, got = expected(spec), engine.run(spec.inputs)
         for name, tensor in want.items():
