@@ -4,6 +4,7 @@ The group stands alone, as common.codec.av1 has it; dav1d decodes it to the same
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -43,9 +44,11 @@ class Groups:
         width, height = picture_size(pictures[0])
         if min(width, height) < av1.SMALLEST_SIDE or 8 * room < DENSITY * width * height * len(pictures):
             return None
+        begun = time.perf_counter()
         fit = Fit(pictures, self._effort.preset(width * height, 1, self._fps))
         found = fit.search(room, int(room), self._level)
         self._level = fit.expected(room)
+        self._effort.took((time.perf_counter() - begun) / len(pictures))
         if found is None:
             return None
         shown = av1.decode(found.data, width, height, len(pictures))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from common.codec import av1
 from common.codec.base import RECEIVED, RECOVERED, Budget, CodecError
 from common.codec.texture.decoder import TextureDecoder, read
 from common.codec.texture.encoder import TextureEncoder, change
@@ -108,6 +111,24 @@ def test_the_header_says_so() -> None:
     assert TextureHeader.is_group(head) and not TextureHeader.is_group(header.with_step(17))
     _, number, pictures = read(sent(1)[0])
     assert isinstance(pictures, list) and len(pictures) == FRAMES and 0 < number < 64
+
+
+def test_a_slow_host_codes_groups_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, presets = [shrink(one, 128, 96) for one in panned(0)], list[int]()
+    clock = iter(
+        np.arange(0.0, 1000.0, 2.0 * FRAMES / FPS).tolist()
+    )  # each look takes twice as long as the unit
+
+    def encode(pictures: list[Picture], level: float, preset: int) -> bytes:
+        presets.append(preset)
+        return av1.encode(pictures, level, preset)
+
+    monkeypatch.setattr("common.codec.fit.av1", SimpleNamespace(**{**vars(av1), "encode": encode}))
+    monkeypatch.setattr("common.codec.texture.group.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    groups = Groups(FPS, adaptive=True)
+    for _ in range(12):
+        assert groups.code(small, 900.0) is not None
+    assert presets[-1] > presets[0]
 
 
 def test_few_bytes_or_tiny_pictures_are_no_use() -> None:
