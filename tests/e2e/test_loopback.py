@@ -62,16 +62,17 @@ def test_without_loss_the_scene_is_recognised(bench: Bench) -> None:
     sender = bench.sender()
     bench.wait_shown(60)
     assert [bench.stop(child) for child in (sender, receiver)] == [0, 0]
-    line = next(line for line in bench.shown()[30:] if not line.concealed)  # a busy machine may be late
     with av.open(str(bench.folder / "shown.y4m")) as video:
         pictures = [
             np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8) for frame in video.decode(video=0)
         ]
-    luma = planes(pictures[line.number])[0].astype(int)
-    scene = SyntheticScene(256, 256, 15)
-    sent = 4 * line.unit + line.offset
-    error = {n: np.abs(planes(scene.picture(n))[0] - luma).mean() for n in (sent, sent + 15, sent - 15)}
-    assert min(error, key=lambda n: error[n]) == sent
+    scene, recognised = SyntheticScene(256, 256, 15), list[bool]()
+    for line in [line for line in bench.shown()[30:] if not line.concealed]:
+        luma = planes(pictures[line.number])[0].astype(int)
+        sent = 4 * line.unit + line.offset
+        error = {n: np.abs(planes(scene.picture(n))[0] - luma).mean() for n in (sent, sent + 15, sent - 15)}
+        recognised.append(min(error, key=lambda n: error[n]) == sent)
+    assert len(recognised) > 10 and np.mean(recognised) > 0.5  # on a busy machine some packets are late
 
 
 def test_random_bytes_change_nothing(bench: Bench) -> None:
