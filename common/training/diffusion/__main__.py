@@ -33,6 +33,7 @@ import av
 import torch
 
 from common.config_errors import ConfigError
+from common.models.diffusion.loading import LoadingError
 from common.tabletop.files import VideoError
 from common.training.diffusion import config as configs
 from common.training.diffusion import corpus, export, measure, seen, stages
@@ -40,7 +41,15 @@ from common.training.diffusion import corpus, export, measure, seen, stages
 log = logging.getLogger("diffusion")
 
 PROG = "python -m common.training.diffusion"
-MISTAKES = (stages.StageError, ConfigError, corpus.CorpusError, VideoError, av.FFmpegError, OSError)
+MISTAKES = (
+    stages.StageError,
+    LoadingError,
+    ConfigError,
+    corpus.CorpusError,
+    VideoError,
+    av.FFmpegError,
+    OSError,
+)
 """What is told in one line: settings, order, files."""
 
 LONGEST = {"droid": 32, "": 96}  # pictures of a clip, by prefix of its name
@@ -66,7 +75,8 @@ def work(args: argparse.Namespace) -> None:
         return
     place = stages.Place(configs.load(args.config), args.out, args.corpus, args.device)
     if args.stage == "export":
-        export.export(place, args.weights)
+        former = export.Former(args.former, args.part) if args.former else None
+        export.export(place, args.weights, former=former)
     elif args.stage == "measure":
         print(json.dumps(measure.measure(place, args.steps, args.count), indent=2))
     else:
@@ -123,11 +133,19 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--weights", type=Path, default=export.WEIGHTS, help=f"export: folder (default {export.WEIGHTS})"
     )
+    parser.add_argument(
+        "--former", type=Path, help="export: weights that the run went on from, to be mixed in"
+    )
+    parser.add_argument(
+        "--part", type=float, default=0.4, help="export: part of the former weights (default 0.4)"
+    )
     parser.add_argument("--steps", type=int, default=1, help="measure: denoising steps (default 1)")
     parser.add_argument("--count", type=int, default=32, help="measure: clips (default 32)")
     args = parser.parse_args(argv)
     if args.stage != "data" and not (args.config and args.out):
         parser.error(f"{args.stage} needs --config and --out")
+    if not 0 <= args.part <= 1:
+        parser.error(f"--part: must be 0 to 1 (got {args.part})")
     if args.threads < 1:
         parser.error(f"--threads: must be at least 1 (got {args.threads})")
     if args.device.startswith("cuda") and not torch.cuda.is_available():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from common.models.diffusion import vocabulary
-from common.models.diffusion.loading import save
+from common.models.diffusion.loading import LoadingError, load, save
+from common.models.diffusion.model import DiffusionModel
 from common.training.diffusion import corpus
 from common.training.diffusion.config import StageConfig
 from common.training.diffusion.measure import measure
@@ -65,13 +67,37 @@ the paper, the backbone is trained on with the Restoration Adapter (`restoration
 training; distillation moves the Temporal Adapter alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A decoder that this run went on from, and its part of what is exported, 0 to 1."""
+
+    folder: Path
+    part: float
+
+
+def mix(model: DiffusionModel, former: Former) -> None:
+    """Each weight becomes the mean of both, as WiSE-FT has it (Wortsman et al., "Robust fine-tuning of zero-shot
+    models"): what a short training on other data has gained, and less of what it has lost."""
+    before = load(former.folder).state_dict()
+    state = model.state_dict()
+    strange = [name for name, value in state.items() if before.get(name, value[:0]).shape != value.shape]
+    if strange:
+        raise LoadingError(f"{former.folder}: not a decoder of this recipe ({strange[0]})")
+    for name, value in state.items():
+        if value.is_floating_point():
+            value.lerp_(before[name].to(value), former.part)
+
+
 @torch.no_grad()
-def export(place: Place, folder: Path, steps: int = 1, count: int = 32) -> None:
-    """Write everything into `folder`. Raises StageError where a stage has left nothing."""
+def export(place: Place, folder: Path, steps: int = 1, count: int = 32, former: Former | None = None) -> None:
+    """Write everything into `folder`. Raises StageError where a stage has left nothing, LoadingError for a former
+    decoder that is none, or of another shape."""
     states = {stage: _state(place, stage) for stage in STAGES if (place.out / stage / CHECKPOINT).exists()}
     if "restoration" not in states:
         raise StageError(f"{place.out}: nothing to export before the stage restoration")
     model = assemble(place).eval()
+    if former is not None:
+        mix(model, former)
     save(model, folder)
     total = sum(int(state["step"]) for state in states.values())
     path = folder / "manifest.json"
@@ -83,7 +109,7 @@ def export(place: Place, folder: Path, steps: int = 1, count: int = 32) -> None:
         "training": training,
     }
     path.write_text(json.dumps(manifest, indent=1) + "\n")
-    card = _card(place, states, measure(place, steps, count), int(manifest["parameters"]), steps)
+    card = _card(place, states, measure(place, steps, count, model), int(manifest["parameters"]), steps)
     (folder / "MODEL_CARD.md").write_text(card)
     for file in folder.iterdir():
         file.chmod(0o644)

@@ -19,9 +19,12 @@ HELD = 99  # draws of their own, that no stage has trained on
 
 
 @torch.no_grad()
-def measure(place: Place, steps: int = 1, count: int = 32) -> dict[str, float]:
-    """Means over fresh clips of the training sources; control, texture and time all in use."""
-    model = assemble(place).to(place.device).eval()
+def measure(
+    place: Place, steps: int = 1, count: int = 32, model: DiffusionModel | None = None
+) -> dict[str, float]:
+    """Means over fresh clips of the training sources; control, texture and time all in use. `model`: None for what the
+    stages have left."""
+    model = (model or assemble(place)).to(place.device).eval()
     recipe = place.recipe
     sampler = Sampler(corpus.read(place.corpus), recipe.data.shares, recipe.data.caps, recipe.data.crop)
     encode, scale = encoder(place), float(model.vae.config.scaling_factor)

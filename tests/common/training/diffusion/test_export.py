@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from common.codec.weights import read_manifest
-from common.models.diffusion.loading import load
+from common.models.diffusion.loading import LoadingError, load, save
 from common.models.diffusion.model import build
 from common.training.diffusion import config, export, stages
 from common.training.diffusion.stages import StageError
@@ -37,6 +37,23 @@ def test_an_exported_decoder_is_the_one_that_was_trained(tmp_path: Path) -> None
         assert heading in card
     assert "Short or stopped before their end: control, teacher, lcm, dmd, refinement" in card
     assert json.loads((tmp_path / "weights" / "config.json").read_text())["name"] == "toy"
+
+
+def test_former_weights_are_mixed_in(tmp_path: Path) -> None:
+    place = toy.place(tmp_path, toy.recipe())
+    toy.fill(place.corpus)
+    for stage in ("autoencoder", "clips", "backbone", "restoration"):
+        assert stages.run(place, stage, None, Event())
+    own, other = stages.assemble(place), stages.assemble(place)
+    for value in other.parameters():
+        value.data += 1
+    save(other, tmp_path / "former", torch.float32)
+    export.export(place, tmp_path / "weights", count=1, former=export.Former(tmp_path / "former", 0.25))
+    mixed = load(tmp_path / "weights").state_dict()
+    for name, value in own.named_parameters():
+        assert torch.allclose(mixed[name], value + 0.25, atol=2e-3), name
+    with pytest.raises(LoadingError, match="not a decoder of this recipe"):
+        export.export(place, tmp_path / "weights", former=export.Former(OURS, 0.5))
 
 
 def test_what_is_told_of_the_shipped_weights_is_what_they_are() -> None:
