@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from common.log_format import ROOT
 
 # The same examples in every run of the same tests, so that a change alone decides whether they pass;
 # HYPOTHESIS_PROFILE=explore looks for new ones. No example is timed: another process may hold any of them up.
@@ -12,3 +17,10 @@ _SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeatable", _SLOW, derandomize=True)
 settings.register_profile("explore", _SLOW, derandomize=False, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+@pytest.fixture(autouse=True)
+def log_reaches_pytest() -> Iterator[None]:
+    """Whatever a test sets up, the next one's `caplog` sees each record, and sees it once."""
+    yield
+    logging.getLogger(ROOT).propagate = True

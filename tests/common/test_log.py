@@ -29,7 +29,6 @@ def restore() -> Iterator[None]:
     for logger, handlers, level in before:
         logger.handlers[:] = handlers
         logger.setLevel(level)
-    logging.getLogger("semcast").propagate = True
 
 
 def test_logfmt() -> None:

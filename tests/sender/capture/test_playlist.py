@@ -86,7 +86,6 @@ def test_files_follow_each_other_without_a_gap(tmp_path: Path) -> None:
 def test_what_cannot_be_played_is_passed_over_and_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logging.getLogger("semcast").propagate = True
     clip(tmp_path, "a.mkv", 0, frames=2)
     (tmp_path / "broken.mp4").write_bytes(b"nothing of this is video")
     (tmp_path / "list.txt").write_text("broken.mp4\na.mkv\nmissing.mp4\nhttp://127.0.0.1:1/x.mp4\n")

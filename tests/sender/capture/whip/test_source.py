@@ -103,7 +103,6 @@ async def test_frames_of_the_sessions_size_through_loss_and_return_of_the_publis
 async def test_https_with_a_token_made_and_told_once(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    logging.getLogger("semcast").propagate = True
     with caplog.at_level(logging.INFO, "semcast"):
         async with reading("whips://0.0.0.0:0/cam") as run:
             token = run.source.token
