@@ -156,7 +156,7 @@ def add_street(folder: Path, camvid: Path) -> None:
 
 def add_tabletop(folder: Path, videos: Path) -> int:
     """Every whole video of a set that is not there yet; how many were added. Raises FileNotFoundError where there is
-    no video, VideoError for one that cannot be read."""
+    no video, VideoError for one that cannot be read, CorpusError for one with more pictures than maps or fewer."""
     added, found = 0, tabletop.videos(videos)
     if not found:
         raise FileNotFoundError(f"{videos}: no tabletop videos; make them with common.training.tabletop")
@@ -166,6 +166,10 @@ def add_tabletop(folder: Path, videos: Path) -> int:
             continue
         frames = [fitted(picture) for picture in video.pictures()]
         labels = [fitted(drawn, exact=True) + np.uint8(vocabulary.OBJECTS) for drawn in video.classes()]
+        if len(labels) != len(frames):
+            raise CorpusError(
+                f"{video.folder}: {len(frames)} pictures and {len(labels)} maps; remove it and render it again"
+            )
         write(folder, name, Facts("tabletop", False, FPS), frames, labels)
         added += 1
     return added

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 from threading import Event
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from common.maps.base import VOID, Legend
 from common.models.diffusion import vocabulary
 from common.tabletop.classes import CLASSES
-from common.tabletop.files import CLIPS
+from common.tabletop.files import CLIPS, TabletopVideo
 from common.training.diffusion import clips, corpus, degrade
 from common.training.diffusion.config import DataConfig, DegradeConfig
 from common.training.diffusion.samples import Sampler, matte
@@ -121,6 +122,15 @@ def test_the_shipped_tabletop_clips_are_read_with_their_maps(tmp_path: Path) -> 
     assert all(side % 16 == 0 and side <= corpus.WIDEST for side in source.labels.shape[1:])
     assert source.labels.min() >= vocabulary.OBJECTS
     assert source.labels.max() < vocabulary.CLASSES
+
+
+def test_a_tabletop_video_with_fewer_maps_than_pictures_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = TabletopVideo.classes
+    monkeypatch.setattr(TabletopVideo, "classes", lambda self: islice(whole(self), 3))
+    with pytest.raises(corpus.CorpusError, match="and 3 maps; remove it"):
+        corpus.add_tabletop(tmp_path, CLIPS)
 
 
 def test_an_empty_corpus_is_one_clear_error(tmp_path: Path) -> None:
