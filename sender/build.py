@@ -76,8 +76,7 @@ def make_encoder(config: SenderConfig) -> UnitEncoder:
     effort = Effort(codec.effort, codec.threads, adaptive=True)
     try:
         if codec.structured:
-            # also where contours are given less: their parity needs the time that a unit takes
-            kbps = (1.0 - config.contours.share) * config.rate.kbps
+            kbps = (1.0 - config.contours.part(config.rate.kbps, 0.0)) * config.rate.kbps
             return create_encoder(STRUCTURE, config.size.width, config.size.height, config.fps, effort, kbps)
         return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
     except ValueError as error:
@@ -198,7 +197,7 @@ def rate_controller(
         return RateController(config.rate.kbps, duration, overhead, session.payload_limit)
     return HeldRate(
         *(config.rate.kbps, duration, overhead, session.payload_limit),
-        part=lambda kbps: 1.0 - config.contours.part(kbps),
+        part=lambda kbps: 1.0 - config.contours.part(kbps, ceiling.loss),
         ceiling=ceiling,
         spread=config.pacing.spread,
     )

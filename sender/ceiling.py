@@ -11,11 +11,18 @@ from bisect import insort
 from collections import deque
 from collections.abc import Sequence
 
+from sender.protect import UNKNOWN_LOSS
+
 SECONDS = 10.0
 RESERVE, RESERVE_SHARE = 200.0, 0.04  # bytes, and share of all: what is sent beside media between two looks
 MOST_ENTRIES = 8192
 HEADROOM = 0.95
 """Of the rate, that is aimed at: units come in whole packets, and the ceiling shall seldom be met."""
+
+
+def reserve(whole: float) -> float:
+    """Of so many bytes, those that are kept for what is sent beside media."""
+    return min(RESERVE, RESERVE_SHARE * whole)
 
 
 class Ceiling:
@@ -30,6 +37,8 @@ class Ceiling:
         self._left: deque[tuple[float, float]] = deque()
         self._left_sum = 0.0
         self._held = 0.0
+        self.loss = UNKNOWN_LOSS
+        """Share of the packets that the link is believed to lose: what each stream may take goes by it."""
         self.reserve = 0
         """Bytes that something beside media waits for."""
 
@@ -100,7 +109,7 @@ class Ceiling:
         self._expire(now)
         whole = self._kbps * 125 * SECONDS
         taken = max(self._sum, self._left_sum) + self._held + self.reserve
-        return max(0.0, whole - min(RESERVE, RESERVE_SHARE * whole) - taken)
+        return max(0.0, whole - reserve(whole) - taken)
 
     def _add(self, wire_bytes: int, at: float) -> None:
         if wire_bytes <= 0:

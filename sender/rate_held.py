@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from common.clock import Clock, monotonic
 from common.codec.base import Budget
-from sender.ceiling import HEADROOM, Ceiling
+from sender.ceiling import HEADROOM, SECONDS, Ceiling, reserve
 from sender.rate import RateController
 
 CREDIT, DEBT = 1.0, 12.0  # units' worth that may be saved up, and owed
@@ -38,8 +39,12 @@ class HeldRate(RateController):
 
     @property
     def share(self) -> float:
-        """Wire bytes of one unit."""
-        return HEADROOM * self._part(self.kbps) * super().share
+        """Wire bytes of one unit: its part of the rate, if as many units as may begin within the ceiling's SECONDS fit
+        there beside the other part."""
+        part, units = self._part(self.kbps), math.ceil(SECONDS / self.unit_duration)
+        whole = self.kbps * 125.0 * SECONDS
+        left = whole - reserve(whole) - HEADROOM * (1.0 - part) * whole
+        return min(HEADROOM * part * super().share, left / units)
 
     def budget(self) -> Budget:
         """See RateController."""

@@ -1,8 +1,9 @@
-"""Four pictures as one closed AV1 group and back, through SVT-AV1 and dav1d.
+"""Pictures as one closed AV1 group and back, through SVT-AV1 and dav1d.
 
 Each group is a run of its own, so it starts with a key frame and needs nothing else. What it is coded as is the AV1
 low-overhead bitstream format (AV1 specification, section 5.2) without temporal delimiters: a sequence header and one
-frame a picture. dav1d decodes it to the same samples on every machine, as the AV1 specification demands.
+frame a picture, or, in a pyramid, frames that later ones show as well. dav1d decodes it to the same samples on every
+machine, as the AV1 specification demands.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -30,18 +31,25 @@ KEY_GAIN = 3.0  # levels by which the key frame is finer than a level says, and 
 SMALLEST_SIDE = 64  # SVT-AV1 takes no less
 PRESETS = (4, 6, 7, 8, 9, 10)  # slow and good to fast; 5 is slower than 6 and no better
 
-TEMPORAL_DELIMITER = bytes([0x12, 0])
-OBU_SEQUENCE_HEADER, OBU_FRAME = 1, 6
+OBU_SEQUENCE_HEADER, OBU_TEMPORAL_DELIMITER, OBU_FRAME_HEADER, OBU_FRAME = 1, 2, 3, 6
+LAYERS = 3  # of a pyramid above the pictures at its base
+HIDDEN = 2  # frames of a pyramid for each picture, at most
 
 
-def encode(pictures: Sequence[Picture], level: float, preset: int) -> bytes:
-    """Pictures of one size as a closed group. `level`: how coarse, FINEST to COARSEST. Takes 1 to 20 ms a picture."""
+def encode(pictures: Sequence[Picture], level: float, preset: int, pyramid: bool = False) -> bytes:
+    """Pictures of one size as a closed group. `level`: how coarse, FINEST to COARSEST. Takes 1 to 20 ms a picture.
+
+    `pyramid`: pictures between are predicted from both sides, which takes fewer bytes; without it each frame is one
+    picture, in order."""
     encoder = av.CodecContext.create("libsvtav1", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     (encoder.width, encoder.height), encoder.pix_fmt = picture_size(pictures[0]), "yuv420p"
     encoder.framerate, encoder.time_base = Fraction(15), Fraction(1, 15)
     encoder.thread_count = 1
-    encoder.options = _options(level, preset, len(pictures))
+    encoder.options = {
+        "preset": str(preset),
+        "svtav1-params": (_layered if pyramid else _plain)(level, len(pictures)),
+    }
     coded: list[bytes] = []
     try:
         for index, picture in enumerate(pictures):
@@ -51,18 +59,24 @@ def encode(pictures: Sequence[Picture], level: float, preset: int) -> bytes:
         coded += [bytes(packet) for packet in encoder.encode(None)]
     finally:
         _stay_ordinary()
-    return b"".join(unit.removeprefix(TEMPORAL_DELIMITER) for unit in coded)
+    data = b"".join(coded)
+    return b"".join(data[begin:end] for kind, begin, end in _obus(data) if kind != OBU_TEMPORAL_DELIMITER)
 
 
-def _options(level: float, preset: int, count: int) -> dict[str, str]:
+def _layered(level: float, count: int) -> str:
+    """Quarters of a quantiser."""
+    quality = min(63.0, round(4 * level) / 4)
+    return f"pred-struct=2:hierarchical-levels={LAYERS}:lp=1:rc=0:scd=0:keyint={count + 1}:crf={quality:g}"
+
+
+def _plain(level: float, count: int) -> str:
     """A whole quantiser for what follows the key frame; quarters of one for the key frame, which takes most bytes."""
     rest = math.floor(min(level + KEY_GAIN, 63.0))
     offset = max(-64, min(63, round((level - KEY_GAIN - rest) * 4)))  # on AV1's scale of 256
-    params = (
+    return (
         f"pred-struct=1:lp=1:rc=0:keyint={count + 1}:qp={rest}:aq-mode=0"
         f":use-fixed-qindex-offsets=1:key-frame-qindex-offset={offset}"
     )
-    return {"preset": str(preset), "svtav1-params": params}
 
 
 def _stay_ordinary() -> None:
@@ -75,7 +89,7 @@ def _stay_ordinary() -> None:
                 os.sched_setscheduler(int(thread), os.SCHED_OTHER, os.sched_param(0))
 
 
-def decode(data: bytes, width: int, height: int, count: int) -> list[Picture]:
+def decode(data: bytes, width: int, height: int, count: int, pyramid: bool = False) -> list[Picture]:
     """The `count` pictures of a group; raises CodecError if that is not what it holds."""
     decoder = av.CodecContext.create("libdav1d", "r")
     assert isinstance(decoder, av.VideoCodecContext)
@@ -83,7 +97,7 @@ def decode(data: bytes, width: int, height: int, count: int) -> list[Picture]:
     decoder.options = {"max_pixels": str(max(width * height, SMALLEST_SIDE**2) * 2)}
     pictures: list[Picture] = []
     try:
-        for unit in temporal_units(data, count):
+        for unit in [whole(data, count)] if pyramid else temporal_units(data, count):
             pictures += [_picture(frame, width, height) for frame in decoder.decode(av.Packet(unit))]
         if len(pictures) < count:
             pictures += [_picture(frame, width, height) for frame in decoder.decode(None)]
@@ -105,17 +119,43 @@ def _picture(frame: av.VideoFrame, width: int, height: int) -> Picture:
 def temporal_units(data: bytes, count: int) -> list[bytes]:
     """A group cut after each frame; zeros may follow it. CodecError if it is no sequence header and `count` frames."""
     units: list[bytes] = []
-    begin = position = 0
-    while position < len(data) and len(units) < count:
-        kind, position = _skip_obu(data, position)
+    begin = 0
+    for kind, at, end in _obus(data):
         if kind == OBU_FRAME:
-            units.append(data[begin:position])
-            begin = position
-        elif kind != OBU_SEQUENCE_HEADER or begin > 0 or position != _skip_obu(data, 0)[1]:
-            raise CodecError(f"coded pictures: an OBU of kind {kind} at byte {begin}")
+            units.append(data[begin:end])
+            begin = end
+            if len(units) == count:
+                break
+        elif kind != OBU_SEQUENCE_HEADER or at > 0:
+            raise CodecError(f"coded pictures: an OBU of kind {kind} at byte {at}")
     if len(units) != count or any(data[begin:]):
         raise CodecError(f"coded pictures: {len(units)} frames where {count} should be")
     return units
+
+
+def whole(data: bytes, count: int) -> bytes:
+    """A pyramid of `count` pictures. CodecError if it is not a sequence header and as many frames as one may take."""
+    frames = 0
+    for kind, at, _ in _obus(data):
+        frames += kind in (OBU_FRAME, OBU_FRAME_HEADER)
+        if (kind == OBU_SEQUENCE_HEADER) != (at == 0) or kind not in (
+            OBU_SEQUENCE_HEADER,
+            OBU_FRAME,
+            OBU_FRAME_HEADER,
+        ):
+            raise CodecError(f"coded pictures: an OBU of kind {kind} at byte {at}")
+    if not count <= frames <= HIDDEN * count:
+        raise CodecError(f"coded pictures: {frames} frames for {count}")
+    return data
+
+
+def _obus(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """(kind, where it begins, where the next one does) of each OBU."""
+    position = 0
+    while position < len(data):
+        kind, end = _skip_obu(data, position)
+        yield kind, position, end
+        position = end
 
 
 def _skip_obu(data: bytes, position: int) -> tuple[int, int]:

@@ -27,8 +27,9 @@ class Fitted:
 class Fit:
     """One search over levels. The bytes fall about exponentially with the level, a little unevenly."""
 
-    def __init__(self, pictures: Sequence[Picture], preset: int) -> None:
-        self._pictures, self._preset = pictures, preset
+    def __init__(self, pictures: Sequence[Picture], preset: int, pyramid: bool = False) -> None:
+        """See av1.encode."""
+        self._pictures, self._preset, self._pyramid = pictures, preset, pyramid
         self._tried: list[Fitted] = []
 
     def search(self, share: float, most: int, level: float) -> Fitted | None:
@@ -52,7 +53,7 @@ class Fit:
 
     def _run(self, level: float) -> None:
         level = min(av1.COARSEST, max(av1.FINEST, level))
-        self._tried.append(Fitted(av1.encode(self._pictures, level, self._preset), level))
+        self._tried.append(Fitted(av1.encode(self._pictures, level, self._preset, self._pyramid), level))
 
     def _best(self, share: float) -> Fitted | None:
         fitting = [tried for tried in self._tried if len(tried.data) <= share]

@@ -42,7 +42,10 @@ class ContourSending:
         in a unit."""
         self._loop = asyncio.get_running_loop()
         limit, every = control.session.payload_limit, maps_every(config)
-        share = ContourShare(config.contours.part, config.fps / every, control.kbps, ceiling, pictures_s)
+        share = ContourShare(
+            lambda kbps: config.contours.part(kbps, ceiling.loss),
+            *(config.fps / every, control.kbps, ceiling, pictures_s),
+        )
         self._stream = ContourStream(limit, source.legend, share, ceiling)
         control.contours = self._stream
         self._poll = poll

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from common.config import Section, option
 
+PARITY = 2.5  # to what contours may take, times the share of the packets that are lost
+
 
 class ContoursSection(Section):
     """Maps coded as contours beside small pictures: with `--profile structure`."""
@@ -16,8 +18,9 @@ class ContoursSection(Section):
         le=0.8,
     )
     most_kbps: float = option(
-        5.0,
-        "rate that contours may take at most, their parity included: more makes maps little better and pictures worse",
+        2.0,
+        "rate that contours may take at most where nothing is lost: more makes maps little better and pictures worse; "
+        "where packets are lost, or nobody tells, their parity may take more",
         unit="kbit/s",
         ge=0.5,
     )
@@ -28,6 +31,6 @@ class ContoursSection(Section):
         le=1,
     )
 
-    def part(self, kbps: float) -> float:
-        """What contours are given of a wire rate, 0 to 1."""
-        return min(self.share, self.most_kbps / kbps)
+    def part(self, kbps: float, loss: float) -> float:
+        """What contours are given of a wire rate, 0 to 1, on a link that loses this share of the packets."""
+        return min(self.share, self.most_kbps * (1.0 + PARITY * loss) / kbps)

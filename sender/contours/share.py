@@ -49,24 +49,24 @@ class ContourShare:
         self.repeat = True
         """Whether what is new goes twice, instead of waiting for reports."""
         self._part, self._fps, self._ceiling, self._pictures_s = part, fps, ceiling, pictures_s
-        self._share = part(kbps)
+        self._kbps, self._share = kbps, part(kbps)
         self._rate = HEADROOM * self._share * kbps * 125
         self._cost = USUAL_COST
         self._for: tuple[int, ...] = ()
         self._lossy = True
-        self.plan = self.believe(UNKNOWN_LOSS)
-        """How long units are, and how they are protected."""
         self._level = self._lent = START_S * self._rate
         self._sent: deque[tuple[float, float]] = deque()  # time, bytes with parity; within SECONDS
         self._saved_s = START_S
         self._at: float | None = None
         self._begun: float | None = None  # when the first unit was asked for
         self._lock = threading.Lock()
+        self.plan = self.believe(UNKNOWN_LOSS)
+        """How long units are, and how they are protected."""
 
     def set_target(self, kbps: float) -> None:
         """The session may send so much on the wire. What was sent counts as the same part of it, see Ceiling."""
         with self._lock:
-            before, self._share = self._rate, self._part(kbps)
+            before, self._kbps, self._share = self._rate, kbps, self._part(kbps)
             self._rate = HEADROOM * self._share * kbps * 125
             if self._rate != before:
                 self._sent = deque((at, size * self._rate / before) for at, size in self._sent)
@@ -91,7 +91,8 @@ class ContourShare:
         return over
 
     def believe(self, loss: float) -> Protection:
-        """The link loses this share of the packets: the plan from now on."""
+        """The link loses this share of the packets, which `part` may go by: the plan from now on."""
+        self.set_target(self._kbps)
         steps = round(loss / LOSS_STEP), round(math.log(self._rate) / RATE_STEP)
         known = (*steps, round(math.log(self._cost) / COST_STEP))
         if known != self._for:

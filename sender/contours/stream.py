@@ -55,7 +55,7 @@ class ContourStream:
 
     def believe(self, loss: float | None) -> None:
         """The link loses this share of the packets; None: nobody tells."""
-        known = UNKNOWN_LOSS if loss is None else loss
+        known = self._ceiling.loss = UNKNOWN_LOSS if loss is None else loss
         self.share.repeat = known >= REPEAT_LOSS
         plan = self.share.believe(known)
         self.protected.protect(self.share.overhead, plan.window_s, plan.spread_s)

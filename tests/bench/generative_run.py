@@ -78,7 +78,7 @@ Step = Callable[[], list[Found]]
 
 def usual(kbps: float) -> float:
     """What contours are given of a rate, as the sender's settings say."""
-    return ContoursSection().part(kbps)
+    return ContoursSection().part(kbps, 0.0)
 
 
 class Bench:

@@ -101,7 +101,7 @@ class Link:
         self.now = 0.0
         ceiling = Ceiling(kbps)
         settings = ContoursSection()
-        told = kbps * (1 - (settings.share if 0 < share < 1 else share))  # as sender.build does
+        told = kbps * (1 - share)  # as sender.build does
         self._encoder = TextureEncoder(clip.size.width, clip.size.height, clip.fps, kbps=max(0.1, told))
         unit_s = self._encoder.frames_per_unit / clip.fps
         self._share = ContourShare(

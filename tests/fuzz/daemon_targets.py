@@ -125,8 +125,10 @@ def texture_header(data: bytes) -> None:
         found = TextureHeader.parse(data)
     except CodecError:
         return
-    write = found.of_group if TextureHeader.is_group(data) else found.with_step
-    assert write(TextureHeader.step(data)) == data[:6]
+    step = TextureHeader.step(data)
+    group = TextureHeader.is_group(data)
+    again = found.of_group(step, TextureHeader.is_half(data)) if group else found.with_step(step)
+    assert again == data[:6]
     assert found.info.frames_per_unit == found.frames
 
 

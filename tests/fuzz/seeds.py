@@ -151,9 +151,13 @@ def textures() -> list[bytes]:
         for encoder in encoders
         for i in (0, 4)
     ]
-    small = [picture[:96, :64] for picture in pictures[:4]]  # 64x64 samples
-    group = TextureHeader(128, 128, 15.0, 4, 2).of_group(9) + av1.encode(small, 60.0, 8)
-    return [*units, group]
+    small = [picture[:96, :64] for picture in pictures]  # 64x64 samples
+    header = TextureHeader(128, 128, 15.0, 8, 2)
+    groups = [
+        header.of_group(9, half) + av1.encode(small[half :: 1 + half], 60.0, 8, pyramid=True)
+        for half in (False, True)
+    ]
+    return [*units, *groups]
 
 
 def seeds() -> dict[str, list[bytes]]:

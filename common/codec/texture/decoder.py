@@ -7,11 +7,10 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codec import av1
 from common.codec.base import IMAGINED, RECEIVED, RECOVERED, CodecError, DecodedUnit, Segments
 from common.codec.contour.coder import Decoder
 from common.codec.header import QUALITIES
-from common.codec.texture import tables
+from common.codec.texture import group, tables
 from common.codec.texture.header import HEADER_BYTES, TextureHeader
 from common.codec.texture.past import STEPS, Past, smoothing
 from common.codec.texture.scaling import enlarge
@@ -116,7 +115,8 @@ def read(payload: bytes) -> tuple[TextureHeader, int, Unit]:
     """Header, number of the step, and levels or small pictures that a payload holds. Raises CodecError."""
     header, number = TextureHeader.parse(payload), TextureHeader.step(payload)
     if TextureHeader.is_group(payload):
-        return header, number, av1.decode(payload[HEADER_BYTES:], *header.coded_size, header.frames)
+        half = TextureHeader.is_half(payload)
+        return header, number, group.read(payload[HEADER_BYTES:], *header.coded_size, header.frames, half)
     unit = Levels.empty(header.frames, *grid(*header.coded_size))
     coder = Decoder(tables.contexts(), payload[HEADER_BYTES:])
     try:

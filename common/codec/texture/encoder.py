@@ -15,7 +15,7 @@ from common.codec.contour.coder import Encoder
 from common.codec.header import QUALITIES
 from common.codec.texture import tables
 from common.codec.texture.choose import MOVING, Choice, Held, choose, fewer, worth_of
-from common.codec.texture.group import Group, Groups, squared_error
+from common.codec.texture.group import MOVES, Group, Groups, squared_error
 from common.codec.texture.header import HEADER_BYTES, MOST_FRAMES, MOST_SAMPLES, TextureHeader
 from common.codec.texture.partial import Fit, finer
 from common.codec.texture.past import STEPS, Past, smoothing
@@ -27,6 +27,10 @@ from common.video import Picture
 LONGEST_SECONDS = 2.0  # that a unit lasts
 HEADERS = 57  # wire bytes of a packet that are not ours
 HEADER_SHARE = 0.1  # of the rate, that they may take
+FULL_BYTES, FULL_SECONDS = (
+    1050,
+    1.3,
+)  # wire bytes that nearly fill a packet; a unit lasts so long for them at most
 USUAL_KBPS = 2.0
 COARSE, FINE = 4, 2  # sides of the pictures over those of the small ones
 FINE_DENSITY, MOVING_DENSITY = 0.03, 0.0044
@@ -38,9 +42,6 @@ FINE_SPEED = (
 )
 # they stand still and nobody hurries
 SLOW_SHARE = 0.25  # of a unit's time, that encoding it may take before it is done more quickly
-NEARER = (
-    0.7  # times the squared error of levels, that a group must have: a little nearer it looks worse (HaarPSI)
-)
 REPORTED_UNITS = 64  # units back that a report may tell of
 FEWER = ((MOST_FRAMES, 64), (MOST_FRAMES, 16), (4, 16), (1, 16), (1, 4), (1, 1), (0, 0))
 """Temporal and spatial frequencies that are kept where the coarsest step does not fit either, tried in this order."""
@@ -49,9 +50,11 @@ FORGET_SECONDS = 60.0  # after which a receiver is as likely as not to have join
 
 
 def unit_frames(fps: float, kbps: float = USUAL_KBPS) -> int:
-    """Pictures of a unit at a wire rate, a multiple of 4: as few as headers allow, for each is waited for; at most two
-    seconds."""
-    seconds = min(LONGEST_SECONDS, HEADERS / HEADER_SHARE / (125 * max(kbps, 0.1)))
+    """Pictures of a unit at a wire rate, a multiple of 4: as many as headers ask for, or, as more is predicted in
+    longer units, as a packet holds; each is waited for."""
+    rate = 125 * max(kbps, 0.1)
+    seconds = max(HEADERS / HEADER_SHARE / rate, min(FULL_SECONDS, FULL_BYTES / rate))
+    seconds = min(LONGEST_SECONDS, seconds)
     return max(4, min(MOST_FRAMES, round(seconds * fps / 4) * 4))
 
 
@@ -135,11 +138,11 @@ class TextureEncoder:
         small = [shrink(picture, *self._small) for picture in pictures]
         number, choice, body = self._fit(forward(small), room, changed)
         fitted = time.perf_counter() - begun
-        group = self._groups.code(small, room) if changed > MOVING else None
+        group = self._groups.code(small, room) if changed > MOVES else None
         past = self._past.copy()
         frames = past.follow(choice.levels(), number)
         if group is not None and self._better(group, frames, number, small):
-            number, payload = group.number, header.of_group(group.number) + group.data
+            number, payload = group.number, header.of_group(group.number, group.half) + group.data
             self._past.show(group.pictures[-1])
             self._take(unit, [np.ones_like(lacking, bool) for lacking in self._lacking])
         else:
@@ -207,9 +210,9 @@ class TextureEncoder:
         return Fit(high, choice, body)
 
     def _better(self, group: Group, frames: Sequence[Values], number: int, small: Sequence[Picture]) -> bool:
-        """Whether a group is much nearer to the pictures than what is shown of the levels."""
+        """Whether a group is nearer to the pictures than what is shown of the levels."""
         shown = to_pictures(frames, *self._small, smoothing(number, len(small)))
-        return squared_error(group.pictures, small) < NEARER * squared_error(shown, small)
+        return squared_error(group.pictures, small) < squared_error(shown, small)
 
     def _take(self, unit: int, said: list[NDArray[np.bool_]]) -> None:
         """Receivers have what was sent, of each plane these coefficients, unless it is lost."""

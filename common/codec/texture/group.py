@@ -1,16 +1,19 @@
 """A unit as a closed AV1 group: where all moves, prediction along the motion is worth more than what is held.
 
-The group stands alone, as common.codec.av1 has it; dav1d decodes it to the same samples on every machine."""
+The group stands alone, as common.codec.av1 has pyramids; dav1d decodes it to the same samples on every machine. Where
+every second picture is left out of it, those between are mixed of their neighbours."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from common.codec import av1
+from common.codec.base import CodecError
 from common.codec.effort import Effort
 from common.codec.fit import Fit
 from common.codec.texture.past import STEPS
@@ -18,16 +21,19 @@ from common.video import Picture, picture_size
 
 SHARE = 0.25  # of the time, that coding groups may take
 DENSITY = 0.02  # bits for each luma sample below which a group is not tried
+MOVES = 2.0  # mean change of a sample, see encoder.change, below which it is not either
 FIRST = 45.0  # level to begin with
 NUMBER = (STEPS - 1) / av1.COARSEST  # numbers of quantiser steps to a level
 
 
 class Group(NamedTuple):
-    """What would be sent, and what is shown of it. `number`: stands in the header where a quantiser's step does."""
+    """What would be sent, and what is shown of it. `number`: stands in the header where a quantiser's step does;
+    `half`: every second picture is left out."""
 
     data: bytes
     pictures: list[Picture]
     number: int
+    half: bool
 
 
 class Groups:
@@ -36,23 +42,51 @@ class Groups:
     def __init__(self, fps: float, adaptive: bool) -> None:
         """`adaptive`: code faster where this host is slow."""
         self._fps = fps
-        self._effort = Effort(SHARE, 1, adaptive)
-        self._level = FIRST
+        self._effort = Effort(SHARE / 2, 1, adaptive)
+        self._levels = {False: FIRST, True: FIRST}
 
     def code(self, pictures: Sequence[Picture], room: float) -> Group | None:
-        """The finest group of small pictures that fits in `room` bytes; None where that is no use, or none fits."""
+        """The finest group of small pictures that fits in `room` bytes, of all or of every second of them, whichever
+        comes nearer; None where that is no use, or none fits."""
         width, height = picture_size(pictures[0])
         if min(width, height) < av1.SMALLEST_SIDE or 8 * room < DENSITY * width * height * len(pictures):
             return None
         begun = time.perf_counter()
-        fit = Fit(pictures, self._effort.preset(width * height, 1, self._fps))
-        found = fit.search(room, int(room), self._level)
-        self._level = fit.expected(room)
-        self._effort.took((time.perf_counter() - begun) / len(pictures))
+        preset = self._effort.preset(width * height, 1, self._fps)
+        found = [self._fit(pictures, half, room, preset) for half in (False, True)]
+        self._effort.took((time.perf_counter() - begun) / 2 / len(pictures))
+        groups = [group for group in found if group is not None]
+        return min(groups, key=lambda group: squared_error(group.pictures, pictures), default=None)
+
+    def _fit(self, pictures: Sequence[Picture], half: bool, room: float, preset: int) -> Group | None:
+        coded = pictures[1::2] if half else pictures
+        if not coded:
+            return None
+        fit = Fit(coded, preset, pyramid=True)
+        found = fit.search(room, int(room), self._levels[half])
+        self._levels[half] = fit.expected(room)
         if found is None:
             return None
-        shown = av1.decode(found.data, width, height, len(pictures))
-        return Group(found.data, shown, min(STEPS - 1, round(NUMBER * found.level)))
+        shown = read(found.data, *picture_size(pictures[0]), len(pictures), half)
+        return Group(found.data, shown, min(STEPS - 1, round(NUMBER * found.level)), half)
+
+
+def read(data: bytes, width: int, height: int, frames: int, half: bool) -> list[Picture]:
+    """All small pictures of a group; raises CodecError."""
+    if not half:
+        return av1.decode(data, width, height, frames, pyramid=True)
+    if frames < 2:
+        raise CodecError("unit: half of one picture")
+    coded = av1.decode(data, width, height, frames // 2, pyramid=True)
+    out = [coded[0]]
+    for before, after in pairwise(coded):
+        out += [before, mean(before, after)]
+    return [*out, *[coded[-1]] * (frames - len(out))]
+
+
+def mean(one: Picture, other: Picture) -> Picture:
+    """Half of each, rounded up."""
+    return np.asarray((one.astype(np.uint16) + other + 1) // 2, np.uint8)
 
 
 def squared_error(shown: Sequence[Picture], pictures: Sequence[Picture]) -> float:

@@ -4,7 +4,7 @@ byte 0   15 (4 bits: the model id of no network) | 0 | group | scale (2 bits, nu
 byte 1   width / 16
 byte 2   height / 16
 byte 3   frames a second, in quarters
-byte 4   frames of the unit - 1 (5 bits) | 0 (3 bits)
+byte 4   frames of the unit - 1 (5 bits) | 0 (2 bits) | half
 byte 5   0 (2 bits) | number of the quantiser step (6 bits); of a group how coarse it is, 0..63
 """
 
@@ -20,6 +20,7 @@ MODEL = 15
 HEADER_BYTES = 6
 SCALES = (1, 2, 4, 8)  # sides of the picture over those of the small one
 GROUP = 4  # bit of byte 0: the body is a closed AV1 group
+HALF = 1  # bit of byte 4: it holds every second picture
 MOST_FRAMES = 32  # of one access unit
 MOST_SAMPLES = 1 << 20  # of luma, of all small pictures of a unit; see also syntax.most_visited
 
@@ -66,15 +67,20 @@ class TextureHeader:
         """The header of a unit quantised with step `number`, 0..63."""
         return bytes(self) + bytes((number,))
 
-    def of_group(self, number: int) -> bytes:
-        """The header of a unit that is a group as coarse as `number`, 0..63."""
+    def of_group(self, number: int, half: bool) -> bytes:
+        """The header of a unit that is a group as coarse as `number`, 0..63, of all or of `half` of the pictures."""
         head = self.with_step(number)
-        return bytes((head[0] | GROUP,)) + head[1:]
+        return bytes((head[0] | GROUP, *head[1:4], head[4] | HALF * half, head[5]))
 
     @staticmethod
     def is_group(payload: bytes) -> bool:
         """Whether the body of a payload whose header was parsed is a group."""
         return bool(payload[0] & GROUP)
+
+    @staticmethod
+    def is_half(payload: bytes) -> bool:
+        """Whether a group holds every second picture."""
+        return bool(payload[4] & HALF)
 
     @staticmethod
     def step(payload: bytes) -> int:
@@ -100,6 +106,7 @@ class TextureHeader:
         first, width, height, fps, frames, step = payload[:HEADER_BYTES]
         if first >> 4 != MODEL:
             raise CodecError(f"model: {first >> 4} is not a texture")
-        if first & 8 or frames & 7 or step > 63:
+        allowed = HALF if first & GROUP else 0
+        if first & 8 or frames & 7 & ~allowed or step > 63:
             raise CodecError("payload: reserved bits are set")
         return cls(16 * width, 16 * height, fps / 4, (frames >> 3) + 1, SCALES[first & 3])

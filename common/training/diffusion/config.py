@@ -213,6 +213,8 @@ class RefinementConfig(StageConfig):
         default=0.5, description="share of the samples whose map is of another moment: shifted"
     )
     shift: int = Field(default=12, description="pixels that such a map is shifted by at most, each way", ge=0)
+    turned: float = Field(default=0.3, description="share of the batches that lie on a side or upside down")
+    tinted: float = Field(default=0.5, description="share of the batches in another light")
     squared: float = Field(default=1.0, description="weight of the squared difference")
     gradient: float = Field(default=1.0, description="weight of the multi-scale gradient loss")
     haarpsi: float = Field(default=0.2, description="weight of 1 - HaarPSI")

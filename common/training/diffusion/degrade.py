@@ -7,6 +7,7 @@ low rate, some of its packets lost. Maps go through the contour codec, some pack
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -14,15 +15,19 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from common.codec.av1 import SMALLEST_SIDE
 from common.codec.base import Budget, CodecError
 from common.codec.contour.decoder import ContourDecoder
 from common.codec.contour.encoder import ContourEncoder, ContourSettings
 from common.codec.texture.decoder import TextureDecoder
 from common.codec.texture.encoder import TextureEncoder, change, usual_scale
+from common.codec.texture.group import MOVES, Groups, squared_error
 from common.codec.texture.header import HEADER_BYTES
+from common.codec.texture.scaling import enlarge, shrink
 from common.maps.base import VOID
 from common.models.diffusion import vocabulary
 from common.training.diffusion.config import DegradeConfig
+from common.video import Picture, from_planes, picture_size, planes
 
 SCALE = 4
 BLOCK = 16
@@ -92,14 +97,15 @@ def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -
     before, frames = int(rng.integers(MOST_BEFORE + 1)), UNIT
     told = rng.random() < config.told
     budget = Budget(kbps * 125 * frames / fps * width * height / WHOLE + HEADER_BYTES, 0, 1200)
-    planes = [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8) for picture in pictures]
-    scale = usual_scale(WHOLE, 1, fps, frames, kbps, change(planes, fps))
+    yuv = [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8) for picture in pictures]
+    scale = usual_scale(WHOLE, 1, fps, frames, kbps, change(yuv, fps))
     encoder, decoder = TextureEncoder(width, height, fps, frames, scale), TextureDecoder()
+    groups = Groups(fps, adaptive=False)
     shown, trust = list[Pixels](), list[Trust]()
     for unit in range(before + -(-count // frames)):
         first = (unit - before) * frames
         payloads = encoder.encode(
-            [planes[_swing(first + i, count)] for i in range(frames)], unit, budget
+            [yuv[_swing(first + i, count)] for i in range(frames)], unit, budget
         ).payloads
         kept = tuple(
             None if unit and rng.random() < loss else payload for payload in payloads
@@ -111,11 +117,42 @@ def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -
             decoded.append(decoder.decode(None))  # a lost unit is concealed in parts
         if first >= 0:
             found = [picture for one in decoded for picture in one.pictures][:frames]
+            if kept[0] is not None and change(yuv, fps) > MOVES:
+                true = [yuv[_swing(first + i, count)] for i in range(frames)]
+                found = list(nearer(groups, found, true, scale, budget.wire_bytes))
             shown += [
                 np.asarray(cv2.cvtColor(picture, cv2.COLOR_YUV2RGB_I420), np.uint8) for picture in found
             ]
             trust += [_trusted(one.trust) for one in decoded for _ in one.pictures][:frames]
     return Degraded(np.stack(shown[:count]), np.stack(trust[:count]))
+
+
+def nearer(
+    groups: Groups, shown: Sequence[Picture], true: Sequence[Picture], scale: int, room: float
+) -> Sequence[Picture]:
+    """What a group shows, where that is nearer than `shown`. A crop's small pictures may be too small for one: they are
+    laid side by side then, mirrored, with as much more room."""
+    size = picture_size(true[0])
+    width, height = (side // scale for side in size)
+    times = -(-SMALLEST_SIDE // min(width, height))
+    group = groups.code([_mirrored(shrink(one, width, height), times) for one in true], room * times**2)
+    if group is None:
+        return shown
+    large = [enlarge(_cut(one, width, height), *size) for one in group.pictures]
+    return large if squared_error(large, true) < squared_error(shown, true) else shown
+
+
+def _mirrored(picture: Picture, times: int) -> Picture:
+    wide = [
+        np.pad(one, [(0, (times - 1) * side) for side in one.shape], mode="symmetric")
+        for one in planes(picture)
+    ]
+    return from_planes(*wide)
+
+
+def _cut(picture: Picture, width: int, height: int) -> Picture:
+    luma, *chroma = planes(picture)
+    return from_planes(luma[:height, :width], *[one[: height // 2, : width // 2] for one in chroma])
 
 
 def _swing(position: int, count: int) -> int:

@@ -26,6 +26,8 @@ from common.training.diffusion.store import Arrays, Store
 STEPS = (1, 1, 1, 2, 4)  # of a clip, drawn evenly
 
 FLAT = ("labels", "trust")  # whose last axis is the width
+SHOWN = ("clean", "texture", "made")
+LIGHT = 0.3  # largest logarithm of gain and gamma
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,31 @@ def decoded(
     return {name: value[every - 1 :: every] for name, value in zip(names, values, strict=True)}
 
 
+def turned(values: Arrays, mirrored: bool, quarters: int) -> Arrays:
+    """The same samples mirrored, and turned by so many right angles."""
+    out = {}
+    for name, array in values.items():
+        width = array.ndim - (1 if name in FLAT else 2)
+        seen = np.flip(array, width) if mirrored else array
+        out[name] = np.rot90(seen, quarters, (width - 1, width))
+    return out
+
+
+def tinted(values: Arrays, rng: np.random.Generator) -> Arrays:
+    """Each sample in another light: gain and gamma of each channel, the same in all that is shown of it."""
+    out = dict(values)
+    gamma, gain = np.exp(rng.uniform(-LIGHT, LIGHT, (2, len(values["clean"]), 3, 1)))
+    curves = np.clip(255 * gain * (np.arange(256) / 255) ** gamma, 0, 255).round().astype(np.uint8)
+    for name in SHOWN:
+        out[name] = np.stack(
+            [
+                np.stack([curve[one[..., channel]] for channel, curve in enumerate(own)], -1)
+                for one, own in zip(values[name], curves, strict=True)
+            ]
+        )
+    return out
+
+
 class RefinementTask:
     """Trains the Refiner on single pictures."""
 
@@ -77,16 +104,17 @@ class RefinementTask:
         """Pictures of as many clips."""
         rows = rng.integers(self._count, size=self.batch_size)
         frames = rng.integers(self._arrays["clean"].shape[1], size=self.batch_size)
-        turn = slice(None, None, -1 if rng.random() < 0.5 else 1)  # mirrored or not
-        values = {name: array[rows, frames] for name, array in self._arrays.items()}
-        values = {name: v[..., turn] if name in FLAT else v[:, :, turn] for name, v in values.items()}
-        values["labels"] = np.stack([self._late(labels, rng) for labels in values["labels"]])
-        if rng.random() < self.config.plain:
-            values["made"] = values["texture"]
+        values: Arrays = {name: array[rows, frames] for name, array in self._arrays.items()}
+        upright = rng.random() >= self.config.turned
+        values = turned(values, bool(rng.random() < 0.5), 0 if upright else int(rng.integers(1, 4)))
+        if rng.random() < self.config.tinted:
+            values = tinted(values, rng)
+        labels = np.stack([self._late(labels, rng) for labels in values["labels"]])
+        made = values["texture" if rng.random() < self.config.plain else "made"]
         c = self.config
         seen = np.array([rng.random() < c.control, rng.random() >= c.blind], np.uint8)
-        values["trust"] = values["trust"] * seen[:, None, None]
-        return Sample(**values)
+        trust = values["trust"] * seen[:, None, None]
+        return Sample(values["clean"], values["texture"], made, labels, trust)
 
     def _late(self, labels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Now and then a map that lies elsewhere, as one that was not renewed in time does."""

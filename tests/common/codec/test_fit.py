@@ -25,7 +25,9 @@ class Coder:
         self.levels: list[float] = []
         self._sizes = sizes
 
-    def __call__(self, pictures: Sequence[Picture], level: float, preset: int) -> bytes:
+    def __call__(
+        self, pictures: Sequence[Picture], level: float, preset: int, pyramid: bool = False
+    ) -> bytes:
         assert av1.FINEST <= level <= av1.COARSEST
         self.levels.append(level)
         return bytes(max(1, round(self._sizes(level))))
@@ -145,9 +147,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     levels: list[float] = []
     encode = av1.encode
 
-    def counted(pictures: Sequence[Picture], level: float, preset: int) -> bytes:
+    def counted(pictures: Sequence[Picture], level: float, preset: int, pyramid: bool = False) -> bytes:
         levels.append(level)
-        return encode(pictures, level, preset)
+        return encode(pictures, level, preset, pyramid)
 
     monkeypatch.setattr(av1, "encode", counted)
     return levels

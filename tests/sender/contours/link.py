@@ -26,6 +26,7 @@ from receiver.replies import Replies
 from sender.build import FIRST_SHARE
 from sender.ceiling import Ceiling
 from sender.congestion import RateLimits
+from sender.contours.settings import ContoursSection
 from sender.contours.share import ContourShare
 from sender.contours.stage import ContourStage, MapUnit
 from sender.contours.stream import ContourStream
@@ -61,7 +62,8 @@ class StructureLink:
     ) -> None:
         self.now = START
         watched, maps = maps is not None, maps or Squares()
-        self.unit_s = unit_frames(FPS, kbps / 2) / FPS
+        part: Callable[[float], float] = lambda kbps: ContoursSection().part(kbps, self.ceiling.loss)  # noqa: E731
+        self.unit_s = unit_frames(FPS, kbps * (1 - ContoursSection().part(kbps, 0.0))) / FPS
         clock: Callable[[], float] = lambda: self.now  # noqa: E731
         self.session = SenderSession(PSK, mode=mode, rules=Rules(first_share=FIRST_SHARE))
         self.pacer: Pacer[Segment] = Pacer()
@@ -69,14 +71,14 @@ class StructureLink:
         overhead = OVERHEAD_BYTES + IP_UDP_BYTES
         self.rate = HeldRate(
             *(kbps, self.unit_s, overhead, self.session.payload_limit),
-            part=lambda kbps: 0.5,
+            part=lambda kbps: 1 - part(kbps),
             ceiling=self.ceiling,
             spread=0.75,
             clock=clock,
         )
         limits = RateLimits(kbps, minimum=2.0, cap=kbps, safe=kbps, fixed=mode is Mode.ONE_WAY)
         self.control = Control(self.session, limits, self.rate, self.pacer)
-        share = ContourShare(lambda kbps: 0.5, FPS, kbps, self.ceiling, self.unit_s)
+        share = ContourShare(part, FPS, kbps, self.ceiling, self.unit_s)
         self.stream = ContourStream(self.session.payload_limit, maps.legend, share, self.ceiling)
         self.control.contours, self.control.ceiling = self.stream, self.ceiling
         self.stage = ContourStage(

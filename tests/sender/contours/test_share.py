@@ -14,12 +14,14 @@ OVERHEAD, STEP = 57, 0.1
 
 def test_contours_get_their_share_but_no_more_than_helps() -> None:
     contours = ContoursSection()
-    assert [contours.part(kbps) for kbps in (2.0, 10.0, 14.0)] == [0.5, 0.5, pytest.approx(5 / 14)]
-    assert ContoursSection(share=0.8, most_kbps=2.0).part(4.0) == 0.5
+    assert [contours.part(kbps, 0.0) for kbps in (2.0, 4.0, 14.0)] == [0.5, 0.5, pytest.approx(1 / 7)]
+    assert [contours.part(kbps, 0.4) for kbps in (2.0, 7.0, 14.0)] == [0.5, 0.5, pytest.approx(2 / 7)]
+    assert ContoursSection(share=0.8, most_kbps=3.0).part(6.0, 0.0) == 0.5
 
 
 def test_the_most_holds_also_for_a_rate_that_is_changed_later() -> None:
-    part = ContoursSection().part
+    def part(kbps: float) -> float:
+        return ContoursSection().part(kbps, 0.0)
 
     def given(kbps: float, target: float) -> tuple[float, float]:
         """Wire bytes in 100 s of contours, which use none of it, and of a unit of pictures."""
@@ -34,9 +36,9 @@ def test_the_most_holds_also_for_a_rate_that_is_changed_later() -> None:
         return share.surplus(100.0), rate.share
 
     maps, pictures = given(7.0, 60.0)
-    assert pictures == pytest.approx(HEADROOM * 55 * 125)
-    assert maps <= HEADROOM * 5 * 125 * 100
-    assert given(60.0, 7.0)[1] == given(7.0, 7.0)[1] == pytest.approx(HEADROOM * 3.5 * 125)
+    assert pictures == pytest.approx(HEADROOM * 58 * 125)
+    assert maps <= HEADROOM * 2 * 125 * 100
+    assert given(60.0, 7.0)[1] == given(7.0, 7.0)[1] == pytest.approx(HEADROOM * 5 * 125)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.3])
@@ -46,7 +48,11 @@ def test_a_unit_of_pictures_is_never_left_out_and_the_ceiling_holds(
 ) -> None:
     """Contours that take all they may, from the start on; pictures likewise."""
     now, ceiling = 0.0, Ceiling(kbps)
-    part = ContoursSection().part
+    ceiling.loss = loss
+
+    def part(kbps: float) -> float:
+        return ContoursSection().part(kbps, ceiling.loss)
+
     share = ContourShare(part, 10.0, kbps, ceiling, unit_s)
     share.believe(loss)
     rate = HeldRate(

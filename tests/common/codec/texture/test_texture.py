@@ -267,8 +267,8 @@ def test_bad_arguments() -> None:
         coder.encode(unit(0)[:3], 0, BUDGET)
 
 
-def test_units_are_as_short_as_headers_allow() -> None:
-    assert [unit_frames(15.0, kbps) for kbps in (1, 4, 8, 1000)] == [32, 16, 8, 4]
+def test_units_are_as_long_as_headers_ask_for_or_a_packet_holds() -> None:
+    assert [unit_frames(15.0, kbps) for kbps in (1, 3, 5, 8, 12, 1000)] == [32, 24, 20, 16, 12, 4]
     assert unit_frames(10.0) == 20
     assert unit_frames(60.0) == 32
 
