@@ -19,7 +19,7 @@ from common.codec.texture.transform import BLOCKS, grid, to_pictures
 from common.video import Picture
 
 Unit = Levels | list[Picture]
-"""What a payload holds behind its header: levels of coefficients, or the pictures of a group."""
+"""What a payload holds behind its header: levels of coefficients, or the coded pictures of a group."""
 RECOVERED_SECONDS = 2.0  # that a held picture counts as recovered; then it is imagined
 
 
@@ -58,11 +58,12 @@ class TextureDecoder:
             self._small = to_pictures(frames, *header.coded_size, self._strength)
         else:
             assert received is not None
+            follows = self._unit is not None and received.unit == self._unit + 1
             if self._unit is not None and received.unit > self._unit + 1:
                 self._past.miss()
             self._unit, self._held = received.unit, 0.0
             self._quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
-            self._show(unit, number, header)
+            self._show(unit, number, header, self._small[-1] if follows else None)
         restored = time.perf_counter()
         pictures = [enlarge(picture, header.width, header.height) for picture in self._small]
         if unit is None:
@@ -73,12 +74,12 @@ class TextureDecoder:
         arrived = int((trust == RECEIVED).sum())
         return DecodedUnit(pictures, trust, arrived, trust.size, header.fps, self._quality, stages)
 
-    def _show(self, unit: Unit, number: int, header: TextureHeader) -> None:
+    def _show(self, unit: Unit, number: int, header: TextureHeader, before: Picture | None) -> None:
         if isinstance(unit, Levels):
             self._strength = smoothing(number, header.frames)
             self._small = to_pictures(self._past.follow(unit, number), *header.coded_size, self._strength)
         else:
-            self._strength, self._small = 0.0, unit
+            self._strength, self._small = 0.0, group.filled(unit, header.frames, before)
             self._past.show(unit[-1])
 
     def _begin(self, header: TextureHeader) -> None:

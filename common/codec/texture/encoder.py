@@ -109,6 +109,7 @@ class TextureEncoder:
         self._small = header.coded_size
         rows, columns = grid(*self._small)
         self._past = Past.nothing(rows, columns)
+        self._strength: float | None = None  # of the smoothing of what is shown
         self._lacking = [np.ones((rows, columns, side * side), np.float32) for side in BLOCKS]
 
     def _decide(self, kbps: float, changed: float) -> None:
@@ -138,16 +139,17 @@ class TextureEncoder:
         small = [shrink(picture, *self._small) for picture in pictures]
         number, choice, body = self._fit(forward(small), room, changed)
         fitted = time.perf_counter() - begun
-        group = self._groups.code(small, room) if changed > MOVES else None
+        group = self._groups.code(small, room, self._shown()) if changed > MOVES else None
         past = self._past.copy()
         frames = past.follow(choice.levels(), number)
         if group is not None and self._better(group, frames, number, small):
             number, payload = group.number, header.of_group(group.number, group.half) + group.data
             self._past.show(group.pictures[-1])
+            self._strength = 0.0
             self._take(unit, [np.ones_like(lacking, bool) for lacking in self._lacking])
         else:
             payload = header.with_step(number) + body
-            self._past = past
+            self._past, self._strength = past, smoothing(number, header.frames)
             self._take(unit, _said(choice))
         took = time.perf_counter() - begun
         self._slow = self._adaptive and fitted > SLOW_SHARE * header.frames / header.fps
@@ -208,6 +210,12 @@ class TextureEncoder:
             if allowed and len(body) <= room:
                 break
         return Fit(high, choice, body)
+
+    def _shown(self) -> Picture | None:
+        """What receivers show that have the unit before; None where there was none."""
+        if self._strength is None:
+            return None
+        return to_pictures([plane[None] for plane in self._past.last], *self._small, self._strength)[0]
 
     def _better(self, group: Group, frames: Sequence[Values], number: int, small: Sequence[Picture]) -> bool:
         """Whether a group is nearer to the pictures than what is shown of the levels."""

@@ -1,13 +1,12 @@
 """A unit as a closed AV1 group: where all moves, prediction along the motion is worth more than what is held.
 
-The group stands alone, as common.codec.av1 has pyramids; dav1d decodes it to the same samples on every machine. Where
-every second picture is left out of it, those between are mixed of their neighbours."""
+The group stands alone, as common.codec.av1 has pyramids; dav1d decodes it to the same samples on every machine. Every
+second picture may be left out of it, and is made of its neighbours."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -45,20 +44,22 @@ class Groups:
         self._effort = Effort(SHARE / 2, 1, adaptive)
         self._levels = {False: FIRST, True: FIRST}
 
-    def code(self, pictures: Sequence[Picture], room: float) -> Group | None:
+    def code(self, pictures: Sequence[Picture], room: float, before: Picture | None = None) -> Group | None:
         """The finest group of small pictures that fits in `room` bytes, of all or of every second of them, whichever
-        comes nearer; None where that is no use, or none fits."""
+        comes nearer; None where that is no use, or none fits. `before`: what is shown before them, if it is known."""
         width, height = picture_size(pictures[0])
         if min(width, height) < av1.SMALLEST_SIDE or 8 * room < DENSITY * width * height * len(pictures):
             return None
         begun = time.perf_counter()
         preset = self._effort.preset(width * height, 1, self._fps)
-        found = [self._fit(pictures, half, room, preset) for half in (False, True)]
+        found = [self._fit(pictures, half, room, preset, before) for half in (False, True)]
         self._effort.took((time.perf_counter() - begun) / 2 / len(pictures))
         groups = [group for group in found if group is not None]
         return min(groups, key=lambda group: squared_error(group.pictures, pictures), default=None)
 
-    def _fit(self, pictures: Sequence[Picture], half: bool, room: float, preset: int) -> Group | None:
+    def _fit(
+        self, pictures: Sequence[Picture], half: bool, room: float, preset: int, before: Picture | None
+    ) -> Group | None:
         coded = pictures[1::2] if half else pictures
         if not coded:
             return None
@@ -67,26 +68,30 @@ class Groups:
         self._levels[half] = fit.expected(room)
         if found is None:
             return None
-        shown = read(found.data, *picture_size(pictures[0]), len(pictures), half)
+        shown = filled(
+            read(found.data, *picture_size(pictures[0]), len(pictures), half), len(pictures), before
+        )
         return Group(found.data, shown, min(STEPS - 1, round(NUMBER * found.level)), half)
 
 
 def read(data: bytes, width: int, height: int, frames: int, half: bool) -> list[Picture]:
-    """All small pictures of a group; raises CodecError."""
-    if not half:
-        return av1.decode(data, width, height, frames, pyramid=True)
-    if frames < 2:
+    """The small pictures that a group holds of a unit of so many; raises CodecError."""
+    if half and frames < 2:
         raise CodecError("unit: half of one picture")
-    coded = av1.decode(data, width, height, frames // 2, pyramid=True)
-    out = [coded[0]]
-    for before, after in pairwise(coded):
-        out += [before, mean(before, after)]
+    return av1.decode(data, width, height, frames // 2 if half else frames, pyramid=True)
+
+
+def filled(coded: Sequence[Picture], frames: int, before: Picture | None) -> list[Picture]:
+    """All pictures of a unit from those that its group holds: of `frames` all, or the second, fourth and so on."""
+    if len(coded) == frames:
+        return list(coded)
+    from common.codec.texture.between import between  # and OpenCV with it
+
+    out = list[Picture]()
+    for after in coded:
+        out += [after if before is None else between(before, after), after]
+        before = after
     return [*out, *[coded[-1]] * (frames - len(out))]
-
-
-def mean(one: Picture, other: Picture) -> Picture:
-    """Half of each, rounded up."""
-    return np.asarray((one.astype(np.uint16) + other + 1) // 2, np.uint8)
 
 
 def squared_error(shown: Sequence[Picture], pictures: Sequence[Picture]) -> float:
