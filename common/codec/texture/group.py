@@ -18,7 +18,7 @@ from common.codec.fit import Fit
 from common.codec.texture.past import STEPS
 from common.video import Picture, picture_size
 
-SHARE = 0.25  # of the time, that coding groups may take
+SHARE = 0.4  # of the time, that coding groups may take
 DENSITY = 0.02  # bits for each luma sample below which a group is not tried
 MOVES = 2.0  # mean change of a sample, see encoder.change, below which it is not either
 FIRST = 45.0  # level to begin with
