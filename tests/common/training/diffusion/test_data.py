@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from common.codec.texture.group import Groups, squared_error
 from common.maps.base import VOID, Legend
 from common.models.diffusion import vocabulary
 from common.tabletop.classes import CLASSES
@@ -48,6 +49,20 @@ def test_lost_textures_are_not_trusted() -> None:
     trusts = [degrade.texture(pictures(24), 10.0, np.random.default_rng(s), settings).trust for s in range(4)]
     assert any(trust.min() < 1 for trust in trusts)
     assert any(trust.min() == 1 for trust in trusts)
+
+
+def test_what_moves_is_shown_as_groups_show_it_though_crops_are_small() -> None:
+    """Of 32x32 small pictures, where the coder takes none below 64x64."""
+    rng = np.random.default_rng(1)
+    wide = cv2.resize(rng.integers(0, 255, (12, 40), np.uint8), (384, 192), interpolation=cv2.INTER_CUBIC)
+    true = [np.array(wide[:, 8 * k : 8 * k + 128], np.uint8) for k in range(16)]
+    groups = Groups(15.0, adaptive=False)
+    grey = [np.full_like(one, 128) for one in true]
+    shown = degrade.nearer(groups, grey, true, 4, 200.0)
+    assert [one.shape for one in shown] == [one.shape for one in true]
+    assert squared_error(shown, true) < 0.5 * squared_error(grey, true)
+    assert degrade.nearer(groups, true, true, 4, 200.0) is true
+    assert degrade.nearer(groups, grey, true, 4, 3.0) is grey  # none fits
 
 
 def test_maps_go_through_the_contour_codec() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from common.models.diffusion import vocabulary
 from common.training.diffusion import clips, distill, runner, stages, store
-from common.training.diffusion.refinement import RefinementTask
+from common.training.diffusion.refinement import RefinementTask, tinted, turned
 from common.training.diffusion.stages import StageError
 from tests.common.training.diffusion import toy
 from tests.devices import DEVICES
@@ -234,3 +234,25 @@ def test_time_ends_a_stage_where_minutes_are_given(tmp_path: Path) -> None:
 def test_a_stage_says_what_it_needs(stage: str, first: str, tmp_path: Path) -> None:
     with pytest.raises(StageError, match=f"{stage}: needs {first} first"):
         stages.run(toy.place(tmp_path, toy.recipe()), stage, None, Event())
+
+
+def test_samples_are_turned_and_tinted_as_one() -> None:
+    rng = np.random.default_rng(3)
+    clean = rng.integers(40, 200, (3, 8, 8, 3), np.uint8)
+    values = {"clean": clean, "texture": clean // 2, "made": clean.copy(), "labels": clean[..., 0]}
+    values["trust"] = np.stack((clean[..., 1], clean[..., 2]), 1)
+    seen = set()
+    for mirrored in (False, True):
+        for quarters in range(4):
+            out = turned(values, mirrored, quarters)
+            seen.add(out["clean"].tobytes())
+            assert np.array_equal(out["labels"], out["clean"][..., 0])
+            assert np.array_equal(out["trust"][:, 1], out["clean"][..., 2])
+            assert np.array_equal(out["texture"], out["clean"] // 2)
+    assert len(seen) == 8 and clean.tobytes() in seen
+    lit = tinted(values, rng)
+    assert np.array_equal(lit["clean"], lit["made"]) and not np.array_equal(lit["clean"], clean)
+    assert np.array_equal(lit["labels"], values["labels"])
+    for one, other in zip(lit["clean"], clean, strict=True):  # curves that rise
+        order = np.argsort(other[..., 0], axis=None)
+        assert (np.diff(one[..., 0].ravel()[order].astype(int)) >= 0).all()
