@@ -13,11 +13,13 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 
 import av
 import numpy as np
 
 from common.codec.base import CodecError
+from common.patience import Patience
 from common.video import Picture, picture_size, to_video_frame
 
 os.environ.setdefault("SVT_LOG", "1")  # errors alone; read when the library starts
@@ -33,6 +35,7 @@ PRESETS = (4, 6, 7, 8, 9, 10)  # slow and good to fast; 5 is slower than 6 and n
 
 OBU_SEQUENCE_HEADER, OBU_TEMPORAL_DELIMITER, OBU_FRAME_HEADER, OBU_FRAME = 1, 2, 3, 6
 LAYERS = 3  # of a pyramid above the pictures at its base
+PATIENCE = Patience("SVT-AV1", 8.0)
 HIDDEN = 2  # frames of a pyramid for each picture, at most
 
 
@@ -40,7 +43,11 @@ def encode(pictures: Sequence[Picture], level: float, preset: int, pyramid: bool
     """Pictures of one size as a closed group. `level`: how coarse, FINEST to COARSEST. Takes 1 to 20 ms a picture.
 
     `pyramid`: pictures between are predicted from both sides, which takes fewer bytes; without it each frame is one
-    picture, in order."""
+    picture, in order. Raises StuckError: SVT-AV1 4.1 waits for ever once in some thousand longer groups."""
+    return PATIENCE.call(partial(_encode, pictures, level, preset, pyramid))
+
+
+def _encode(pictures: Sequence[Picture], level: float, preset: int, pyramid: bool) -> bytes:
     encoder = av.CodecContext.create("libsvtav1", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     (encoder.width, encoder.height), encoder.pix_fmt = picture_size(pictures[0]), "yuv420p"
