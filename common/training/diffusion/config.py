@@ -217,7 +217,7 @@ class RefinementConfig(StageConfig):
     tinted: float = Field(default=0.5, description="share of the batches in another light")
     squared: float = Field(default=1.0, description="weight of the squared difference")
     gradient: float = Field(default=1.0, description="weight of the multi-scale gradient loss")
-    haarpsi: float = Field(default=0.2, description="weight of 1 - HaarPSI")
+    haarpsi: float = Field(default=0.6, description="weight of 1 - HaarPSI")
     scene: float = Field(
         default=0.3,
         description="weight of how differently the street segmenter sees what was made where the map is of a street",
