@@ -43,7 +43,8 @@ def encode(pictures: Sequence[Picture], level: float, preset: int, pyramid: bool
     """Pictures of one size as a closed group. `level`: how coarse, FINEST to COARSEST. Takes 1 to 20 ms a picture.
 
     `pyramid`: pictures between are predicted from both sides, which takes fewer bytes; without it each frame is one
-    picture, in order. Raises StuckError: SVT-AV1 4.1 waits for ever once in some thousand longer groups."""
+    picture, in order. Raises StuckError: SVT-AV1 4.1 waited for ever once in some 2 000 groups of 2 to 32 pictures in
+    order (not in 4 600 of four, nor in 25 000 pyramids)."""
     return PATIENCE.call(partial(_encode, pictures, level, preset, pyramid))
 
 
