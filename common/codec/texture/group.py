@@ -39,9 +39,10 @@ class Groups:
     """Codes units of one stream, each alone. Called by one thread."""
 
     def __init__(self, fps: float, adaptive: bool) -> None:
-        """`adaptive`: code faster where this host is slow."""
+        """`adaptive`: code faster where this host is slow, and leave units out where that takes too long."""
         self._fps = fps
         self._effort = Effort(SHARE / 2, 1, adaptive)
+        self._left = 0.0  # seconds that coding may take
         self._levels = {False: FIRST, True: FIRST}
 
     def code(self, pictures: Sequence[Picture], room: float, before: Picture | None = None) -> Group | None:
@@ -50,10 +51,16 @@ class Groups:
         width, height = picture_size(pictures[0])
         if min(width, height) < av1.SMALLEST_SIDE or 8 * room < DENSITY * width * height * len(pictures):
             return None
+        share = SHARE * len(pictures) / self._fps
+        self._left = min(share, self._left + share)
+        if self._left <= 0.0 and self._effort.adaptive:
+            return None
         begun = time.perf_counter()
         preset = self._effort.preset(width * height, 1, self._fps)
         found = [self._fit(pictures, half, room, preset, before) for half in (False, True)]
-        self._effort.took((time.perf_counter() - begun) / 2 / len(pictures))
+        took = time.perf_counter() - begun
+        self._left -= took
+        self._effort.took(took / 2 / len(pictures))
         groups = [group for group in found if group is not None]
         return min(groups, key=lambda group: squared_error(group.pictures, pictures), default=None)
 
