@@ -43,6 +43,7 @@ class Groups:
         self._fps = fps
         self._effort = Effort(SHARE / 2, 1, adaptive)
         self._left = 0.0  # seconds that coding may take
+        self._half = False  # whether half of the pictures was nearer last
         self._levels = {False: FIRST, True: FIRST}
 
     def code(self, pictures: Sequence[Picture], room: float, before: Picture | None = None) -> Group | None:
@@ -57,12 +58,20 @@ class Groups:
             return None
         begun = time.perf_counter()
         preset = self._effort.preset(width * height, 1, self._fps)
-        found = [self._fit(pictures, half, room, preset, before) for half in (False, True)]
+        groups = list[Group]()
+        for half in (self._half, not self._half):
+            group = self._fit(pictures, half, room, preset, before)
+            if group is None:
+                continue
+            groups.append(group)
+            if self._effort.adaptive and time.perf_counter() - begun > share / 2:
+                break
         took = time.perf_counter() - begun
         self._left -= took
-        self._effort.took(took / 2 / len(pictures))
-        groups = [group for group in found if group is not None]
-        return min(groups, key=lambda group: squared_error(group.pictures, pictures), default=None)
+        self._effort.took(took / max(1, len(groups)) / len(pictures))
+        best = min(groups, key=lambda group: squared_error(group.pictures, pictures), default=None)
+        self._half = self._half if best is None else best.half
+        return best
 
     def _fit(
         self, pictures: Sequence[Picture], half: bool, room: float, preset: int, before: Picture | None

@@ -135,9 +135,8 @@ def test_a_slow_host_codes_groups_faster(monkeypatch: pytest.MonkeyPatch) -> Non
     groups = Groups(FPS, adaptive=True)
     found = [groups.code(small, 900.0) is not None for _ in range(60)]
     assert presets[-1] > presets[0]
-    assert (
-        found[0] and 0.15 < sum(found) / len(found) < 0.25
-    )  # that take 2 of each 10 units: two fifths of the time
+    # Each takes four or six times as long as a unit lasts: a tenth of them makes two fifths of the time.
+    assert found[0] and 0.05 < sum(found) / len(found) < 0.15
 
 
 def test_few_bytes_or_tiny_pictures_are_no_use() -> None:
