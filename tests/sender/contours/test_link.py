@@ -32,6 +32,17 @@ def test_the_rate_is_used_and_never_passed_over_ten_seconds(kbps: float) -> None
     assert book.legend(number_of(LEGEND), 1) == LEGEND
 
 
+def test_contours_take_more_where_packets_are_lost() -> None:
+    """For their parity; what they take where nothing is lost is left to pictures otherwise."""
+    taken = []
+    for loss in (0.0, 0.3):
+        link = StructureLink(14.0, loss=loss)
+        link.advance(30.0)
+        taken.append(link.wire(link.now - 15, CONTOURS.id) / 15 / 125)
+        assert link.ceiling.loss == pytest.approx(loss, abs=0.12)
+    assert taken[0] < 2.05 < taken[1] < 2 * 1.75 * 1.05
+
+
 def test_lost_units_come_back_where_loss_is_reported() -> None:
     link = StructureLink(14.0, loss=0.3)
     link.advance(25.0)
