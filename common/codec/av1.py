@@ -36,7 +36,7 @@ PRESETS = (4, 6, 7, 8, 9, 10)  # slow and good to fast; 5 is slower than 6 and n
 OBU_SEQUENCE_HEADER, OBU_TEMPORAL_DELIMITER, OBU_FRAME_HEADER, OBU_FRAME = 1, 2, 3, 6
 LAYERS = 3  # of a pyramid above the pictures at its base
 PATIENCE = Patience("SVT-AV1", 8.0)
-HIDDEN = 2  # frames of a pyramid for each picture, at most
+MOST_FRAMES = 2  # frames of a pyramid and headers that show one, for each picture
 
 
 def encode(pictures: Sequence[Picture], level: float, preset: int, pyramid: bool = False) -> bytes:
@@ -152,7 +152,7 @@ def whole(data: bytes, count: int) -> bytes:
             OBU_FRAME_HEADER,
         ):
             raise CodecError(f"coded pictures: an OBU of kind {kind} at byte {at}")
-    if not count <= frames <= HIDDEN * count:
+    if not count <= frames <= MOST_FRAMES * count:
         raise CodecError(f"coded pictures: {frames} frames for {count}")
     return data
 
