@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -60,6 +61,15 @@ def wait_bound(listen: tuple[str, int]) -> None:
     raise AssertionError("the relay did not bind its port")
 
 
+def wait_listening(place: tuple[str, int]) -> None:
+    """Waits until connections are taken."""
+    for _ in range(500):
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(place):
+            return
+        time.sleep(0.02)
+    raise AssertionError("the relay takes no connections")
+
+
 def test_a_process_does_what_its_flags_say_and_tells_it_at_the_end(tmp_path: Path) -> None:
     link = Link(Impairments(loss=0.5), 4)
     control = ("127.0.0.1", free_port())
@@ -73,6 +83,7 @@ def test_a_process_does_what_its_flags_say_and_tells_it_at_the_end(tmp_path: Pat
             source.sendto(packet, listen)
         expected = [packet for packet in packets if link.transfer(packet, 0.0)]
         assert [target.recv(2000) for _ in expected] == expected
+        wait_listening(control)  # which comes after the port
         ask(control, {"set": {"loss": 0.0, "delay_ms": 80}})
         sent = time.monotonic()
         source.sendto(b"late", listen)
