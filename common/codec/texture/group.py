@@ -94,6 +94,8 @@ def read(data: bytes, width: int, height: int, frames: int, half: bool) -> list[
     """The small pictures that a group holds of a unit of so many; raises CodecError."""
     if half and frames < 2:
         raise CodecError("unit: half of one picture")
+    if half and min(width, height) < av1.SMALLEST_SIDE:  # no sender does so, and no motion is found there
+        raise CodecError(f"unit: half of pictures of {width}x{height}")
     return av1.decode(data, width, height, frames // 2 if half else frames, pyramid=True)
 
 

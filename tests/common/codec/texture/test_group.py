@@ -194,3 +194,10 @@ def test_half_of_one_picture_is_refused() -> None:
     head = TextureHeader(WIDTH, HEIGHT, FPS, 1, SCALE).of_group(9, half=True)
     with pytest.raises(CodecError, match="half"):
         TextureDecoder().decode(Received(0, (head + data,)))
+
+
+@pytest.mark.parametrize("side", [16, 32, 112])
+def test_half_of_pictures_too_small_to_find_motion_in_is_refused(side: int) -> None:
+    head = TextureHeader(side, side, FPS, FRAMES, SCALE).of_group(9, half=True)
+    with pytest.raises(CodecError, match="half"):
+        TextureDecoder().decode(Received(0, (head + bytes(40),)))
