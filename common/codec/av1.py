@@ -2,8 +2,7 @@
 
 Each group is a run of its own, so it starts with a key frame and needs nothing else. What it is coded as is the AV1
 low-overhead bitstream format (AV1 specification, section 5.2) without temporal delimiters: a sequence header and one
-frame a picture, or, in a pyramid, frames that later ones show as well. dav1d decodes it to the same samples on every
-machine, as the AV1 specification demands.
+frame a picture. dav1d decodes it to the same samples on every machine, as the AV1 specification demands.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import av
 import numpy as np
 
 from common.codec.base import CodecError
+from common.codec.fit import Range
 from common.patience import Patience
 from common.video import Picture, picture_size, to_video_frame
 
@@ -29,35 +29,30 @@ FINEST, COARSEST = (
     66.0,
 )  # levels: about AV1's quantiser, 0..63; near the end the key frame alone gets coarser
 HALVING = 9.0  # levels that halve the bytes, about
+LEVELS = Range(FINEST, COARSEST, HALVING)
 KEY_GAIN = 3.0  # levels by which the key frame is finer than a level says, and the others coarser
 SMALLEST_SIDE = 64  # SVT-AV1 takes no less
 PRESETS = (4, 6, 7, 8, 9, 10)  # slow and good to fast; 5 is slower than 6 and no better
 
-OBU_SEQUENCE_HEADER, OBU_TEMPORAL_DELIMITER, OBU_FRAME_HEADER, OBU_FRAME = 1, 2, 3, 6
-LAYERS = 3  # of a pyramid above the pictures at its base
+OBU_SEQUENCE_HEADER, OBU_TEMPORAL_DELIMITER, OBU_FRAME = 1, 2, 6
 PATIENCE = Patience("SVT-AV1", 8.0)
-MOST_FRAMES = 2  # frames of a pyramid and headers that show one, for each picture
 
 
-def encode(pictures: Sequence[Picture], level: float, preset: int, pyramid: bool = False) -> bytes:
+def encode(pictures: Sequence[Picture], level: float, preset: int) -> bytes:
     """Pictures of one size as a closed group. `level`: how coarse, FINEST to COARSEST. Takes 1 to 20 ms a picture.
 
-    `pyramid`: pictures between are predicted from both sides, which takes fewer bytes; without it each frame is one
-    picture, in order. Raises StuckError: SVT-AV1 4.1 waited for ever once in some 2 000 groups of 2 to 32 pictures in
-    order (not in 4 600 of four, nor in 25 000 pyramids)."""
-    return PATIENCE.call(partial(_encode, pictures, level, preset, pyramid))
+    Raises StuckError: SVT-AV1 4.1 waited for ever once in some 2 000 groups of 2 to 32 pictures (not in 4 600 of
+    four)."""
+    return PATIENCE.call(partial(_encode, pictures, level, preset))
 
 
-def _encode(pictures: Sequence[Picture], level: float, preset: int, pyramid: bool) -> bytes:
+def _encode(pictures: Sequence[Picture], level: float, preset: int) -> bytes:
     encoder = av.CodecContext.create("libsvtav1", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     (encoder.width, encoder.height), encoder.pix_fmt = picture_size(pictures[0]), "yuv420p"
     encoder.framerate, encoder.time_base = Fraction(15), Fraction(1, 15)
     encoder.thread_count = 1
-    encoder.options = {
-        "preset": str(preset),
-        "svtav1-params": (_layered if pyramid else _plain)(level, len(pictures)),
-    }
+    encoder.options = {"preset": str(preset), "svtav1-params": _params(level, len(pictures))}
     coded: list[bytes] = []
     try:
         for index, picture in enumerate(pictures):
@@ -71,13 +66,7 @@ def _encode(pictures: Sequence[Picture], level: float, preset: int, pyramid: boo
     return b"".join(data[begin:end] for kind, begin, end in _obus(data) if kind != OBU_TEMPORAL_DELIMITER)
 
 
-def _layered(level: float, count: int) -> str:
-    """Quarters of a quantiser."""
-    quality = min(63.0, round(4 * level) / 4)
-    return f"pred-struct=2:hierarchical-levels={LAYERS}:lp=1:rc=0:scd=0:keyint={count + 1}:crf={quality:g}"
-
-
-def _plain(level: float, count: int) -> str:
+def _params(level: float, count: int) -> str:
     """A whole quantiser for what follows the key frame; quarters of one for the key frame, which takes most bytes."""
     rest = math.floor(min(level + KEY_GAIN, 63.0))
     offset = max(-64, min(63, round((level - KEY_GAIN - rest) * 4)))  # on AV1's scale of 256
@@ -97,7 +86,7 @@ def _stay_ordinary() -> None:
                 os.sched_setscheduler(int(thread), os.SCHED_OTHER, os.sched_param(0))
 
 
-def decode(data: bytes, width: int, height: int, count: int, pyramid: bool = False) -> list[Picture]:
+def decode(data: bytes, width: int, height: int, count: int) -> list[Picture]:
     """The `count` pictures of a group; raises CodecError if that is not what it holds."""
     decoder = av.CodecContext.create("libdav1d", "r")
     assert isinstance(decoder, av.VideoCodecContext)
@@ -105,7 +94,7 @@ def decode(data: bytes, width: int, height: int, count: int, pyramid: bool = Fal
     decoder.options = {"max_pixels": str(max(width * height, SMALLEST_SIDE**2) * 2)}
     pictures: list[Picture] = []
     try:
-        for unit in [whole(data, count)] if pyramid else temporal_units(data, count):
+        for unit in temporal_units(data, count):
             pictures += [_picture(frame, width, height) for frame in decoder.decode(av.Packet(unit))]
         if len(pictures) < count:
             pictures += [_picture(frame, width, height) for frame in decoder.decode(None)]
@@ -139,22 +128,6 @@ def temporal_units(data: bytes, count: int) -> list[bytes]:
     if len(units) != count or any(data[begin:]):
         raise CodecError(f"coded pictures: {len(units)} frames where {count} should be")
     return units
-
-
-def whole(data: bytes, count: int) -> bytes:
-    """A pyramid of `count` pictures. CodecError if it is not a sequence header and as many frames as one may take."""
-    frames = 0
-    for kind, at, _ in _obus(data):
-        frames += kind in (OBU_FRAME, OBU_FRAME_HEADER)
-        if (kind == OBU_SEQUENCE_HEADER) != (at == 0) or kind not in (
-            OBU_SEQUENCE_HEADER,
-            OBU_FRAME,
-            OBU_FRAME_HEADER,
-        ):
-            raise CodecError(f"coded pictures: an OBU of kind {kind} at byte {at}")
-    if not count <= frames <= MOST_FRAMES * count:
-        raise CodecError(f"coded pictures: {frames} frames for {count}")
-    return data
 
 
 def _obus(data: bytes) -> Iterator[tuple[int, int, int]]:

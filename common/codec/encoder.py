@@ -7,11 +7,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codec import plan, symbols
+from common.codec import av1, plan, symbols
 from common.codec.base import Budget, EncodedUnit
 from common.codec.effort import Effort
 from common.codec.fit import Fit, Fitted
@@ -171,7 +172,7 @@ class ResilientEncoder:
         layer = self._layers[header.needed > 1]
         while True:
             header = replace(header, shrink=layer.shrink)
-            fit = Fit(take(pictures, header), preset)
+            fit = Fit(partial(av1.encode, take(pictures, header), preset=preset), av1.LEVELS)
             fitted = fit.search(share, most, layer.level)
             if fitted and (len(fitted.data) <= share or not self._can_shrink(layer)):
                 break

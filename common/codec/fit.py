@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-
-from common.codec import av1
-from common.video import Picture
+from typing import NamedTuple
 
 FULL, EMPTY = (
     0.98,
     0.91,
 )  # of the share: what is aimed at, what is good enough; what is left the next unit has
 TRIALS, MOST_TRIALS = 4, 6  # runs of the coder that are worth their time; those to make it fit at all
+
+
+class Range(NamedTuple):
+    """The levels of a coder, and how many of them halve the bytes, about."""
+
+    finest: float
+    coarsest: float
+    halving: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +33,9 @@ class Fitted:
 class Fit:
     """One search over levels. The bytes fall about exponentially with the level, a little unevenly."""
 
-    def __init__(self, pictures: Sequence[Picture], preset: int, pyramid: bool = False) -> None:
-        """See av1.encode."""
-        self._pictures, self._preset, self._pyramid = pictures, preset, pyramid
+    def __init__(self, code: Callable[[float], bytes], levels: Range) -> None:
+        """`code`: a run of the coder at a level."""
+        self._code, self._levels = code, levels
         self._tried: list[Fitted] = []
 
     def search(self, share: float, most: int, level: float) -> Fitted | None:
@@ -39,9 +45,11 @@ class Fit:
         for trial in range(MOST_TRIALS):
             self._run(level)
             best = self._best(share)
-            if best and (trial + 1 >= TRIALS or len(best.data) >= EMPTY * share or best.level <= av1.FINEST):
+            if best and (
+                trial + 1 >= TRIALS or len(best.data) >= EMPTY * share or best.level <= self._levels.finest
+            ):
                 return best
-            if not best and self._tried[-1].level >= av1.COARSEST:
+            if not best and self._tried[-1].level >= self._levels.coarsest:
                 break
             level = self._next(share)
         smallest = min(self._tried, key=lambda tried: len(tried.data))
@@ -49,11 +57,11 @@ class Fit:
 
     def expected(self, share: float) -> float:
         """The level at which a group like this has `share` bytes, as far as the search told."""
-        return min(av1.COARSEST, max(av1.FINEST, self._next(max(1.0, share))))
+        return min(self._levels.coarsest, max(self._levels.finest, self._next(max(1.0, share))))
 
     def _run(self, level: float) -> None:
-        level = min(av1.COARSEST, max(av1.FINEST, level))
-        self._tried.append(Fitted(av1.encode(self._pictures, level, self._preset, self._pyramid), level))
+        level = min(self._levels.coarsest, max(self._levels.finest, level))
+        self._tried.append(Fitted(self._code(level), level))
 
     def _best(self, share: float) -> Fitted | None:
         fitting = [tried for tried in self._tried if len(tried.data) <= share]
@@ -71,4 +79,4 @@ class Fit:
         last = min(self._tried, key=lambda tried: abs(math.log(len(tried.data) / share)))
         error = math.log2(len(last.data) / (FULL * share))
         coarser = 0.5 * len(above) if error > 0 else 0.0  # it did not help enough: further
-        return last.level + av1.HALVING * error + coarser
+        return last.level + self._levels.halving * error + coarser

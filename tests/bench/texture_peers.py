@@ -17,10 +17,10 @@ import numpy as np
 
 from common.codec import av1
 from common.codec.base import Budget
-from common.codec.classic import hevc
 from common.codec.decoder import ResilientDecoder
 from common.codec.encoder import ResilientEncoder
 from common.codec.header import FRAMES
+from common.codec.hevc import stream as hevc
 from common.codec.texture.decoder import TextureDecoder
 from common.codec.texture.encoder import TextureEncoder
 from common.codec.texture.header import MOST_SAMPLES

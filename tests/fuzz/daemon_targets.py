@@ -127,7 +127,8 @@ def texture_header(data: bytes) -> None:
         return
     step = TextureHeader.step(data)
     group = TextureHeader.is_group(data)
-    again = found.of_group(step, TextureHeader.is_half(data)) if group else found.with_step(step)
+    which = TextureHeader.every(data), TextureHeader.refers(data)
+    again = found.of_group(step, *which) if group else found.with_step(step)
     assert again == data[:6]
     assert found.info.frames_per_unit == found.frames
 

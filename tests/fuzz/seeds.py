@@ -18,6 +18,7 @@ from common.codec.classic.encoder import ClassicEncoder
 from common.codec.contour import paper
 from common.codec.contour.encoder import ContourEncoder, ContourSettings
 from common.codec.header import CodecHeader, Mirror
+from common.codec.hevc import group as hevc
 from common.codec.texture.encoder import TextureEncoder
 from common.codec.texture.header import TextureHeader
 from common.codec.view import take
@@ -141,7 +142,7 @@ def contours() -> list[list[bytes]]:
 
 
 def textures() -> list[bytes]:
-    """Payloads of small pictures, of a quarter and half the sides, in which a square moves; and a group."""
+    """Payloads of small pictures, of a quarter and half the sides, in which a square moves; and groups."""
     pictures = [blank(128, 128) for _ in range(8)]
     for number, picture in enumerate(pictures):
         picture[8 * number : 8 * number + 40, 30:80] = 200
@@ -153,11 +154,16 @@ def textures() -> list[bytes]:
     ]
     small = [picture[:96, :64] for picture in pictures]  # 64x64 samples
     header = TextureHeader(128, 128, 15.0, 8, 2)
-    groups = [
-        header.of_group(9, half) + av1.encode(small[half :: 1 + half], 60.0, 8, pyramid=True)
-        for half in (False, True)
-    ]
-    return [*units, *groups]
+    alone, half = (
+        (header.of_group(9, 1, False), hevc.encode(small, 45.0, 8)),
+        (
+            header.of_group(9, 2, False),
+            hevc.encode(small[1::2], 45.0, 8),
+        ),
+    )
+    last = hevc.decode(alone[1], 64, 64, 8)[-1]
+    after = header.of_group(9, 1, True), b"\1" + hevc.encode(small[::-1], 45.0, 8, last)
+    return [*units, *[head + body for head, body in (alone, half, after)]]
 
 
 def seeds() -> dict[str, list[bytes]]:

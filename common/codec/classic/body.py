@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from common.codec.base import CodecError
 from common.codec.header import FRAMES, QUALITIES
-
-MOST_LENGTH_BYTES = 3
+from common.codec.lengths import length, read_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Body:
     coded: tuple[bytes, ...]
 
     def __bytes__(self) -> bytes:
-        return bytes((self.quality,)) + b"".join(map(_length, map(len, self.coded))) + b"".join(self.coded)
+        return bytes((self.quality,)) + b"".join(map(length, map(len, self.coded))) + b"".join(self.coded)
 
     @classmethod
     def parse(cls, data: bytes) -> Body:
@@ -34,12 +33,12 @@ class Body:
             raise CodecError("unit: no quality")
         lengths, position = [], 1
         for _ in range(FRAMES):
-            length, position = _read_length(data, position)
-            lengths.append(length)
+            size, position = read_length(data, position)
+            lengths.append(size)
         coded = []
-        for length in lengths:
-            coded.append(data[position : position + length])
-            position += length
+        for size in lengths:
+            coded.append(data[position : position + size])
+            position += size
         if position > len(data) or any(data[position:]):
             raise CodecError(f"unit: {len(data)} bytes do not hold pictures of {lengths}")
         return cls(data[0], tuple(coded))
@@ -47,24 +46,4 @@ class Body:
 
 def cost(coded: Sequence[bytes]) -> int:
     """Bytes of a body with these pictures."""
-    return 1 + sum(len(_length(len(picture))) + len(picture) for picture in coded)
-
-
-def _length(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes((*out, value))
-
-
-def _read_length(data: bytes, position: int) -> tuple[int, int]:
-    value = 0
-    for count in range(MOST_LENGTH_BYTES):
-        if position + count >= len(data):
-            break
-        byte = data[position + count]
-        value |= (byte & 127) << 7 * count
-        if byte < 128:
-            return value, position + count + 1
-    raise CodecError(f"unit: no length at byte {position}")
+    return 1 + sum(len(length(len(picture))) + len(picture) for picture in coded)

@@ -10,8 +10,8 @@ from common.codec import symbols
 from common.codec.base import IMAGINED, RECEIVED, RECOVERED, CodecError, DecodedUnit, Segments
 from common.codec.classic.body import Body
 from common.codec.classic.header import HEADER_BYTES, ClassicHeader
-from common.codec.classic.hevc import Decoder
 from common.codec.header import FRAMES
+from common.codec.hevc.stream import Decoder
 from common.codec.pictures import join
 from common.codec.view import coded_size, put
 from common.video import Picture, blank

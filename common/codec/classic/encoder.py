@@ -13,9 +13,9 @@ from common.codec.classic import body, protection
 from common.codec.classic.body import Body
 from common.codec.classic.group import Group, Search
 from common.codec.classic.header import LAST_LINK, ClassicHeader
-from common.codec.classic.hevc import COARSEST, FINEST
 from common.codec.effort import Effort
 from common.codec.header import FRAMES, QUALITIES, SHRINKS
+from common.codec.hevc.stream import COARSEST, FINEST
 from common.codec.view import coded_size, take
 from common.video import Picture
 

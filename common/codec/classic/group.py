@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.codec.classic import body
-from common.codec.classic.hevc import COARSEST, FINEST, Coder
 from common.codec.classic.quantiser import Pictures
+from common.codec.hevc.stream import COARSEST, FINEST, Coder
 from common.video import Picture, picture_size
 
 FULL, ENOUGH = 0.95, 0.85  # of the room: what is aimed at, what is good enough

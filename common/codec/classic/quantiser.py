@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from common.codec.classic.hevc import COARSEST, FINEST
+from common.codec.hevc.stream import COARSEST, FINEST
 
 HALVING = 6.0  # steps that halve the bytes, about
 WINDOW = 4  # pictures that the next are expected to be like

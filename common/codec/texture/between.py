@@ -1,4 +1,4 @@
-"""Pictures between two others, each half of its way along the motion: what is shown of pictures that were left out.
+"""Pictures between two others, each some of its way along the motion: what is shown of pictures that were left out.
 
 Nothing is read by them and nothing is held of them, so they need not be the same everywhere."""
 
@@ -14,15 +14,18 @@ Plane = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
 
-def between(before: Picture, after: Picture) -> Picture:
-    """The picture halfway from one small picture to the next, of the same size."""
+def between(before: Picture, after: Picture, count: int = 1) -> list[Picture]:
+    """So many pictures, at even steps, from one small picture to the next, of the same size."""
     first, second = planes(before), planes(after)
     there, back = _motion(first[0], second[0]), _motion(second[0], first[0])
-    mixed = [
-        cv2.addWeighted(_moved(one, there), 0.5, _moved(other, back), 0.5, 0.0)
-        for one, other in zip(first, second, strict=True)
-    ]
-    return from_planes(*[np.asarray(one, np.uint8) for one in mixed])
+    out = []
+    for share in (np.arange(count) + 1) / (count + 1):
+        mixed = [
+            cv2.addWeighted(_moved(one, there, share), 1 - share, _moved(other, back, 1 - share), share, 0.0)
+            for one, other in zip(first, second, strict=True)
+        ]
+        out.append(from_planes(*[np.asarray(one, np.uint8) for one in mixed]))
+    return out
 
 
 def _motion(one: Plane, other: Plane) -> Field:
@@ -31,11 +34,11 @@ def _motion(one: Plane, other: Plane) -> Field:
     return np.asarray(flow.calc(one, other, np.zeros((*one.shape, 2), np.float32)), np.float32)
 
 
-def _moved(plane: Plane, motion: Field) -> Plane:
-    """A plane half of the way along the motion of luma samples."""
+def _moved(plane: Plane, motion: Field, share: float) -> Plane:
+    """A plane some of the way along the motion of luma samples."""
     rows, columns = plane.shape
     scale = columns / motion.shape[1]
-    way = cv2.resize(motion, (columns, rows), interpolation=cv2.INTER_AREA) * np.float32(-0.5 * scale)
+    way = cv2.resize(motion, (columns, rows), interpolation=cv2.INTER_AREA) * np.float32(-share * scale)
     across, down = np.meshgrid(np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32))
     moved = cv2.remap(
         plane, across + way[..., 0], down + way[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE

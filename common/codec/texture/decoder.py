@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from common.codec.base import IMAGINED, RECEIVED, RECOVERED, CodecError, Decoded
 from common.codec.contour.coder import Decoder
 from common.codec.header import QUALITIES
 from common.codec.texture import group, tables
+from common.codec.texture.chain import MOST_BACK
 from common.codec.texture.header import HEADER_BYTES, TextureHeader
 from common.codec.texture.past import STEPS, Past, smoothing
 from common.codec.texture.scaling import enlarge
@@ -18,13 +20,23 @@ from common.codec.texture.syntax import Levels, most_visited, walk
 from common.codec.texture.transform import BLOCKS, grid, to_pictures
 from common.video import Picture
 
-Unit = Levels | list[Picture]
-"""What a payload holds behind its header: levels of coefficients, or the coded pictures of a group."""
+
+class Coded(NamedTuple):
+    """A group, not decoded yet: its bytes, which pictures it holds, and how many units back it refers, if it does."""
+
+    data: bytes
+    every: int
+    back: int | None
+
+
+Unit = Levels | Coded
+"""What a payload holds behind its header."""
 RECOVERED_SECONDS = 2.0  # that a held picture counts as recovered; then it is imagined
 
 
 class TextureDecoder:
-    """Decodes the units of one session in order; owns its state, the last picture. Called by one thread."""
+    """Decodes the units of one session in order; owns its state: the last picture, and those of groups that others may
+    refer to. Called by one thread."""
 
     def __init__(self) -> None:
         self._header: TextureHeader | None = None
@@ -34,6 +46,7 @@ class TextureDecoder:
         self._quality = 0
         self._strength = 0.0
         self._small: list[Picture] = []
+        self._known: dict[int, Picture] = {}  # by unit, the last picture of a group
 
     @property
     def small(self) -> list[Picture]:
@@ -41,7 +54,8 @@ class TextureDecoder:
         return self._small
 
     def decode(self, received: Segments | None) -> DecodedUnit:
-        """See UnitDecoder.decode. Before anything arrived there is no geometry: CodecError.
+        """See UnitDecoder.decode. Before anything arrived there is no geometry: CodecError. So where a unit refers to
+        one that is not there.
 
         Without a unit as many pictures as StreamInfo.concealed says; the unit may come after them."""
         begun = time.perf_counter()
@@ -50,6 +64,7 @@ class TextureDecoder:
             raise CodecError("unit: nothing has arrived yet, so its geometry is unknown")
         header, number, unit = parsed or (self._header, 0, None)
         assert header is not None
+        coded = self._pictures(header, unit, received.unit) if received and isinstance(unit, Coded) else []
         self._begin(header)
         read = time.perf_counter()
         if unit is None:
@@ -63,7 +78,12 @@ class TextureDecoder:
                 self._past.miss()
             self._unit, self._held = received.unit, 0.0
             self._quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
-            self._show(unit, number, header, self._small[-1] if follows else None)
+            if isinstance(unit, Levels):
+                self._strength = smoothing(number, header.frames)
+                self._small = to_pictures(self._past.follow(unit, number), *header.coded_size, self._strength)
+            else:
+                before = self._small[-1] if follows else None
+                self._show(coded, unit.every, before)
         restored = time.perf_counter()
         pictures = [enlarge(picture, header.width, header.height) for picture in self._small]
         if unit is None:
@@ -74,18 +94,27 @@ class TextureDecoder:
         arrived = int((trust == RECEIVED).sum())
         return DecodedUnit(pictures, trust, arrived, trust.size, header.fps, self._quality, stages)
 
-    def _show(self, unit: Unit, number: int, header: TextureHeader, before: Picture | None) -> None:
-        if isinstance(unit, Levels):
-            self._strength = smoothing(number, header.frames)
-            self._small = to_pictures(self._past.follow(unit, number), *header.coded_size, self._strength)
-        else:
-            self._strength, self._small = 0.0, group.filled(unit, header.frames, before)
-            self._past.show(unit[-1])
+    def _pictures(self, header: TextureHeader, unit: Coded, number: int) -> list[Picture]:
+        """Those that a group holds; raises CodecError."""
+        known = None
+        if unit.back is not None:
+            known = self._known.get(number - unit.back)
+            if known is None or self._header is None or header.coded_size != self._header.coded_size:
+                raise CodecError(f"unit: refers to the one {unit.back} before it, which is not there")
+        return group.decoded(unit.data, *header.coded_size, header.frames, unit.every, known)
+
+    def _show(self, coded: list[Picture], every: int, before: Picture | None) -> None:
+        assert self._header is not None and self._unit is not None
+        self._strength, self._small = 0.0, group.filled(coded, self._header.frames, every, before)
+        self._past.show(self._small[-1])
+        self._known[self._unit] = self._small[-1]
+        self._known = {number: one for number, one in self._known.items() if number > self._unit - MOST_BACK}
 
     def _begin(self, header: TextureHeader) -> None:
         """A new size is a new start."""
         if self._header is None or self._header.coded_size != header.coded_size:
             self._past, self._unit, self._held = Past.nothing(*grid(*header.coded_size)), None, 0.0
+            self._known = {}
         self._header = header
 
     def _trust(self, header: TextureHeader) -> NDArray[np.uint8]:
@@ -113,11 +142,12 @@ def parse_unit(received: Segments) -> tuple[TextureHeader, int, Unit] | None:
 
 
 def read(payload: bytes) -> tuple[TextureHeader, int, Unit]:
-    """Header, number of the step, and levels or small pictures that a payload holds. Raises CodecError."""
+    """Header, number of the step, and what a payload holds. Raises CodecError."""
     header, number = TextureHeader.parse(payload), TextureHeader.step(payload)
     if TextureHeader.is_group(payload):
-        half = TextureHeader.is_half(payload)
-        return header, number, group.read(payload[HEADER_BYTES:], *header.coded_size, header.frames, half)
+        body = payload[HEADER_BYTES:]
+        back = group.refers(body) if TextureHeader.refers(payload) else None
+        return header, number, Coded(body, TextureHeader.every(payload), back)
     unit = Levels.empty(header.frames, *grid(*header.coded_size))
     coder = Decoder(tables.contexts(), payload[HEADER_BYTES:])
     try:

@@ -1,5 +1,5 @@
 """The texture encoder: pictures of the full size -> small ones -> what fills the budget -> one payload a unit: levels
-over what is held, or, where much moves and that is nearer, a closed group."""
+over what is held, or, where that is nearer, a group."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from common.codec.base import Budget, EncodedUnit
 from common.codec.contour.coder import Encoder
 from common.codec.header import QUALITIES
 from common.codec.texture import tables
+from common.codec.texture.chain import Chain
 from common.codec.texture.choose import MOVING, Choice, Held, choose, fewer, worth_of
-from common.codec.texture.group import MOVES, Group, Groups, squared_error
+from common.codec.texture.group import Group, Groups, cost
 from common.codec.texture.header import HEADER_BYTES, MOST_FRAMES, MOST_SAMPLES, TextureHeader
 from common.codec.texture.partial import Fit, finer
 from common.codec.texture.past import STEPS, Past, smoothing
@@ -31,10 +32,12 @@ FULL_BYTES = 1050  # wire bytes that nearly fill a packet
 FULL_SECONDS = 1.3  # that a unit lasts for them at most
 USUAL_KBPS = 2.0
 COARSE, FINE = 4, 2  # sides of the pictures over those of the small ones
-FINE_DENSITY, MOVING_DENSITY = 0.03, 0.0044
+FINE_DENSITY, MOVING_DENSITY = (0.03, 0.012), (0.0044, 0.0005)
 """Bits a second for each sample of the full size, from which finer pictures look better: where nothing moves, and times
-the square of `change`."""
+the square of `change`; where units stand alone, and where they are predicted from each other."""
 CHANGE_SECONDS = 0.1
+MOVES = 2.0  # change below which no group is tried that nothing will be predicted from
+HOPE = 1.5  # times the squared error of levels that a group may have which others will be predicted from
 FINE_SPEED = (
     1.3e6  # luma samples a second of small pictures, which take half a core to encode, or all of it where
 )
@@ -63,13 +66,16 @@ def change(pictures: Sequence[Picture], fps: float) -> float:
     return CHANGE_SECONDS * fps * sum(apart) / max(1, len(apart))
 
 
-def usual_scale(width: int, height: int, fps: float, frames: int, kbps: float, change: float) -> int:
+def usual_scale(
+    width: int, height: int, fps: float, frames: int, kbps: float, change: float, chained: bool = False
+) -> int:
     """Sides of the pictures over those of the small ones that suit a wire rate: finer ones where little changes, a unit
-    of them is not too large and they are not too many to encode in time. For the whole stream: another size drops what
-    receivers hold, which costs more, and for longer, than a size that does not suit any more (README.md, section 5)."""
+    of them is not too large and they are not too many to encode in time. `chained`: units are predicted from each
+    other. For the whole stream: another size drops what receivers hold, which costs more, and for longer, than a size
+    that does not suit any more (README.md, section 5)."""
     area = width * height
     fits = area * frames <= MOST_SAMPLES * FINE**2 and area * fps <= FINE_SPEED * FINE**2
-    density = max(FINE_DENSITY, MOVING_DENSITY * change**2)
+    density = max(FINE_DENSITY[chained], MOVING_DENSITY[chained] * change**2)
     return FINE if fits and 1000 * kbps >= density * area else COARSE
 
 
@@ -89,14 +95,18 @@ class TextureEncoder:
     ) -> None:
         """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones: 1, 2, 4, 8; `loss`:
         share of the packets that is expected to be lost until reports tell; `kbps`: wire rate to be expected, which
-        sets `frames` where they are not given, and `scale`, which is then chosen by the first unit, for good;
+        sets `frames` where they are not given, and `scale`, which is then chosen by the first unit, and by
+        the first that may be predicted from others, for good;
         `adaptive`: look less for the best step where this host is slow, so that what comes out depends on its
         speed."""
         fps = round(4 * fps) / 4
-        self._begin(TextureHeader(width, height, fps, frames or unit_frames(fps, kbps), scale or COARSE))
-        self._undecided = None if scale else kbps
+        frames = frames or unit_frames(fps, kbps)
+        self._chain = Chain(frames / fps)
+        self._begin(TextureHeader(width, height, fps, frames, scale or COARSE))
+        self._kbps = None if scale else kbps  # that decides the size
+        self._decided: bool | None = None  # whether for units that are predicted from each other
         self._loss = loss
-        self._forget = 1 - 0.5 ** (self._header.frames / fps / FORGET_SECONDS)
+        self._forget = 1 - 0.5 ** (frames / fps / FORGET_SECONDS)
         self._sent: dict[int, list[NDArray[np.bool_]]] = {}
         self._number, self._place = STEPS // 2, 0
         self._adaptive, self._slow = adaptive, False
@@ -105,16 +115,20 @@ class TextureEncoder:
     def _begin(self, header: TextureHeader) -> None:
         self._header = header
         self._small = header.coded_size
+        self._chain.restart()
         rows, columns = grid(*self._small)
         self._past = Past.nothing(rows, columns)
         self._strength: float | None = None  # of the smoothing of what is shown
         self._lacking = [np.ones((rows, columns, side * side), np.float32) for side in BLOCKS]
 
     def _decide(self, kbps: float, changed: float) -> None:
-        h = self._header
-        scale = usual_scale(h.width, h.height, h.fps, h.frames, kbps, changed)
-        self._begin(TextureHeader(h.width, h.height, h.fps, h.frames, scale))
-        self._undecided = None
+        """The size, once before anything is told, and once when it turns out that somebody tells."""
+        if self._decided in (True, self._chain.answered):
+            return
+        h, self._decided = self._header, self._chain.answered
+        scale = usual_scale(h.width, h.height, h.fps, h.frames, kbps, changed, self._decided)
+        if scale != h.scale:
+            self._begin(TextureHeader(h.width, h.height, h.fps, h.frames, scale))
 
     @property
     def frames_per_unit(self) -> int:
@@ -130,18 +144,20 @@ class TextureEncoder:
         ):
             raise ValueError(f"pictures: must be {header.frames} of {header.width}x{header.height}")
         changed = change(pictures, header.fps)
-        if self._undecided is not None:
-            self._decide(self._undecided, changed)
+        if self._kbps is not None:
+            self._decide(self._kbps, changed)
             header = self._header
         room = min(budget.max_payload, budget.wire_bytes - budget.packet_overhead) - HEADER_BYTES
         small = [shrink(picture, *self._small) for picture in pictures]
         number, choice, body = self._fit(forward(small), room, changed)
         fitted = time.perf_counter() - begun
-        group = self._groups.code(small, room, self._shown()) if changed > MOVES else None
+        group = self._group(small, unit, room, changed)
         past = self._past.copy()
         frames = past.follow(choice.levels(), number)
-        if group is not None and self._better(group, frames, number, small):
-            number, payload = group.number, header.of_group(group.number, group.half) + group.data
+        if group is not None and self._better(group, frames, number, small, unit, changed):
+            number, head = group.number, header.of_group(group.number, group.every, group.back is not None)
+            payload = head + group.data
+            self._chain.sent(unit, group.pictures[-1], group.back)
             self._past.show(group.pictures[-1])
             self._strength = 0.0
             self._take(unit, [np.ones_like(lacking, bool) for lacking in self._lacking])
@@ -159,7 +175,8 @@ class TextureEncoder:
         sent = self._sent.pop(unit, None)
         if sent is None:
             return
-        came = arrived is not None and len(arrived) > 0 and bool(arrived[0])
+        self._chain.report(unit, None if arrived is None else any(arrived[:1]))
+        came = arrived is not None and any(arrived[:1])
         self._loss += LEARN * ((not came) - self._loss)
         for lacking, mask in zip(self._lacking, sent, strict=True):
             if came:
@@ -215,10 +232,25 @@ class TextureEncoder:
             return None
         return to_pictures([plane[None] for plane in self._past.last], *self._small, self._strength)[0]
 
-    def _better(self, group: Group, frames: Sequence[Values], number: int, small: Sequence[Picture]) -> bool:
-        """Whether a group is nearer to the pictures than what is shown of the levels."""
+    def _group(self, small: Sequence[Picture], unit: int, room: float, changed: float) -> Group | None:
+        """The unit as a group, where that may be of use."""
+        if changed <= MOVES and not self._chain.hopeful(unit):
+            return None
+        return self._groups.code(small, room, self._shown(), self._chain.reference(unit), changed)
+
+    def _better(
+        self,
+        group: Group,
+        frames: Sequence[Values],
+        number: int,
+        small: Sequence[Picture],
+        unit: int,
+        changed: float,
+    ) -> bool:
+        """Whether a group is nearer to the pictures than what is shown of the levels, or will be."""
         shown = to_pictures(frames, *self._small, smoothing(number, len(small)))
-        return squared_error(group.pictures, small) < squared_error(shown, small)
+        hope = HOPE if self._chain.hopeful(unit) else 1.0
+        return cost(group.pictures, small, changed) < hope * cost(shown, small, changed)
 
     def _take(self, unit: int, said: list[NDArray[np.bool_]]) -> None:
         """Receivers have what was sent, of each plane these coefficients, unless it is lost."""

@@ -1,56 +1,72 @@
-"""A unit as a closed AV1 group: where all moves, prediction along the motion is worth more than what is held.
+"""A unit as H.265 pictures, predicted along the motion: alone, or from a picture that the receiver has.
 
-The group stands alone, as common.codec.av1 has pyramids; dav1d decodes it to the same samples on every machine. Every
-second picture may be left out of it, and is made of its neighbours."""
+What common.codec.hevc.group codes; FFmpeg decodes it to the same samples on every machine. All but every second,
+fourth and so on of the pictures may be left out of it, and are made of their neighbours."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from common.codec import av1
 from common.codec.base import CodecError
 from common.codec.effort import Effort
-from common.codec.fit import Fit
+from common.codec.fit import Fit, Fitted
+from common.codec.hevc import group as hevc
+from common.codec.hevc.sets import SMALLEST_SIDE
+from common.codec.texture.chain import MOST_BACK, Reference
+from common.codec.texture.header import EVERY
 from common.codec.texture.past import STEPS
 from common.video import Picture, picture_size
 
 SHARE = 0.4  # of the time, that coding groups may take
-DENSITY = 0.02  # bits for each luma sample below which a group is not tried
-MOVES = 2.0  # mean change of a sample, see encoder.change, below which it is not either
-FIRST = 45.0  # level to begin with
-NUMBER = (STEPS - 1) / av1.COARSEST  # numbers of quantiser steps to a level
+DENSITY = 0.01  # bits for each luma sample coded below which a group is not tried
+FIRST = 40.0  # level to begin with
+NEIGHBOURS = 3  # numbers of pictures that are tried
+LAST = 10.0  # times all pictures that the last one counts besides, where nothing moves
+NUMBER = (STEPS - 1) / hevc.LEVELS.coarsest  # numbers of quantiser steps to a level
 
 
 class Group(NamedTuple):
     """What would be sent, and what is shown of it. `number`: stands in the header where a quantiser's step does;
-    `half`: every second picture is left out."""
+    `every`: which pictures it holds; `back`: how many units back it refers, None where it stands alone."""
 
     data: bytes
     pictures: list[Picture]
     number: int
-    half: bool
+    every: int
+    back: int | None
 
 
 class Groups:
-    """Codes units of one stream, each alone. Called by one thread."""
+    """Codes units of one stream. Called by one thread."""
 
     def __init__(self, fps: float, adaptive: bool) -> None:
         """`adaptive`: code faster where this host is slow, and leave units out where that takes too long."""
         self._fps = fps
         self._effort = Effort(SHARE / 2, 1, adaptive)
         self._left = 0.0  # seconds that coding may take
-        self._half = False  # whether half of the pictures was nearer last
-        self._levels = {False: FIRST, True: FIRST}
+        self._every = EVERY[0]  # which came nearest last
+        self._levels: dict[tuple[int, bool], float] = {}
 
-    def code(self, pictures: Sequence[Picture], room: float, before: Picture | None = None) -> Group | None:
-        """The finest group of small pictures that fits in `room` bytes, of all or of every second of them, whichever
-        comes nearer; None where that is no use, or none fits. `before`: what is shown before them, if it is known."""
+    def code(
+        self,
+        pictures: Sequence[Picture],
+        room: float,
+        before: Picture | None = None,
+        reference: Reference | None = None,
+        change: float = 0.0,
+    ) -> Group | None:
+        """The finest group of small pictures that fits in `room` bytes, of all, every second, fourth of them and so on,
+        whichever comes nearest; None where that is no use, or none fits. `before`: what is shown before them, if it
+        is known; `reference`: what it is to be predicted from; `change`: how much moves, see encoder.change."""
         width, height = picture_size(pictures[0])
-        if min(width, height) < av1.SMALLEST_SIDE or 8 * room < DENSITY * width * height * len(pictures):
+        most = 8 * room / (DENSITY * width * height)  # pictures that may be of use
+        if min(width, height) < SMALLEST_SIDE or most < 1:
             return None
         share = SHARE * len(pictures) / self._fps
         self._left = min(share, self._left + share)
@@ -58,56 +74,86 @@ class Groups:
             return None
         begun = time.perf_counter()
         preset = self._effort.preset(width * height, 1, self._fps)
-        groups = list[Group]()
-        for half in (self._half, not self._half):
-            group = self._fit(pictures, half, room, preset, before)
-            if group is None:
+        groups, coded, tried = list[Group](), 0, 0
+        for every in sorted(EVERY, key=lambda every: abs(math.log(every / self._every))):
+            if not every <= len(pictures) <= most * every or (groups and tried >= NEIGHBOURS):
                 continue
-            groups.append(group)
+            group = self._fit(pictures, every, room, preset, before, reference)
+            coded, tried = coded + len(pictures) // every, tried + 1
+            if group is not None:
+                groups.append(group)
             if self._effort.adaptive and time.perf_counter() - begun > share / 2:
                 break
         took = time.perf_counter() - begun
         self._left -= took
-        self._effort.took(took / max(1, len(groups)) / len(pictures))
-        best = min(groups, key=lambda group: squared_error(group.pictures, pictures), default=None)
-        self._half = self._half if best is None else best.half
+        self._effort.took(took / max(1, coded))
+        best = min(groups, key=lambda group: cost(group.pictures, pictures, change), default=None)
+        self._every = self._every if best is None else best.every
         return best
 
     def _fit(
-        self, pictures: Sequence[Picture], half: bool, room: float, preset: int, before: Picture | None
+        self,
+        pictures: Sequence[Picture],
+        every: int,
+        room: float,
+        preset: int,
+        before: Picture | None,
+        reference: Reference | None,
     ) -> Group | None:
-        coded = pictures[1::2] if half else pictures
-        if not coded:
-            return None
-        fit = Fit(coded, preset, pyramid=True)
-        found = fit.search(room, int(room), self._levels[half])
-        self._levels[half] = fit.expected(room)
+        kind = every, reference is not None
+        back, known = (None, None) if reference is None else reference
+        code = partial(hevc.encode, pictures[every - 1 :: every], preset=preset, before=known)
+        fit = Fit(code, hevc.LEVELS)
+        room -= reference is not None
+        found = fit.search(room, int(room), self._levels.get(kind, FIRST))
+        self._levels[kind] = fit.expected(room)
         if found is None:
             return None
-        shown = filled(
-            read(found.data, *picture_size(pictures[0]), len(pictures), half), len(pictures), before
-        )
-        return Group(found.data, shown, min(STEPS - 1, round(NUMBER * found.level)), half)
+        data = _written(found, back)
+        coded = decoded(data, *picture_size(pictures[0]), len(pictures), every, known)
+        shown = filled(coded, len(pictures), every, before)
+        return Group(data, shown, min(STEPS - 1, round(NUMBER * found.level)), every, back)
 
 
-def read(data: bytes, width: int, height: int, frames: int, half: bool) -> list[Picture]:
-    """The small pictures that a group holds of a unit of so many; raises CodecError."""
-    if half and frames < 2:
-        raise CodecError("unit: half of one picture")
-    if half and min(width, height) < av1.SMALLEST_SIDE:  # no sender does so, and no motion is found there
-        raise CodecError(f"unit: half of pictures of {width}x{height}")
-    return av1.decode(data, width, height, frames // 2 if half else frames, pyramid=True)
+def cost(shown: Sequence[Picture], pictures: Sequence[Picture], change: float) -> float:
+    """Squared error, in which the last picture counts more, the less moves: what follows is predicted from it."""
+    last = LAST / (1 + change**2) * len(pictures)
+    return squared_error(shown, pictures) + last * squared_error(shown[-1:], pictures[-1:])
 
 
-def filled(coded: Sequence[Picture], frames: int, before: Picture | None) -> list[Picture]:
-    """All pictures of a unit from those that its group holds: of `frames` all, or the second, fourth and so on."""
-    if len(coded) == frames:
+def _written(found: Fitted, back: int | None) -> bytes:
+    return found.data if back is None else bytes((back,)) + found.data
+
+
+def refers(data: bytes) -> int:
+    """How many units back a group refers that does; raises CodecError."""
+    if not data or not 1 <= data[0] <= MOST_BACK:
+        raise CodecError(f"unit: refers to none of the last {MOST_BACK}")
+    return data[0]
+
+
+def decoded(
+    data: bytes, width: int, height: int, frames: int, every: int, known: Picture | None
+) -> list[Picture]:
+    """The small pictures that a group holds of a unit of so many; `known`: what it refers to, if it does. Raises
+    CodecError."""
+    if frames < every:
+        raise CodecError("unit: fewer pictures than one is left of")
+    if min(width, height) < SMALLEST_SIDE:  # no sender codes them, and no motion is found there
+        raise CodecError(f"unit: a group of pictures of {width}x{height}")
+    return hevc.decode(data[known is not None :], width, height, frames // every, known)
+
+
+def filled(coded: Sequence[Picture], frames: int, every: int, before: Picture | None) -> list[Picture]:
+    """All pictures of a unit from those that its group holds, the last of each `every`."""
+    if every == 1:
         return list(coded)
     from common.codec.texture.between import between  # and OpenCV with it
 
     out = list[Picture]()
     for after in coded:
-        out += [after if before is None else between(before, after), after]
+        out += [after] * (every - 1) if before is None else between(before, after, every - 1)
+        out.append(after)
         before = after
     return [*out, *[coded[-1]] * (frames - len(out))]
 

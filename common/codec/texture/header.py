@@ -4,8 +4,8 @@ byte 0   15 (4 bits: the model id of no network) | 0 | group | scale (2 bits, nu
 byte 1   width / 16
 byte 2   height / 16
 byte 3   frames a second, in quarters
-byte 4   frames of the unit - 1 (5 bits) | 0 (2 bits) | half
-byte 5   0 (2 bits) | number of the quantiser step (6 bits); of a group how coarse it is, 0..63
+byte 4   frames of the unit - 1 (5 bits) | which pictures a group holds (3 bits, number in EVERY)
+byte 5   refers | 0 | number of the quantiser step (6 bits); of a group how coarse it is, 0..63
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ PROFILE = "structure"
 MODEL = 15
 HEADER_BYTES = 6
 SCALES = (1, 2, 4, 8)  # sides of the picture over those of the small one
-GROUP = 4  # bit of byte 0: the body is a closed AV1 group
-HALF = 1  # bit of byte 4: it holds every second picture
+GROUP = 4  # bit of byte 0: the body is a group
+REFERS = 128  # bit of byte 5: it refers to a unit before
+EVERY = (1, 2, 4, 8, 16, 32)  # a group holds all pictures, or the last of so many
 MOST_FRAMES = 32  # of one access unit
 MOST_SAMPLES = 1 << 20  # of luma, of all small pictures of a unit; see also syntax.most_visited
 
@@ -67,10 +68,11 @@ class TextureHeader:
         """The header of a unit quantised with step `number`, 0..63."""
         return bytes(self) + bytes((number,))
 
-    def of_group(self, number: int, half: bool) -> bytes:
-        """The header of a unit that is a group as coarse as `number`, 0..63, of all or of `half` of the pictures."""
+    def of_group(self, number: int, every: int, refers: bool) -> bytes:
+        """The header of a unit that is a group as coarse as `number`, 0..63, of the last of `every` pictures each."""
         head = self.with_step(number)
-        return bytes((head[0] | GROUP, *head[1:4], head[4] | HALF * half, head[5]))
+        which = head[4] | EVERY.index(every)
+        return bytes((head[0] | GROUP, *head[1:4], which, head[5] | REFERS * refers))
 
     @staticmethod
     def is_group(payload: bytes) -> bool:
@@ -78,14 +80,19 @@ class TextureHeader:
         return bool(payload[0] & GROUP)
 
     @staticmethod
-    def is_half(payload: bytes) -> bool:
-        """Whether a group holds every second picture."""
-        return bool(payload[4] & HALF)
+    def refers(payload: bytes) -> bool:
+        """Whether a group refers to a unit before."""
+        return bool(payload[5] & REFERS)
+
+    @staticmethod
+    def every(payload: bytes) -> int:
+        """Of how many pictures a group holds one."""
+        return EVERY[payload[4] & 7]
 
     @staticmethod
     def step(payload: bytes) -> int:
         """Number of the quantiser step of a payload whose header was parsed."""
-        return payload[HEADER_BYTES - 1]
+        return payload[HEADER_BYTES - 1] & 63
 
     def __bytes__(self) -> bytes:
         return bytes(
@@ -106,7 +113,7 @@ class TextureHeader:
         first, width, height, fps, frames, step = payload[:HEADER_BYTES]
         if first >> 4 != MODEL:
             raise CodecError(f"model: {first >> 4} is not a texture")
-        allowed = HALF if first & GROUP else 0
-        if first & 8 or frames & 7 & ~allowed or step > 63:
+        free = (8, 64, 0) if first & GROUP else (8, 64 | REFERS, 7)
+        if first & free[0] or step & free[1] or frames & free[2] or frames & 7 >= len(EVERY):
             raise CodecError("payload: reserved bits are set")
         return cls(16 * width, 16 * height, fps / 4, (frames >> 3) + 1, SCALES[first & 3])

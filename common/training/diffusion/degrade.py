@@ -15,13 +15,14 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from common.codec.av1 import SMALLEST_SIDE
 from common.codec.base import Budget, CodecError
 from common.codec.contour.decoder import ContourDecoder
 from common.codec.contour.encoder import ContourEncoder, ContourSettings
+from common.codec.hevc.sets import SMALLEST_SIDE
+from common.codec.texture.chain import Reference
 from common.codec.texture.decoder import TextureDecoder
-from common.codec.texture.encoder import TextureEncoder, change, usual_scale
-from common.codec.texture.group import MOVES, Groups, squared_error
+from common.codec.texture.encoder import MOVES, TextureEncoder, change, usual_scale
+from common.codec.texture.group import Groups, squared_error
 from common.codec.texture.header import HEADER_BYTES
 from common.codec.texture.scaling import enlarge, shrink
 from common.maps.base import VOID
@@ -101,6 +102,7 @@ def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -
     scale = usual_scale(WHOLE, 1, fps, frames, kbps, change(yuv, fps))
     encoder, decoder = TextureEncoder(width, height, fps, frames, scale), TextureDecoder()
     groups = Groups(fps, adaptive=False)
+    known: Reference | None = None  # of the groups that are made beside the encoder's
     shown, trust = list[Pixels](), list[Trust]()
     for unit in range(before + -(-count // frames)):
         first = (unit - before) * frames
@@ -115,11 +117,11 @@ def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -
         decoded = [decoder.decode(Received(unit, kept))]
         while sum(len(one.pictures) for one in decoded) < frames:
             decoded.append(decoder.decode(None))  # a lost unit is concealed in parts
+        found = [picture for one in decoded for picture in one.pictures][:frames]
+        if kept[0] is not None and (told or change(yuv, fps) > MOVES):
+            true = [yuv[_swing(first + i, count)] for i in range(frames)]
+            found, known = nearer(groups, found, true, scale, budget.wire_bytes, known if told else None)
         if first >= 0:
-            found = [picture for one in decoded for picture in one.pictures][:frames]
-            if kept[0] is not None and change(yuv, fps) > MOVES:
-                true = [yuv[_swing(first + i, count)] for i in range(frames)]
-                found = list(nearer(groups, found, true, scale, budget.wire_bytes))
             shown += [
                 np.asarray(cv2.cvtColor(picture, cv2.COLOR_YUV2RGB_I420), np.uint8) for picture in found
             ]
@@ -128,18 +130,26 @@ def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -
 
 
 def nearer(
-    groups: Groups, shown: Sequence[Picture], true: Sequence[Picture], scale: int, room: float
-) -> Sequence[Picture]:
-    """What a group shows, where that is nearer than `shown`. A crop's small pictures may be too small for one: they are
-    laid side by side then, mirrored, with as much more room."""
+    groups: Groups,
+    shown: list[Picture],
+    true: Sequence[Picture],
+    scale: int,
+    room: float,
+    known: Reference | None = None,
+) -> tuple[list[Picture], Reference | None]:
+    """What a group shows, where that is nearer than `shown`, and what the next may refer to. A crop's small pictures
+    may be too small for a group: they are laid side by side then, mirrored, with as much more room. `known`: from the
+    group before."""
     size = picture_size(true[0])
     width, height = (side // scale for side in size)
     times = -(-SMALLEST_SIDE // min(width, height))
-    group = groups.code([_mirrored(shrink(one, width, height), times) for one in true], room * times**2)
+    small = [_mirrored(shrink(one, width, height), times) for one in true]
+    group = groups.code(small, room * times**2, reference=known)
     if group is None:
-        return shown
+        return shown, None
     large = [enlarge(_cut(one, width, height), *size) for one in group.pictures]
-    return large if squared_error(large, true) < squared_error(shown, true) else shown
+    better = squared_error(large, true) < squared_error(shown, true)
+    return large if better else shown, Reference(1, group.pictures[-1])
 
 
 def _mirrored(picture: Picture, times: int) -> Picture:

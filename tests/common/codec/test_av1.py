@@ -15,14 +15,10 @@ from common.codec import av1
 from common.codec.av1 import (
     COARSEST,
     FINEST,
-    OBU_FRAME,
-    OBU_FRAME_HEADER,
-    OBU_SEQUENCE_HEADER,
     PRESETS,
     decode,
     encode,
     temporal_units,
-    whole,
 )
 from common.codec.base import CodecError
 from tests.common.codec.scene import (
@@ -37,15 +33,12 @@ from tests.common.codec.scene import (
 FAST = PRESETS[-1]
 GROUP = encode(unit_pictures(0), 40.0, FAST)
 DELIMITER = bytes([0x12, 0])
-LONG = 9  # pictures of the pyramid
-MOVING = [picture for number in range(3) for picture in unit_pictures(number)][:LONG]
-PYRAMID = encode(MOVING, 40.0, FAST, pyramid=True)
 
 
-def decodes(data: bytes, count: int = 4, pyramid: bool = False) -> bool:
+def decodes(data: bytes, count: int = 4) -> bool:
     """Whether it is pictures; anything but CodecError is a failure."""
     try:
-        pictures = decode(data, WIDTH, HEIGHT, count, pyramid)
+        pictures = decode(data, WIDTH, HEIGHT, count)
     except CodecError:
         return False
     assert [picture.shape for picture in pictures] == [(HEIGHT * 3 // 2, WIDTH)] * count
@@ -231,60 +224,3 @@ def test_frames_in_another_order_are_pictures_or_refused(order: list[int], twice
     data = GROUP[:12] + b"".join(units[number] for number in order)
     decodes(data)
     assert not decodes(data + units[twice])
-
-
-def test_a_pyramid_comes_back_in_order_and_takes_fewer_bytes() -> None:
-    shown = decode(PYRAMID, WIDTH, HEIGHT, LONG, pyramid=True)
-    plain = min(
-        (encode(MOVING, level, FAST) for level in np.arange(30.0, 60.0, 2.0)),
-        key=lambda data: abs(mean_psnr(decode(data, WIDTH, HEIGHT, LONG), MOVING) - mean_psnr(shown, MOVING)),
-    )
-    assert len(PYRAMID) < 0.9 * len(plain)
-    for number, picture in enumerate(shown):
-        errors = [mean_psnr([picture], [one]) for one in MOVING]
-        assert errors.index(max(errors)) == number
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 8, 16, 32])
-def test_pyramids_of_any_number_of_pictures(count: int) -> None:
-    pictures = [MOVING[i % LONG] for i in range(count)]
-    data = encode(pictures, 50.0, FAST, pyramid=True)
-    assert decodes(data, count, pyramid=True) and not decodes(data, count + 1, pyramid=True)
-    assert data == encode(pictures, 50.0, FAST, pyramid=True)
-
-
-def test_a_pyramid_is_a_sequence_header_and_frames() -> None:
-    kinds = [kind for kind, _, _ in av1._obus(PYRAMID)]
-    assert kinds[0] == OBU_SEQUENCE_HEADER and set(kinds[1:]) == {OBU_FRAME, OBU_FRAME_HEADER}
-    assert kinds.count(OBU_FRAME) == LONG
-    assert whole(PYRAMID, LONG) == PYRAMID
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        GROUP,  # too few pictures
-        PYRAMID + bytes(3),
-        PYRAMID + DELIMITER,
-        DELIMITER + PYRAMID,
-        PYRAMID + PYRAMID,
-        PYRAMID + temporal_units(GROUP, 4)[1] * LONG,
-        PYRAMID[:12] + obu(5, b"metadata") + PYRAMID[12:],
-        PYRAMID[12:],
-    ],
-)
-def test_what_is_no_pyramid_is_refused(data: bytes) -> None:
-    with pytest.raises(CodecError, match="coded pictures"):
-        decode(data, WIDTH, HEIGHT, LONG, pyramid=True)
-
-
-def test_a_pyramid_cut_off_anywhere_is_refused() -> None:
-    for end in range(0, len(PYRAMID), 7):
-        assert not decodes(PYRAMID[:end], LONG, pyramid=True)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, len(PYRAMID) - 1), st.integers(0, 255)), min_size=1, max_size=6))
-def test_mutated_pyramids_are_pictures_or_refused(changes: list[tuple[int, int]]) -> None:
-    decodes(changed(PYRAMID, changes), LONG, pyramid=True)

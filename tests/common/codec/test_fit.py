@@ -25,9 +25,7 @@ class Coder:
         self.levels: list[float] = []
         self._sizes = sizes
 
-    def __call__(
-        self, pictures: Sequence[Picture], level: float, preset: int, pyramid: bool = False
-    ) -> bytes:
+    def __call__(self, level: float) -> bytes:
         assert av1.FINEST <= level <= av1.COARSEST
         self.levels.append(level)
         return bytes(max(1, round(self._sizes(level))))
@@ -39,10 +37,12 @@ def exponential(at_50: float) -> Sizes:
 
 def search(sizes: Sizes, share: float, most: int, level: float) -> tuple[Fitted | None, list[float]]:
     """What is found, and the levels that were tried."""
-    with pytest.MonkeyPatch.context() as patch:
-        coder = Coder(sizes)
-        patch.setattr(av1, "encode", coder)
-        return Fit([], FAST).search(share, most, level), coder.levels
+    coder = Coder(sizes)
+    return Fit(coder, av1.LEVELS).search(share, most, level), coder.levels
+
+
+def real(pictures: Sequence[Picture]) -> Fit:
+    return Fit(lambda level: av1.encode(pictures, level, FAST), av1.LEVELS)
 
 
 @settings(max_examples=200, deadline=None)
@@ -114,13 +114,11 @@ def test_no_more_runs_than_allowed_when_nothing_helps() -> None:
 
 def test_the_level_for_another_share_is_foretold() -> None:
     """Where the next unit begins."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(av1, "encode", Coder(exponential(950)))
-        fit = Fit([], FAST)
-        fit.search(1000, 1000, 50.0)
-        assert 38 < fit.expected(2000) < 44
-        assert 56 < fit.expected(500) < 62
-        assert fit.expected(1e9) == av1.FINEST
+    fit = Fit(Coder(exponential(950)), av1.LEVELS)
+    fit.search(1000, 1000, 50.0)
+    assert 38 < fit.expected(2000) < 44
+    assert 56 < fit.expected(500) < 62
+    assert fit.expected(1e9) == av1.FINEST
 
 
 @pytest.mark.parametrize("share", [0.0, -5.0])
@@ -135,7 +133,7 @@ def test_no_share_at_all_gives_the_smallest(share: float) -> None:
 @pytest.mark.parametrize("pictures", [unit_pictures(0), noise_pictures(), sized_pictures(352, 288)], ids=len)
 def test_the_real_coder_keeps_its_share(share: float, pictures: list[Picture]) -> None:
     for level in (20.0, 50.0, 70.0):
-        fitted = Fit(pictures, FAST).search(share, 2000, level)
+        fitted = real(pictures).search(share, 2000, level)
         assert fitted is not None
         assert fitted.data == av1.encode(pictures, fitted.level, FAST)
         assert len(fitted.data) <= share or len(fitted.data) == len(av1.encode(pictures, av1.COARSEST, FAST))
@@ -147,9 +145,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     levels: list[float] = []
     encode = av1.encode
 
-    def counted(pictures: Sequence[Picture], level: float, preset: int, pyramid: bool = False) -> bytes:
+    def counted(pictures: Sequence[Picture], level: float, preset: int) -> bytes:
         levels.append(level)
-        return encode(pictures, level, preset, pyramid)
+        return encode(pictures, level, preset)
 
     monkeypatch.setattr(av1, "encode", counted)
     return levels
@@ -165,7 +163,7 @@ def test_the_next_units_of_a_scene_take_few_runs(
     level, filled = 50.0, []
     for unit in range(12):
         pictures = [picture(4 * unit + i, *size) for i in range(4)]
-        fitted = Fit(pictures, FAST).search(share, 1165, level)
+        fitted = real(pictures).search(share, 1165, level)
         assert fitted is not None
         level = fitted.level
         filled.append(len(fitted.data) / share)
@@ -175,7 +173,7 @@ def test_the_next_units_of_a_scene_take_few_runs(
 
 def test_what_cannot_fit_costs_few_runs_as_well(runs: list[float]) -> None:
     """A large picture at a low rate is the most expensive one already."""
-    fitted = Fit(sized_pictures(352, 288), FAST).search(300, 1165, 66.0)
+    fitted = real(sized_pictures(352, 288)).search(300, 1165, 66.0)
     assert fitted is not None
     assert len(fitted.data) > 300
     assert len(runs) <= 2

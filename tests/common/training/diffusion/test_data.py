@@ -55,14 +55,17 @@ def test_what_moves_is_shown_as_groups_show_it_though_crops_are_small() -> None:
     """Of 32x32 small pictures, where the coder takes none below 64x64."""
     rng = np.random.default_rng(1)
     wide = cv2.resize(rng.integers(0, 255, (12, 40), np.uint8), (384, 192), interpolation=cv2.INTER_CUBIC)
-    true = [np.array(wide[:, 8 * k : 8 * k + 128], np.uint8) for k in range(16)]
+    panned = [np.array(wide[:, 8 * k : 8 * k + 128], np.uint8) for k in range(32)]
+    true, later = panned[:16], panned[16:]
     groups = Groups(15.0, adaptive=False)
     grey = [np.full_like(one, 128) for one in true]
-    shown = degrade.nearer(groups, grey, true, 4, 200.0)
+    shown, known = degrade.nearer(groups, grey, true, 4, 350.0)
     assert [one.shape for one in shown] == [one.shape for one in true]
     assert squared_error(shown, true) < 0.5 * squared_error(grey, true)
-    assert degrade.nearer(groups, true, true, 4, 200.0) is true
-    assert degrade.nearer(groups, grey, true, 4, 3.0) is grey  # none fits
+    assert degrade.nearer(groups, true, true, 4, 350.0)[0] is true
+    assert degrade.nearer(groups, grey, true, 4, 3.0) == (grey, None)  # none fits
+    after, alone = (degrade.nearer(groups, grey, later, 4, 350.0, one)[0] for one in (known, None))
+    assert squared_error(after, later) < 0.9 * squared_error(alone, later)
 
 
 def test_maps_go_through_the_contour_codec() -> None:

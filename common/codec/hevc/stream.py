@@ -1,23 +1,21 @@
 """H.265 picture by picture: x265 with a quantiser for each, and FFmpeg's decoder; both give one for one, at once.
 
-x265 through FFmpeg has no quantiser a picture and no rate that can be changed. But it takes regions of interest,
-offsets to the quantiser of parts of a picture: one region that is the whole picture sets its quantiser (FFmpeg's
-filter `addroi` makes it; x265 wants adaptive quantisation switched on, at no strength to speak of, and a constant rate
-factor without complexity blurring). So one run of the coder follows any budget, and what it codes refers to the
+x265 through FFmpeg has no quantiser a picture and no rate that can be changed, but it takes offsets to the quantiser
+(`region`; it wants adaptive quantisation switched on for them, at no strength to speak of, and a constant rate factor
+without complexity blurring). So one run of the coder follows any budget, and what it codes refers to the
 picture before, across units. SVT-AV1 through FFmpeg was measured first: it gives one for one and takes forced key
 frames, but a new rate or quantiser within a run changes nothing (README.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 
 import av
 import numpy as np
-from av.filter import Graph
 
 from common.codec.base import CodecError
+from common.codec.hevc.region import Mark, offset
 from common.video import Picture, to_video_frame
 
 FINEST, COARSEST = 8, 51  # quantisers
@@ -29,8 +27,6 @@ PARAMS = (
     "log-level=none:info=0:pools=none:frame-threads=1:bframes=0:rc-lookahead=0:keyint=-1:scenecut=0:open-gop=0"
     f":crf={NEUTRAL}:qcomp=1:cutree=0:ipratio=1:aq-mode=1:aq-strength=0.01:qg-size=64"
 )
-
-_Filter = Callable[[av.VideoFrame], av.VideoFrame]
 
 
 class Coder:
@@ -44,39 +40,18 @@ class Coder:
         coder.thread_count = 1
         coder.options = {"preset": preset, "tune": "zerolatency", "x265-params": PARAMS}
         self._coder, self._count = coder, 0
-        self._size, self._filters = (width, height), dict[int, _Filter]()
+        self._size, self._filters = (width, height), dict[int, Mark]()
 
     def encode(self, picture: Picture, quantiser: int) -> bytes:
         """The next picture as one access unit, with parameter sets before the first."""
         frame = to_video_frame(picture, pts=self._count, time_base=Fraction(1, 15))
         self._count += 1
         if quantiser not in self._filters:
-            self._filters[quantiser] = _offset(*self._size, quantiser - NEUTRAL)
+            self._filters[quantiser] = offset(*self._size, quantiser - NEUTRAL)
         packets = self._coder.encode(self._filters[quantiser](frame))
         if len(packets) != 1:
             raise RuntimeError(f"x265 gave {len(packets)} access units for a picture")
         return bytes(packets[0])
-
-
-def _offset(width: int, height: int, offset: int) -> _Filter:
-    """Marks the whole picture as a region with an offset to the quantiser."""
-    graph = Graph()
-    source = graph.add_buffer(
-        width=width, height=height, format=av.VideoFormat("yuv420p", width, height), time_base=Fraction(1, 15)
-    )
-    region = graph.add("addroi", f"x=0:y=0:w=iw:h=ih:qoffset={offset}/51")
-    sink = graph.add("buffersink")
-    source.link_to(region)
-    region.link_to(sink)
-    graph.configure()
-
-    def mark(frame: av.VideoFrame) -> av.VideoFrame:
-        graph.push(frame)
-        marked = graph.pull()
-        assert isinstance(marked, av.VideoFrame)
-        return marked
-
-    return mark
 
 
 class Decoder:
