@@ -107,7 +107,6 @@ class TextureEncoder:
         self._decided: bool | None = None  # whether for units that are predicted from each other
         self._loss = loss
         self._forget = 1 - 0.5 ** (frames / fps / FORGET_SECONDS)
-        self._sent: dict[int, list[NDArray[np.bool_]]] = {}
         self._number, self._place = STEPS // 2, 0
         self._adaptive, self._slow = adaptive, False
         self._groups = Groups(fps, adaptive)
@@ -120,6 +119,7 @@ class TextureEncoder:
         self._past = Past.nothing(rows, columns)
         self._strength: float | None = None  # of the smoothing of what is shown
         self._lacking = [np.ones((rows, columns, side * side), np.float32) for side in BLOCKS]
+        self._sent: dict[int, list[NDArray[np.bool_]]] = {}
 
     def _decide(self, kbps: float, changed: float) -> None:
         """The size, once before anything is told, and once when it turns out that somebody tells."""
@@ -172,11 +172,11 @@ class TextureEncoder:
 
     def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
         """See UnitEncoder.report."""
+        came = arrived is not None and any(arrived[:1])
+        self._chain.report(unit, None if arrived is None else came)
         sent = self._sent.pop(unit, None)
         if sent is None:
             return
-        self._chain.report(unit, None if arrived is None else any(arrived[:1]))
-        came = arrived is not None and any(arrived[:1])
         self._loss += LEARN * ((not came) - self._loss)
         for lacking, mask in zip(self._lacking, sent, strict=True):
             if came:

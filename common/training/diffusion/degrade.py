@@ -99,7 +99,7 @@ def coded(pictures: Pixels, fps: float, rng: Generator, config: DegradeConfig) -
     told = rng.random() < config.told
     budget = Budget(kbps * 125 * frames / fps * width * height / WHOLE + HEADER_BYTES, 0, 1200)
     yuv = [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420), np.uint8) for picture in pictures]
-    scale = usual_scale(WHOLE, 1, fps, frames, kbps, change(yuv, fps))
+    scale = usual_scale(WHOLE, 1, fps, frames, kbps, change(yuv, fps), told)
     encoder, decoder = TextureEncoder(width, height, fps, frames, scale), TextureDecoder()
     groups = Groups(fps, adaptive=False)
     known: Reference | None = None  # of the groups that are made beside the encoder's

@@ -145,6 +145,20 @@ def test_a_receiver_keeps_few_pictures() -> None:
     assert sorted(decoder._known) == list(range(24 - MOST_BACK, 24))
 
 
+def test_the_size_is_chosen_again_when_somebody_tells_for_the_first_time() -> None:
+    """Where much moves finer pictures need reports: what is predicted from unit to unit takes fewer bytes."""
+    coder, decoder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, kbps=8.0), TextureDecoder()
+    scales = []
+    for number in range(6):
+        payload = coder.encode(panned(number), number, BUDGET).payloads[0]
+        if number >= 2:
+            coder.report(number - 2, [True])  # also of pictures of the size before
+        decoder.decode(Received(number, (payload,)))
+        scales.append(TextureHeader.parse(payload).scale)
+        assert TextureHeader.refers(payload) == (number in (4, 5))
+    assert scales == [4, 4, 4, 2, 2, 2]
+
+
 def test_where_nobody_reports_nothing_refers() -> None:
     assert not any(TextureHeader.refers(payload) for payload in sent(6))
 
