@@ -32,7 +32,7 @@ test: lint unit
 
 ## make unit        the tests alone; ARGS="-k jitter" narrows them
 unit: $(DEV_READY)
-	OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+	OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 ## make lint        ruff, its format check, and mypy --strict
 lint: $(DEV_READY)

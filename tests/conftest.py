@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,3 +25,20 @@ def log_reaches_pytest() -> Iterator[None]:
     """Whatever a test sets up, the next one's `caplog` sees each record, and sees it once."""
     yield
     logging.getLogger(ROOT).propagate = True
+
+
+DAEMONS = ("e2e", "demo", "deploy", "receiver/play", "sender/capture")
+"""Folders whose tests wait for real daemons, browsers, screens and servers: one of them at a time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that wait first, one after another, beside the rest, file by file (pytest-xdist's `loadgroup`)."""
+    here = Path(__file__).parent
+
+    def waits(item: pytest.Item) -> bool:
+        return any(item.path.is_relative_to(here / folder) for folder in DAEMONS)
+
+    for item in items:
+        name = "daemons" if waits(item) else item.path.relative_to(here).as_posix()
+        item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: not waits(item))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import socket
 from pathlib import Path
@@ -22,6 +23,13 @@ def below(outgoing: int) -> range:
 
 RANGE = below(int(OUTGOING.read_text().split()[0]) if OUTGOING.exists() else 0)
 
+
+def mine(ports: range) -> range:
+    """Those of this process, where several of pytest-xdist's test side by side."""
+    worker, count = (os.environ.get(f"PYTEST_XDIST_WORKER{name}") for name in ("", "_COUNT"))
+    return ports[int((worker or "gw0")[2:]) :: int(count or 1)]
+
+
 _given: set[int] = set()
 _random = random.SystemRandom()
 
@@ -29,7 +37,7 @@ _random = random.SystemRandom()
 def free_port(preferred: int = 0) -> int:
     """One that nobody uses now, over UDP nor TCP, and that was not given to anyone before; the preferred one if it is
     free. Raises OSError where there is none."""
-    for port in (preferred, *(_random.choice(RANGE) for _ in range(TRIES))):
+    for port in (preferred, *(_random.choice(mine(RANGE)) for _ in range(TRIES))):
         if port and port not in _given and _is_free(port):
             _given.add(port)
             return port

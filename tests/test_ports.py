@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from tests import ports
-from tests.ports import HOST, below, free_port
+from tests.ports import HOST, below, free_port, mine
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
@@ -28,3 +28,12 @@ def test_none_is_given_twice() -> None:
 def test_no_client_gets_one_of_them(outgoing: int, last: int) -> None:
     found = below(outgoing)
     assert found[-1] == last and len(found) == 12_000 and found[0] > 1024
+
+
+def test_processes_side_by_side_get_different_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "3")
+    found = []
+    for worker in range(3):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", f"gw{worker}")
+        found.append(set(mine(ports.RANGE)))
+    assert set.union(*found) == set(ports.RANGE) and sum(map(len, found)) == len(ports.RANGE)

@@ -51,12 +51,12 @@ FORGET_SECONDS = 60.0  # after which a receiver is as likely as not to have join
 
 
 def unit_frames(fps: float, kbps: float = USUAL_KBPS) -> int:
-    """Pictures of a unit at a wire rate, a multiple of 4: as many as headers ask for, or, as more is predicted in
-    longer units, as a packet holds; each is waited for."""
+    """Pictures of a unit at a wire rate, an even number: as many as headers ask for, or, as more is predicted in longer
+    units, as a packet holds; each is waited for."""
     rate = 125 * max(kbps, 0.1)
     seconds = max(HEADERS / HEADER_SHARE / rate, min(FULL_SECONDS, FULL_BYTES / rate))
     seconds = min(LONGEST_SECONDS, seconds)
-    return max(4, min(MOST_FRAMES, round(seconds * fps / 4) * 4))
+    return max(4, min(MOST_FRAMES, round(seconds * fps / 2) * 2))
 
 
 def change(pictures: Sequence[Picture], fps: float) -> float:
