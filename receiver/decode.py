@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from common.codec.base import CodecError, DecodedUnit, UnitDecoder
+from common.codec.base import CodecError, DecodedUnit, ReferenceMissingError, UnitDecoder
 from common.handoff import DropOldest
 from common.log import Log, RateLimited
 from proto.reassembler import ReceivedUnit
@@ -51,6 +51,8 @@ class DecodeWorker:
     def __init__(self, create: Callable[[], UnitDecoder], done: Callable[[Outcome], None]) -> None:
         self.damaged = 0
         """Units whose payloads were authentic but could not be decoded."""
+        self.unreferenced = 0
+        """Units that are predicted from one that is not there."""
         self.failures = 0
         """Units on which the decoder broke down."""
         self._create = create
@@ -100,10 +102,12 @@ class DecodeWorker:
         return Outcome(job, unit, time.perf_counter() - begun, refused)
 
     def _attempt(self, job: Job) -> tuple[DecodedUnit | None, bool]:
-        """The unit; concealed if it is damaged (and True); None if that fails too.  Never raises."""
+        """The unit; concealed if it cannot be decoded (and True); None if that fails too.  Never raises."""
         for received in (job.received, None):
             try:
                 return self._decoder(job).decode(received), received is not job.received
+            except ReferenceMissingError:
+                self.unreferenced += 1
             except CodecError as error:
                 self.damaged += received is not None
                 self._trouble.add("damaged unit concealed", reason=str(error))

@@ -131,6 +131,11 @@ def _decoder(exporter: Exporter, player: Player, worker: DecodeWorker) -> None:
         "Access units that authenticated but could not be decoded.",
         lambda: worker.damaged + player.damaged,
     )
+    exporter.counter(
+        "units_unreferenced_total",
+        "Access units that are predicted from one that is not there: lost, late, or sent before this receiver began.",
+        lambda: worker.unreferenced,
+    )
     exporter.counter("decoder_failures_total", "Breakdowns of the decoder.", lambda: worker.failures)
     exporter.gauge_by(
         "profile",

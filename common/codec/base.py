@@ -19,6 +19,10 @@ class CodecError(ValueError):
     """A payload that was authentic but cannot be decoded; the message says what is wrong with it."""
 
 
+class ReferenceMissingError(CodecError):
+    """Nothing is wrong with a payload, but it is predicted from one that is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
     """Geometry of a stream; rides in every payload, so that a receiver may join anywhere."""

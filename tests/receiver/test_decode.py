@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from common.codec.base import CodecError, DecodedUnit, Segments, UnitDecoder
+from common.codec.base import CodecError, DecodedUnit, ReferenceMissingError, Segments, UnitDecoder
 from proto.reassembler import ReceivedUnit
 from receiver.decode import DecodeWorker, Job, Outcome
 from receiver.playout import Conceal, Decode
@@ -39,11 +39,13 @@ class Bench:
 
 
 class Brittle(FakeDecoder):
-    """Breaks down on unit 13."""
+    """Breaks down on unit 13, and unit 12 refers to one that is not there."""
 
     def decode(self, received: Segments | None) -> DecodedUnit:
         if received is not None and received.unit == 13:
             raise ZeroDivisionError("a bug")
+        if received is not None and received.unit == 12:
+            raise ReferenceMissingError("refers to the one before")
         return super().decode(received)
 
 
@@ -80,6 +82,15 @@ def test_a_damaged_unit_is_concealed_and_counted(bench: Bench) -> None:
     outcome = bench.do(job(damaged))
     assert outcome.unit is not None and outcome.unit.arrived == 0
     assert bench.worker.damaged == 1 and bench.worker.failures == 0
+    bench.worker.close()
+
+
+def test_a_unit_without_what_it_refers_to_is_concealed_and_told_but_not_damaged(bench: Bench) -> None:
+    bench.worker.start()
+    bench.do(job(unit(0)))
+    outcome = bench.do(job(unit(12)))
+    assert outcome.unit is not None and outcome.unit.arrived == 0 and outcome.refused
+    assert (bench.worker.unreferenced, bench.worker.damaged, bench.worker.failures) == (1, 0, 0)
     bench.worker.close()
 
 

@@ -8,7 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codec.base import IMAGINED, RECEIVED, RECOVERED, CodecError, DecodedUnit, Segments
+from common.codec.base import (
+    IMAGINED,
+    RECEIVED,
+    RECOVERED,
+    CodecError,
+    DecodedUnit,
+    ReferenceMissingError,
+    Segments,
+)
 from common.codec.contour.coder import Decoder
 from common.codec.header import QUALITIES
 from common.codec.texture import group, tables
@@ -54,8 +62,8 @@ class TextureDecoder:
         return self._small
 
     def decode(self, received: Segments | None) -> DecodedUnit:
-        """See UnitDecoder.decode. Before anything arrived there is no geometry: CodecError. So where a unit refers to
-        one that is not there.
+        """See UnitDecoder.decode. Before anything arrived there is no geometry: CodecError. ReferenceMissingError
+        where a unit refers to one that is not there.
 
         Without a unit as many pictures as StreamInfo.concealed says; the unit may come after them."""
         begun = time.perf_counter()
@@ -100,7 +108,9 @@ class TextureDecoder:
         if unit.back is not None:
             known = self._known.get(number - unit.back)
             if known is None or self._header is None or header.coded_size != self._header.coded_size:
-                raise CodecError(f"unit: refers to the one {unit.back} before it, which is not there")
+                raise ReferenceMissingError(
+                    f"unit: refers to the one {unit.back} before it, which is not there"
+                )
         return group.decoded(unit.data, *header.coded_size, header.frames, unit.every, known)
 
     def _show(self, coded: list[Picture], every: int, before: Picture | None) -> None:
