@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,10 @@ FINE_DENSITY, MOVING_DENSITY = (0.03, 0.012), (0.0044, 0.0005)
 the square of `change`; where units stand alone, and where they are predicted from each other."""
 CHANGE_SECONDS = 0.1
 MOVES = 2.0  # change below which no group is tried that nothing will be predicted from
+SURE, SURE_UNITS = (
+    0.5,
+    4,
+)  # how much nearer a group must be for levels not to be looked at in so many units after it
 HOPE = 1.5  # times the squared error of levels that a group may have which others will be predicted from
 FINE_SPEED = (
     1.3e6  # luma samples a second of small pictures, which take half a core to encode, or all of it where
@@ -79,6 +84,16 @@ def usual_scale(
     return FINE if fits and 1000 * kbps >= density * area else COARSE
 
 
+class _Levels(NamedTuple):
+    """A unit as levels: number of the step, what was chosen, its bytes, what is shown, and what is held after it."""
+
+    number: int
+    choice: Choice
+    body: bytes
+    frames: list[Values]
+    past: Past
+
+
 class TextureEncoder:
     """Encodes units, each one packet. Called by one thread. Raises CodecError for a size or rate out of range."""
 
@@ -95,10 +110,9 @@ class TextureEncoder:
     ) -> None:
         """`frames` of a unit, 1 to 32; `scale`: sides of the pictures over those of the small ones: 1, 2, 4, 8; `loss`:
         share of the packets that is expected to be lost until reports tell; `kbps`: wire rate to be expected, which
-        sets `frames` where they are not given, and `scale`, which is then chosen by the first unit, and by
-        the first that may be predicted from others, for good;
-        `adaptive`: look less for the best step where this host is slow, so that what comes out depends on its
-        speed."""
+        sets `frames` where they are not given, and `scale`, which is then chosen by the first unit, and by the
+        first that may be predicted from others, for good; `adaptive`: look less for the best step where this host is
+        slow, so that what comes out depends on its speed."""
         fps = round(4 * fps) / 4
         frames = frames or unit_frames(fps, kbps)
         self._chain = Chain(frames / fps)
@@ -109,6 +123,7 @@ class TextureEncoder:
         self._forget = 1 - 0.5 ** (frames / fps / FORGET_SECONDS)
         self._number, self._place = STEPS // 2, 0
         self._adaptive, self._slow = adaptive, False
+        self._sure = 0  # units in which groups go without a look at levels
         self._groups = Groups(fps, adaptive)
 
     def _begin(self, header: TextureHeader) -> None:
@@ -146,29 +161,45 @@ class TextureEncoder:
         changed = change(pictures, header.fps)
         if self._kbps is not None:
             self._decide(self._kbps, changed)
-            header = self._header
         room = min(budget.max_payload, budget.wire_bytes - budget.packet_overhead) - HEADER_BYTES
         small = [shrink(picture, *self._small) for picture in pictures]
-        number, choice, body = self._fit(forward(small), room, changed)
-        fitted = time.perf_counter() - begun
         group = self._group(small, unit, room, changed)
-        past = self._past.copy()
-        frames = past.follow(choice.levels(), number)
-        if group is not None and self._better(group, frames, number, small, unit, changed):
-            number, head = group.number, header.of_group(group.number, group.every, group.back is not None)
-            payload = head + group.data
-            self._chain.sent(unit, group.pictures[-1], group.back)
-            self._past.show(group.pictures[-1])
-            self._strength = 0.0
-            self._take(unit, [np.ones_like(lacking, bool) for lacking in self._lacking])
+        levels = None
+        if group is None or group.back is None or not self._sure:
+            levels = self._levels(small, room, changed)
+            nearer = math.inf if group is None else self._ratio(group, levels, small, unit, changed)
+            group = group if nearer < 1 else None
+            self._sure = SURE_UNITS * (nearer < SURE)
         else:
-            payload = header.with_step(number) + body
-            self._past, self._strength = past, smoothing(number, header.frames)
-            self._take(unit, _said(choice))
-        took = time.perf_counter() - begun
-        self._slow = self._adaptive and fitted > SLOW_SHARE * header.frames / header.fps
+            self._sure -= 1
+        number, payload = self._sent_levels(unit, levels) if group is None else self._sent_group(unit, group)
         quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
+        took = time.perf_counter() - begun
         return EncodedUnit([payload], quality, len(payload) + budget.packet_overhead, {"encode": took})
+
+    def _levels(self, small: Sequence[Picture], room: float, changed: float) -> _Levels:
+        """The unit as levels."""
+        begun = time.perf_counter()
+        number, choice, body = self._fit(forward(small), room, changed)
+        took = time.perf_counter() - begun
+        self._slow = self._adaptive and took > SLOW_SHARE * self._header.frames / self._header.fps
+        past = self._past.copy()
+        return _Levels(number, choice, body, past.follow(choice.levels(), number), past)
+
+    def _sent_levels(self, unit: int, levels: _Levels | None) -> tuple[int, bytes]:
+        """Number of the step, and the payload."""
+        assert levels is not None
+        self._past, self._strength = levels.past, smoothing(levels.number, self._header.frames)
+        self._take(unit, _said(levels.choice))
+        return levels.number, self._header.with_step(levels.number) + levels.body
+
+    def _sent_group(self, unit: int, group: Group) -> tuple[int, bytes]:
+        self._chain.sent(unit, group.pictures[-1], group.back)
+        self._past.show(group.pictures[-1])
+        self._strength = 0.0
+        self._take(unit, [np.ones_like(lacking, bool) for lacking in self._lacking])
+        head = self._header.of_group(group.number, group.every, group.back is not None)
+        return group.number, head + group.data
 
     def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
         """See UnitEncoder.report."""
@@ -238,19 +269,13 @@ class TextureEncoder:
             return None
         return self._groups.code(small, room, self._shown(), self._chain.reference(unit), changed)
 
-    def _better(
-        self,
-        group: Group,
-        frames: Sequence[Values],
-        number: int,
-        small: Sequence[Picture],
-        unit: int,
-        changed: float,
-    ) -> bool:
-        """Whether a group is nearer to the pictures than what is shown of the levels, or will be."""
-        shown = to_pictures(frames, *self._small, smoothing(number, len(small)))
+    def _ratio(
+        self, group: Group, levels: _Levels, small: Sequence[Picture], unit: int, changed: float
+    ) -> float:
+        """How much farther off the pictures a group is than what is shown of levels, or will be; below 1: nearer."""
+        shown = to_pictures(levels.frames, *self._small, smoothing(levels.number, len(small)))
         hope = HOPE if self._chain.hopeful(unit) else 1.0
-        return cost(group.pictures, small, changed) < hope * cost(shown, small, changed)
+        return cost(group.pictures, small, changed) / (hope * max(1.0, cost(shown, small, changed)))
 
     def _take(self, unit: int, said: list[NDArray[np.bool_]]) -> None:
         """Receivers have what was sent, of each plane these coefficients, unless it is lost."""
