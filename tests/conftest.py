@@ -27,18 +27,27 @@ def log_reaches_pytest() -> Iterator[None]:
     logging.getLogger(ROOT).propagate = True
 
 
+BESIDE = 10  # niceness of what runs beside daemons that are timed
 DAEMONS = ("e2e", "demo", "deploy", "receiver/play", "sender/capture")
 """Folders whose tests wait for real daemons, browsers, screens and servers: one of them at a time."""
 
 
+HERE = Path(__file__).parent
+
+
+def _waits(item: pytest.Item) -> bool:
+    return any(item.path.is_relative_to(HERE / folder) for folder in DAEMONS)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that wait first, one after another, beside the rest, file by file (pytest-xdist's `loadgroup`)."""
-    here = Path(__file__).parent
-
-    def waits(item: pytest.Item) -> bool:
-        return any(item.path.is_relative_to(here / folder) for folder in DAEMONS)
-
     for item in items:
-        name = "daemons" if waits(item) else item.path.relative_to(here).as_posix()
+        name = "daemons" if _waits(item) else item.path.relative_to(HERE).as_posix()
         item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: not waits(item))
+    items.sort(key=lambda item: not _waits(item))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The process that has tests which wait does these first, and the other keeps out of their way."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not _waits(item):
+        os.setpriority(os.PRIO_PROCESS, 0, max(BESIDE, os.getpriority(os.PRIO_PROCESS, 0)))

@@ -38,8 +38,7 @@ def test_dashboard_and_rules_work_on_real_daemons(tmp_path: Path) -> None:
             found = [rule for group in server.api("rules")["groups"] for rule in group["rules"]]
             assert len(found) == len(rules(RULES)) + len(rules(ALERTS))
             wait_until(lambda: _healths(server) == {"ok"}, 60.0, "rules")
-            loss = float(server.query("instance:semcast_receiver_packet_loss:ratio_rate1m")[0]["value"][1])
-            assert 0.05 < loss < 0.7
+            wait_until(lambda: 0.05 < _loss(server) < 0.7, 60.0, "loss")
             trust = server.query("instance_trust:semcast_receiver_shown_regions:ratio_rate1m")
             assert sum(float(series["value"][1]) for series in trust) == pytest.approx(1.0)
             firing = {series["metric"]["alertname"] for series in server.query('ALERTS{alertstate="firing"}')}
@@ -48,3 +47,8 @@ def test_dashboard_and_rules_work_on_real_daemons(tmp_path: Path) -> None:
 
 def _healths(server: Server) -> set[str]:
     return {rule["health"] for group in server.api("rules")["groups"] for rule in group["rules"]}
+
+
+def _loss(server: Server) -> float:
+    found = server.query("instance:semcast_receiver_packet_loss:ratio_rate1m")
+    return float(found[0]["value"][1]) if found else 0.0
