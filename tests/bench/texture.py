@@ -22,6 +22,7 @@ import av
 import numpy as np
 import torch
 
+from common.codec.header import FRAMES
 from common.codec.texture.encoder import change, unit_frames, usual_scale
 from common.codec.texture.scaling import enlarge, shrink
 from common.tabletop.files import PICTURES, shipped
@@ -106,7 +107,7 @@ def training(data: Path) -> list[Clip]:
 
 def rows(one: Clip, kbps: float, who: tuple[str, str], losses: Sequence[float]) -> Iterator[Row]:
     """One contestant on one clip at one rate, through every loss."""
-    frames = unit_frames(one.fps, kbps)
+    frames = (unit_frames(one.fps, kbps) + FRAMES // 2) // FRAMES * FRAMES  # `resilient` has units of so many
     units = [one.pictures[i : i + frames] for i in range(0, len(one.pictures) - frames + 1, frames)]
     wire = kbps * 125 * frames / one.fps
     usual = usual_scale(*picture_size(one.pictures[0]), one.fps, frames, kbps, change(units[0], one.fps))
