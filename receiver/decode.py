@@ -109,8 +109,9 @@ class DecodeWorker:
             except ReferenceMissingError:
                 self.unreferenced += 1
             except CodecError as error:
-                self.damaged += received is not None
-                self._trouble.add("damaged unit concealed", reason=str(error))
+                if received is not None:
+                    self.damaged += 1
+                    self._trouble.add("damaged unit concealed", reason=str(error))
             except Exception as error:
                 self.failures += 1
                 self._decoders.pop(job.generation, None)  # its state is not to be trusted any more

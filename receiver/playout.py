@@ -57,7 +57,7 @@ class Decode:
     unit: int
     timestamp: float
     skip: int
-    """Leading pictures whose time has already been filled by concealed ones."""
+    """Leading pictures whose time has already been filled by concealed ones; all, where others may refer to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +111,19 @@ class Playout(Generic[P]):
     """The schedule of one session at one geometry.  Not thread-safe: the event loop thread owns it."""
 
     def __init__(
-        self, clock: PlayoutClock, frames_per_unit: int, fps: float, concealed: int | None = None
+        self,
+        clock: PlayoutClock,
+        frames_per_unit: int,
+        fps: float,
+        concealed: int | None = None,
+        referred: bool = False,
     ) -> None:
-        """`concealed`: pictures that the decoder makes at a time in place of a unit, all of it if not given."""
+        """`concealed`: pictures that the decoder makes at a time in place of a unit, all of it if not given;
+        `referred`: units refer to each other, so those that come too late to be shown are decoded nevertheless."""
         self.clock = clock
         self.frames = frames_per_unit
         self._part = concealed or frames_per_unit
+        self._referred = referred
         self.interval = 1.0 / fps
         self.next_unit: int | None = None
         """The first unit that is not yet closed; None before the first decode."""
@@ -163,7 +170,9 @@ class Playout(Generic[P]):
                 self._slot = waiting.timestamp
             gap = round((waiting.timestamp - self._slot) / self.interval)
             if -gap >= self.frames:
-                return self._skip(waiting, self.next_unit)
+                skipped = self._skip(waiting, self.next_unit)
+                self._busy = self._referred
+                return Decode(waiting.unit, waiting.timestamp, self.frames) if self._referred else skipped
             if gap <= 0 or (waiting.unit == self.next_unit and gap <= 1):
                 return self._decode_or_wait(now, waiting, max(0, -gap))
             self._guessed = min(self._guessed, waiting.unit - self.next_unit)

@@ -196,4 +196,6 @@ class Program:
         self._auto = AutoDelay(info.unit_duration, self._bounds, whole=info.whole)
         self.clock.delay, self.clock.sparse = self._auto.delay, info.whole
         self.info, self._held = info, received
-        self.playout = Playout(self.clock, info.frames_per_unit, info.fps, info.concealed)
+        self.playout = Playout(
+            self.clock, info.frames_per_unit, info.fps, info.concealed, referred=info.whole
+        )

@@ -214,7 +214,7 @@ class Feedback:
             arrived = (mask.arrived or (False,) * cut.packets)[: cut.packets]
             # Of a unit that did not leave whole, the mask says nothing about the link.
             told = cut.left == cut.packets and not mask.refused
-            out.append((unit, arrived if told else None))
+            out.append((unit, arrived if told else None if mask.refused else ()))
             if told and len(cut.counters) == len(arrived):
                 for counter, came in zip(cut.counters, arrived, strict=True):
                     if counter in self._sent:

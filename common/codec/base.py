@@ -111,8 +111,9 @@ class UnitEncoder(Protocol):
         ...
 
     def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
-        """Feedback, where there is any: which packets of a unit have arrived, or None where the receiver refused it.
-        Once a unit, before a later `encode`; units that are unknown, reported already or too old are ignored."""
+        """Feedback, where there is any: which packets of a unit have arrived, empty where it did not leave whole, or
+        None where the receiver refused it. Once a unit, before a later `encode`; units that are unknown, reported
+        already or too old are ignored."""
         ...
 
 

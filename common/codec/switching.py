@@ -76,7 +76,7 @@ class SwitchingEncoder:
         profile = self._profiles.pop(unit, None)
         if profile is None:
             return
-        if arrived is not None:
+        if arrived:
             self._belief.learn(arrived)
         if profile == CLASSIC:
             self._classic.report(unit, arrived)

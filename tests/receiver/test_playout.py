@@ -21,9 +21,9 @@ DELAY = UNIT + 0.06
 class Simulation:
     """A sender, a link and a decoder around a Playout, in steps of one millisecond."""
 
-    def __init__(self, decode_s: float = 0.02) -> None:
+    def __init__(self, decode_s: float = 0.02, referred: bool = False) -> None:
         self.clock = PlayoutClock(DELAY)
-        self.playout: Playout[str] = Playout(self.clock, FRAMES, FPS)
+        self.playout: Playout[str] = Playout(self.clock, FRAMES, FPS, referred=referred)
         self.now = 0.0
         self.arrivals: list[tuple[float, int, float, bool]] = []  # when, unit, timestamp, completes
         self.pending: dict[int, Waiting] = {}
@@ -96,6 +96,25 @@ class Simulation:
 
     def repeated(self) -> int:
         return sum(tick.repeated for _, tick in self.shown)
+
+
+@pytest.mark.parametrize("referred", [False, True])
+def test_what_comes_too_late_is_skipped_or_decoded_where_others_refer_to_it(referred: bool) -> None:
+    sim, stall = Simulation(referred=referred), 3.5
+    sim.stream(range(5))
+    for unit in range(5, 25):
+        timestamp = 1000.0 + unit * UNIT
+        sim.send(unit, timestamp, max(stall, (unit + 1) * UNIT + 0.25))
+    sim.run(8.0)
+    skipped = [step.unit for step in sim.steps if isinstance(step, Skip)]
+    unseen = [step.unit for step in sim.steps if isinstance(step, Decode) and step.skip == FRAMES]
+    assert (skipped, unseen) == ([], unseen) if referred else (skipped, [])
+    late = unseen if referred else skipped
+    assert len(late) >= 3 and late == list(range(5, 5 + len(late)))
+    assert not any(name.startswith(f"D{unit}.") for unit in late for name in sim.names())
+    decoded = [step.unit for step in sim.steps if isinstance(step, Decode)]
+    assert decoded == sorted(set(decoded)) and decoded[-1] == 24
+    assert all(f"D24.{i}" in sim.names() for i in range(FRAMES))
 
 
 def test_a_clean_stream_shows_every_picture_once_at_the_playout_delay() -> None:

@@ -140,7 +140,7 @@ def test_a_unit_that_did_not_leave_whole_says_nothing_of_the_link() -> None:
     units = (UnitMask(9, (True, False, False, False)), UnitMask(8, (True, False, True, True)))
     update = told.report(report(0, 37, 30, 5000, units=units), 13.9)
     assert update is not None
-    assert update.units == ((8, (True, False, True, True)), (9, None))
+    assert update.units == ((8, (True, False, True, True)), (9, ()))
 
 
 def test_memory_is_bounded() -> None:

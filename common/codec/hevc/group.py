@@ -6,8 +6,8 @@ left out: the decoder codes the picture itself, without loss, and goes on from t
 (mean squared error 0.005, and what is decoded is 0.1 off at most, of a coding error of 50 to 500): who encodes what
 follows takes what `decode` gives, not what x265 has, and nothing adds up.
 
-A unit is, for each picture as it is coded, the length of its slice (`lengths`), and the slice
-(Rec. ITU-T H.265, section 7.3.6) behind the first byte of its NAL unit's header; the second is always 1."""
+A unit is, for each picture as it is coded, the length (`lengths`) of what follows: the first byte of its slice's NAL
+unit header (the second is always 1), and the slice (Rec. ITU-T H.265, section 7.3.6)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,10 @@ def decode(data: bytes, width: int, height: int, count: int, before: Picture | N
 
 def _run(frames: Sequence[av.VideoFrame], preset: int, params: str) -> list[bytes]:
     """The slices of pictures, NAL units, in the order in which they are coded."""
-    coder = av.CodecContext.create("libx265", "w")
+    try:
+        coder = av.CodecContext.create("libx265", "w")
+    except av.codec.codec.UnknownCodecError as error:
+        raise CodecError("coded pictures: this FFmpeg has no x265") from error
     assert isinstance(coder, av.VideoCodecContext)
     coder.width, coder.height, coder.pix_fmt = frames[0].width, frames[0].height, "yuv420p"
     coder.framerate, coder.time_base = Fraction(15), Fraction(1, 15)

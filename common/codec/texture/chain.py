@@ -14,7 +14,7 @@ from common.video import Picture
 MOST_BACK = 8  # units back that one may refer to; receivers keep as many pictures
 LONGEST_S = 30.0  # after which a unit refers to nothing, for who joined meanwhile
 CLEAN = 8  # units that were told of last; where all of these came, those not told of yet are believed to come
-UNTOLD_S = 3.0  # for so long; a way back that is silent for longer is none
+UNTOLD_S, UNTOLD = 3.0, 4  # for so long, or so many units; a way back that is silent for longer is none
 
 
 class Reference(NamedTuple):
@@ -28,7 +28,6 @@ class Reference(NamedTuple):
 class _Link:
     picture: Picture
     to: int | None  # unit it refers to
-    begun: int  # unit it all began with
     came: bool | None = None  # None: not told yet
 
 
@@ -41,6 +40,7 @@ class Chain:
         self._links: dict[int, _Link] = {}
         self._told = deque[bool](maxlen=CLEAN)
         self._newest = -1  # unit that was told of
+        self._alone = -1  # the last unit that refers to nothing
 
     @property
     def answered(self) -> bool:
@@ -53,31 +53,34 @@ class Chain:
 
     def hopeful(self, unit: int) -> bool:
         """Whether what begins with `unit` may be gone on with: reports come, or may yet begin to."""
-        return (unit - max(0, self._newest)) * self._unit_s <= UNTOLD_S
+        untold = unit - max(0, self._newest)
+        return untold <= UNTOLD or untold * self._unit_s <= UNTOLD_S
 
     def reference(self, unit: int) -> Reference | None:
         """What `unit` may be predicted from."""
-        silent = self._newest < 0 or not self.hopeful(unit)
+        if self._newest < 0 or not self.hopeful(unit) or (unit - self._alone) * self._unit_s > LONGEST_S:
+            return None
         for number, link in reversed(self._links.items()):
-            if unit - number > MOST_BACK or (unit - link.begun) * self._unit_s > LONGEST_S:
+            if unit - number > MOST_BACK:
                 break
-            if link.came or (link.came is None and not silent and all(self._told)):
+            if link.came or (link.came is None and all(self._told)):
                 return Reference(unit - number, link.picture)
         return None
 
     def sent(self, unit: int, picture: Picture, back: int | None) -> None:
         """A unit of which receivers keep the last picture; `back`: how many units back it refers, if it does."""
-        to = None if back is None else unit - back
-        begun = unit if to is None else self._links[to].begun
-        self._links[unit] = _Link(picture, to, begun)
+        self._links[unit] = _Link(picture, None if back is None else unit - back)
+        if back is None:
+            self._alone = unit
         if len(self._links) > 2 * MOST_BACK:
             del self._links[next(iter(self._links))]
 
     def report(self, unit: int, came: bool | None) -> None:
         """What became of a unit, of whatever kind. None: it came, or not, and could not be made use of."""
-        self._newest = max(self._newest, unit)
+        if came is not False:  # that may be the sender's own word
+            self._newest = max(self._newest, unit)
         link = self._links.get(unit)
-        if came is None and (link is None or link.came is not False):
+        if came is None and link is not None and link.came is not False:
             self.restart()  # the receiver is another than the one that had what was referred to
         if came is not None:
             self._told.append(came)

@@ -203,7 +203,7 @@ class TextureEncoder:
 
     def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
         """See UnitEncoder.report."""
-        came = arrived is not None and any(arrived[:1])
+        came = bool(arrived and arrived[0])
         self._chain.report(unit, None if arrived is None else came)
         sent = self._sent.pop(unit, None)
         if sent is None:

@@ -105,12 +105,15 @@ class Groups:
         code = partial(hevc.encode, pictures[every - 1 :: every], preset=preset, before=known)
         fit = Fit(code, hevc.LEVELS)
         room -= reference is not None
-        found = fit.search(room, int(room), self._levels.get(kind, FIRST))
-        self._levels[kind] = fit.expected(room)
-        if found is None:
+        try:
+            found = fit.search(room, int(room), self._levels.get(kind, FIRST))
+            self._levels[kind] = fit.expected(room)
+            if found is None:
+                return None
+            data = _written(found, back)
+            coded = decoded(data, *picture_size(pictures[0]), len(pictures), every, known)
+        except CodecError:  # this FFmpeg does not code, or not as the parameter sets say
             return None
-        data = _written(found, back)
-        coded = decoded(data, *picture_size(pictures[0]), len(pictures), every, known)
         shown = filled(coded, len(pictures), every, before)
         return Group(data, shown, min(STEPS - 1, round(NUMBER * found.level)), every, back)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.codec.texture.chain import LONGEST_S, MOST_BACK, UNTOLD_S, Chain
+from common.codec.texture.chain import LONGEST_S, MOST_BACK, UNTOLD, UNTOLD_S, Chain
 
 PICTURE = np.zeros((96, 64), np.uint8)
 
@@ -31,14 +31,20 @@ def test_nobody_reports_and_nothing_is_referred_to() -> None:
 
 def test_it_may_yet_begin_and_later_is_given_up() -> None:
     one = chain(1)
-    assert one.hopeful(0) and one.hopeful(int(UNTOLD_S)) and not one.hopeful(int(UNTOLD_S) + 1)
+    assert one.hopeful(0) and one.hopeful(UNTOLD) and not one.hopeful(UNTOLD + 1)
+    short = chain(1, 0.25)
+    assert short.hopeful(int(UNTOLD_S / 0.25)) and not short.hopeful(int(UNTOLD_S / 0.25) + 1)
 
 
 def test_what_came_is_referred_to() -> None:
     one = chain(1)
     one.report(0, True)
-    assert back(one, 1) == 1 and back(one, MOST_BACK) == MOST_BACK
-    assert back(one, MOST_BACK + 1) is None
+    assert back(one, 1) == 1 and back(one, UNTOLD) == UNTOLD and back(one, UNTOLD + 1) is None
+    for unit in range(1, MOST_BACK + 1):
+        one.report(unit, False)
+    assert back(one, MOST_BACK) is None  # silent: what did not come may be the sender's own word
+    one.report(MOST_BACK - 1, True)
+    assert back(one, MOST_BACK) == MOST_BACK and back(one, MOST_BACK + 1) is None
 
 
 def test_so_is_what_is_on_its_way_where_all_before_came() -> None:
@@ -74,7 +80,7 @@ def test_a_way_back_that_falls_silent_is_none() -> None:
     one.report(3, True)
     assert back(one, 9) == 1  # all of these are believed to come
     one.sent(9, PICTURE, 1)
-    assert back(one, 10) == 7  # what is told to be there
+    assert back(one, 10) is None
 
 
 def test_a_chain_ends_for_who_joined_meanwhile() -> None:
@@ -86,6 +92,23 @@ def test_a_chain_ends_for_who_joined_meanwhile() -> None:
             begun.append(unit)
         one.report(unit, True)
     assert begun == [0, 31, 62, 93] and LONGEST_S == 30
+
+
+@pytest.mark.parametrize("late", [1, 2, 3])
+def test_a_new_start_takes_one_unit(late: int) -> None:
+    """After 30 s where something is lost now and then, and after a receiver is another; reports tell of units that many
+    back."""
+    one, alone = Chain(1.0), list[int]()
+    for unit in range(100):
+        told = unit - late
+        if told >= 0:
+            one.report(told, None if told in (80, 81, 82)[:late] else told % 7 != 5)
+        found = one.reference(unit)
+        one.sent(unit, PICTURE, found and found.back)
+        if found is None:
+            alone.append(unit)
+    assert len([unit for unit in alone if late < unit < 75]) == 2
+    assert 1 <= len([unit for unit in alone if 80 <= unit < 95]) <= late + 1
 
 
 @given(
