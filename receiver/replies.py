@@ -19,7 +19,7 @@ from receiver.reports import Reporter
 
 SHORTEST_PAUSE = 0.01  # between two polls
 LONGEST_PAUSE = 0.25
-UNDECIDED_SECONDS = 0.6  # after which a closed unit that no decoder has seen was not shown
+UNDECIDED_SECONDS = 1.5  # after which a closed unit that no decoder has finished was not shown
 MOST_UNDECIDED = 64
 
 Reply = tuple[bytes, Address]
