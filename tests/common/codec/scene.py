@@ -57,6 +57,14 @@ def noise_pictures(frames: int = 4) -> list[Picture]:
     return list(rng.integers(0, 255, (frames, HEIGHT * 3 // 2, WIDTH), dtype=np.uint8))
 
 
+def changed(data: bytes, changes: list[tuple[int, int]]) -> bytes:
+    """The same with other bytes at these places."""
+    out = bytearray(data)
+    for place, value in changes:
+        out[place] = value
+    return bytes(out)
+
+
 def psnr(a: Picture, b: Picture) -> float:
     """Over all samples of two I420 pictures, dB; 100 where they are the same."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))

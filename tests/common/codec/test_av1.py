@@ -24,6 +24,7 @@ from common.codec.base import CodecError
 from tests.common.codec.scene import (
     HEIGHT,
     WIDTH,
+    changed,
     mean_psnr,
     noise_pictures,
     sized_pictures,
@@ -43,14 +44,6 @@ def decodes(data: bytes, count: int = 4) -> bool:
         return False
     assert [picture.shape for picture in pictures] == [(HEIGHT * 3 // 2, WIDTH)] * count
     return True
-
-
-def changed(data: bytes, changes: list[tuple[int, int]]) -> bytes:
-    """The same with other bytes at these places."""
-    out = bytearray(data)
-    for place, value in changes:
-        out[place] = value
-    return bytes(out)
 
 
 def obu(kind: int, body: bytes) -> bytes:

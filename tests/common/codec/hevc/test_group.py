@@ -14,7 +14,15 @@ from common.codec.hevc import sets
 from common.codec.hevc.group import FOLLOWING, KEYS, LEVELS, PARAMS, PRESETS, START, decode, encode
 from common.codec.lengths import length
 from common.video import Picture
-from tests.common.codec.scene import HEIGHT, WIDTH, mean_psnr, noise_pictures, sized_pictures, unit_pictures
+from tests.common.codec.scene import (
+    HEIGHT,
+    WIDTH,
+    changed,
+    mean_psnr,
+    noise_pictures,
+    sized_pictures,
+    unit_pictures,
+)
 
 FAST = max(PRESETS)
 LONG = 9  # pictures
@@ -33,14 +41,6 @@ def decodes(data: bytes, count: int = LONG, before: Picture | None = None) -> bo
         return False
     assert [picture.shape for picture in pictures] == [(HEIGHT * 3 // 2, WIDTH)] * count
     return True
-
-
-def changed(data: bytes, changes: list[tuple[int, int]]) -> bytes:
-    """The same with other bytes at these places."""
-    out = bytearray(data)
-    for place, value in changes:
-        out[place] = value
-    return bytes(out)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
