@@ -13,7 +13,11 @@ from common.video import Picture
 
 MOST_BACK = 8  # units back that one may refer to; receivers keep as many pictures
 LONGEST_S = 30.0  # after which a unit refers to nothing, for who joined meanwhile
-CLEAN = 8  # units that were told of last; where all of these came, those not told of yet are believed to come
+FEWEST, CLEAN = (
+    4,
+    8,
+)  # units, at least and at most, that were told of last; where all of these came, others that were
+# not told of yet are believed to come
 UNTOLD_S, UNTOLD = 3.0, 4  # for so long, or so many units; a way back that is silent for longer is none
 
 
@@ -60,10 +64,11 @@ class Chain:
         """What `unit` may be predicted from."""
         if self._newest < 0 or not self.hopeful(unit) or (unit - self._alone) * self._unit_s > LONGEST_S:
             return None
+        clean = len(self._told) >= FEWEST and all(self._told)
         for number, link in reversed(self._links.items()):
             if unit - number > MOST_BACK:
                 break
-            if link.came or (link.came is None and all(self._told)):
+            if link.came or (link.came is None and clean):
                 return Reference(unit - number, link.picture)
         return None
 

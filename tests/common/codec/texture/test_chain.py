@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.codec.texture.chain import LONGEST_S, MOST_BACK, UNTOLD, UNTOLD_S, Chain
+from common.codec.texture.chain import FEWEST, LONGEST_S, MOST_BACK, UNTOLD, UNTOLD_S, Chain
 
 PICTURE = np.zeros((96, 64), np.uint8)
 
@@ -47,12 +47,14 @@ def test_what_came_is_referred_to() -> None:
     assert back(one, MOST_BACK) == MOST_BACK and back(one, MOST_BACK + 1) is None
 
 
-def test_so_is_what_is_on_its_way_where_all_before_came() -> None:
-    one = chain(3)
-    one.report(0, True)
-    assert back(one, 3) == 1
-    one.report(1, True)
-    assert back(one, 3) == 1
+def test_so_is_what_is_on_its_way_where_all_of_some_before_came() -> None:
+    one = chain(6, 0.5)
+    for unit in range(FEWEST):
+        assert back(one, 6) == (6 - unit + 1 if unit else None)
+        one.report(unit, True)
+    assert back(one, 6) == 1
+    one.report(FEWEST, False)
+    assert back(one, 6) == 3
 
 
 def test_where_something_was_lost_only_what_came_is_and_nothing_that_hangs_on_it() -> None:
@@ -77,7 +79,8 @@ def test_a_receiver_that_refuses_what_it_should_have_is_another() -> None:
 
 def test_a_way_back_that_falls_silent_is_none() -> None:
     one = chain(9, 0.5)
-    one.report(3, True)
+    for unit in range(4):
+        one.report(unit, True)
     assert back(one, 9) == 1  # all of these are believed to come
     one.sent(9, PICTURE, 1)
     assert back(one, 10) is None
