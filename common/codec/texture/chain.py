@@ -13,11 +13,8 @@ from common.video import Picture
 
 MOST_BACK = 8  # units back that one may refer to; receivers keep as many pictures
 LONGEST_S = 30.0  # after which a unit refers to nothing, for who joined meanwhile
-FEWEST, CLEAN = (
-    4,
-    8,
-)  # units, at least and at most, that were told of last; where all of these came, others that were
-# not told of yet are believed to come
+FEWEST, CLEAN = 4, 8
+"""Units, at least and at most, that were told of last; where all of these came, others are believed to come."""
 UNTOLD_S, UNTOLD = 3.0, 4  # for so long, or so many units; a way back that is silent for longer is none
 
 
