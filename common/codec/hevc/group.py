@@ -3,7 +3,7 @@
 Pictures between are predicted from both sides, so they are coded out of order. Parameter sets are not sent (`sets`).
 What is predicted from a picture is coded by x265 behind that picture as a key frame, at its finest quantiser, which is
 left out: the decoder codes the picture itself, without loss, and goes on from there. x265 saw it a little otherwise
-(mean squared error 0.005, and what is decoded is 0.1 off at most, of a coding error of 50 to 500): who encodes what
+(mean squared error 0.005, and what is decoded is 0.1 off at most, of a coding error of 70 to 80): who encodes what
 follows takes what `decode` gives, not what x265 has, and nothing adds up.
 
 A unit is, for each picture as it is coded, the length (`lengths`) of what follows: the first byte of its slice's NAL
