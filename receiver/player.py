@@ -369,8 +369,12 @@ class Player:
         program = next(programs, None)
         painted = self.painter is not None and program is not None and self.painter.wanted(program.profile)
         arrived = unit.arrived / max(1, unit.total)
+
+        def frame(picture: Picture) -> Frame:
+            return Frame(generation, picture, unit.trust, qp=unit.qp)
+
         return [
-            Shot(picture, unit.trust, arrived, Frame(generation, picture, unit.trust) if painted else None)
+            Shot(picture, unit.trust, arrived, frame(picture) if painted else None)
             for picture in unit.pictures
         ]
 

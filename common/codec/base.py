@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from common.video import Picture
 
 RECEIVED, RECOVERED, IMAGINED = 0, 1, 2  # trust of a region
+COARSEST_QP = 51.0
 CONCEALED_S = 0.4  # of pictures that are made at a time in place of a long unit
 
 
@@ -82,6 +83,7 @@ class DecodedUnit:
     fps: float
     quality: int
     stages: dict[str, float]  # seconds spent: "parse", "recover", "decode"
+    qp: float = COARSEST_QP  # how coarse it is, on H.265's scale; where the codec does not say, the coarsest
 
 
 class Segments(Protocol):

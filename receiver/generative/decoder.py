@@ -76,7 +76,13 @@ class Network(Protocol):
     def fewer(self, error: Exception) -> int | None: ...
     def close(self) -> None: ...
     def generate(
-        self, texture: Picture, trust: TrustMap, found: ShownMap | None, reset: bool, steps: int
+        self,
+        texture: Picture,
+        trust: TrustMap,
+        found: ShownMap | None,
+        reset: bool,
+        steps: int,
+        qp: float = ...,
     ) -> Picture: ...
 
 
@@ -245,7 +251,8 @@ class GenerativeDecoder:
         begun = monotonic()
         try:
             found = self._maps.at(frame.captured_at)
-            made = network.generate(frame.texture, frame.trust, found, begins_anew(frame, self._last), steps)
+            anew = begins_anew(frame, self._last)
+            made = network.generate(frame.texture, frame.trust, found, anew, steps, frame.qp)
         except Exception as error:
             self._fail(network, error)
             return

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from common.codec.base import COARSEST_QP
 from common.video import Picture
 from receiver.generative.pace import PLAIN, Rung
 from receiver.play.base import TrustMap
@@ -37,6 +38,8 @@ class Frame:
     """Generated from it."""
     picture: Picture | None = None
     """To be shown in place of `texture`: `made`, or the texture with detail of one that was made before."""
+    qp: float = COARSEST_QP
+    """How coarse the texture is, on H.265's scale."""
 
 
 @dataclass(frozen=True, slots=True)

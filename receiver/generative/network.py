@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.codec.base import IMAGINED
+from common.codec.base import COARSEST_QP, IMAGINED
 from common.maps.base import VOID, Legend
 from common.models.diffusion import vocabulary
 from common.models.diffusion.config import ConfigError, DiffusionConfig
@@ -118,18 +118,28 @@ class Network:
         self._streamer = streamer
 
     def generate(
-        self, texture: Picture, trust: TrustMap, found: ShownMap | None, reset: bool, steps: int
+        self,
+        texture: Picture,
+        trust: TrustMap,
+        found: ShownMap | None,
+        reset: bool,
+        steps: int,
+        qp: float = COARSEST_QP,
     ) -> Picture:
-        """The next picture, of the texture's size. `found`: its map; `reset`: forget those before."""
+        """The next picture, of the texture's size. `found`: its map; `reset`: forget those before; `qp`: how coarse the
+        texture is, on H.265's scale."""
         self.fit(picture_size(texture))
         control = (None, None) if found is None else self._control(found)
-        return self._make(texture, trust, control, reset, steps)
+        return self._make(texture, trust, control, reset, steps, qp)
 
-    def _make(self, texture: Picture, trust: TrustMap, control: Control, reset: bool, steps: int) -> Picture:
+    def _make(
+        self, texture: Picture, trust: TrustMap, control: Control, reset: bool, steps: int,
+        qp: float = COARSEST_QP,
+    ) -> Picture:  # fmt: skip
         assert self._streamer is not None and self._state is not None
         weights = self._weights()
         inputs = StreamInputs(
-            self._pixels(texture), control[0], _trust(trust), control[1], torch.tensor([reset]), *weights
+            self._pixels(texture), control[0], _trust(trust), control[1], torch.tensor([reset]), *weights, qp
         )
         use = Use(*(weight > 0 for weight in weights))
         made, self._state = self._streamer.step(inputs, self._state, steps, use)

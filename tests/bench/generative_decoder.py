@@ -93,6 +93,7 @@ class Decoder:
             lambda_c=how.lambda_c,
             lambda_r=how.lambda_r,
             lambda_t=how.lambda_t,
+            qp=frame.qp,
         )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codec.base import IMAGINED, RECEIVED, RECOVERED
+from common.codec.base import COARSEST_QP, IMAGINED, RECEIVED, RECOVERED
 from common.codec.contour.decoder import ContourDecoder
 from common.codec.texture.decoder import TextureDecoder
 from common.codec.texture.encoder import TextureEncoder
@@ -49,6 +49,7 @@ class Shown:
     texture_trust: Trust | None
     labels: NDArray[np.uint8] | None
     labels_trust: Trust | None
+    qp: float = COARSEST_QP  # of the texture
 
 
 @dataclass(slots=True)
@@ -186,19 +187,19 @@ class Link:
         textures = self._textures(unit)
         times = [at for at, _, _ in maps]
         for index in range(self._clip.since, count - TAIL):
-            picture, trust = textures[index] if textures else (None, None)
+            picture, trust, qp = textures[index] if textures else (None, None, COARSEST_QP)
             labels, known = self._at(maps, times, index / fps)
-            out.frames.append(Shown(picture, trust, labels, known))
+            out.frames.append(Shown(picture, trust, labels, known, qp))
         return out
 
-    def _textures(self, unit: int) -> list[tuple[Picture, Trust]]:
-        decoder, out = TextureDecoder(), list[tuple[Picture, Trust]]()
+    def _textures(self, unit: int) -> list[tuple[Picture, Trust, float]]:
+        decoder, out = TextureDecoder(), list[tuple[Picture, Trust, float]]()
         for number, payload in enumerate(self._payloads):
             got = None if payload is None else _Got(number, (payload,))
             while len(out) < (number + 1) * unit:  # one that is not there is concealed in parts
                 decoded, got = decoder.decode(got), None
                 trust = np.asarray(1 - decoded.trust / LEVELS, np.float32)
-                out += [(picture, trust) for picture in decoded.pictures]
+                out += [(picture, trust, decoded.qp) for picture in decoded.pictures]
             del out[(number + 1) * unit :]
         return out
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.codec.base import (
+    COARSEST_QP,
     IMAGINED,
     RECEIVED,
     RECOVERED,
@@ -22,7 +23,7 @@ from common.codec.header import QUALITIES
 from common.codec.texture import group, tables
 from common.codec.texture.chain import MOST_BACK
 from common.codec.texture.header import HEADER_BYTES, TextureHeader
-from common.codec.texture.past import STEPS, Past, smoothing
+from common.codec.texture.past import STEPS, Past, qp_of, smoothing
 from common.codec.texture.scaling import enlarge
 from common.codec.texture.syntax import Levels, most_visited, walk
 from common.codec.texture.transform import BLOCKS, grid, to_pictures
@@ -51,7 +52,7 @@ class TextureDecoder:
         self._past = Past.nothing(0, 0)
         self._unit: int | None = None  # decoded last
         self._held = 0.0  # seconds of pictures since then
-        self._quality = 0
+        self._quality, self._qp = 0, COARSEST_QP
         self._strength = 0.0
         self._small: list[Picture] = []
         self._known: dict[int, Picture] = {}  # by unit, the last picture of a group
@@ -87,10 +88,11 @@ class TextureDecoder:
             self._unit, self._held = received.unit, 0.0
             self._quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
             if isinstance(unit, Levels):
-                self._strength = smoothing(number, header.frames)
+                self._strength, self._qp = smoothing(number, header.frames), qp_of(number)
                 self._small = to_pictures(self._past.follow(unit, number), *header.coded_size, self._strength)
             else:
                 before = self._small[-1] if follows else None
+                self._qp = group.qp_of(number)
                 self._show(coded, unit.every, before)
         restored = time.perf_counter()
         pictures = [enlarge(picture, header.width, header.height) for picture in self._small]
@@ -100,7 +102,8 @@ class TextureDecoder:
         trust = self._trust(header)
         stages = {"parse": read - begun, "recover": restored - read, "decode": time.perf_counter() - restored}
         arrived = int((trust == RECEIVED).sum())
-        return DecodedUnit(pictures, trust, arrived, trust.size, header.fps, self._quality, stages)
+        told = self._quality, stages, self._qp
+        return DecodedUnit(pictures, trust, arrived, trust.size, header.fps, *told)
 
     def _pictures(self, header: TextureHeader, unit: Coded, number: int) -> list[Picture]:
         """Those that a group holds; raises CodecError."""

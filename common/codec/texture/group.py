@@ -31,6 +31,11 @@ LAST = 10.0  # times all pictures that the last one counts besides, where nothin
 NUMBER = (STEPS - 1) / hevc.LEVELS.coarsest  # numbers of quantiser steps to a level
 
 
+def qp_of(number: int) -> float:
+    """H.265's quantiser parameter of the header's number."""
+    return number / NUMBER
+
+
 class Group(NamedTuple):
     """What would be sent, and what is shown of it. `number`: stands in the header where a quantiser's step does;
     `every`: which pictures it holds; `back`: how many units back it refers, None where it stands alone."""

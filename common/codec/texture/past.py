@@ -33,6 +33,11 @@ def step_of(number: int, plane: int) -> float:
     return float(STEP * 2.0 ** (number / STEPS_AN_OCTAVE) * (CHROMA if plane else 1.0))
 
 
+def qp_of(number: int) -> float:
+    """H.265's quantiser parameter whose step is as large."""
+    return 4.0 + 6.0 * math.log2(step_of(number, 0))
+
+
 @dataclass(slots=True)
 class Past:
     """For each plane (rows, columns, coefficients) of the last picture. (rows, columns): `known`, of which macroblocks

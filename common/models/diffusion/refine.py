@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 CELL = 4  # samples of the picture on a side of the grid
 OUTLINES = 2  # across and down
+FINE_QP, COARSE_QP = 18.0, 36.0  # of textures that the Refiner hardly touches, and that it has for itself
+LEAST_SHARE = 0.2
 
 
 def zeroed(module: nn.Conv2d) -> nn.Conv2d:
@@ -59,8 +61,7 @@ class Refiner(nn.Module):
         Returns the picture (B, 3, H, W), not clamped. What is not trusted is not seen."""
         size = [side // CELL for side in made.shape[2:]]
         known = F.interpolate(trust, size, mode="nearest")
-        weight = F.interpolate(known[:, 1:], scale_factor=CELL, mode="nearest")
-        base = made + weight * (texture - made)
+        base = founded(made, texture, known[:, 1:])
         control = control * F.interpolate(known[:, :1], scale_factor=CELL, mode="nearest")
         x = self.enter(
             torch.cat(
@@ -75,6 +76,18 @@ class Refiner(nn.Module):
         x = self.before(x)
         x = self.after(x + self.grow(F.interpolate(self.within(self.shrink(x)), size, mode="nearest")))
         return base + F.pixel_shuffle(self.leave(F.silu(x)), CELL)
+
+
+def founded(made: Tensor, texture: Tensor, trust: Tensor) -> Tensor:
+    """(B, 3, H, W): the texture where it is trusted, (B, 1, h, w) of the picture's shape, and `made` elsewhere."""
+    weight = F.interpolate(trust, made.shape[2:], mode="nearest")
+    return made + weight * (texture - made)
+
+
+def share(qp: Tensor) -> Tensor:
+    """How much of what the Refiner changes is shown of textures that are so coarse (H.265's quantiser parameter): what
+    was received in fine steps is nearer to the source than a small network's idea of it."""
+    return ((qp - FINE_QP) / (COARSE_QP - FINE_QP)).clamp(LEAST_SHARE, 1.0)
 
 
 def outlines(control: Tensor) -> Tensor:

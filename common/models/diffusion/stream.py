@@ -18,6 +18,7 @@ from torch import Tensor
 from common.models.diffusion.config import ConfigError
 from common.models.diffusion.graphs import Graphs, TorchGraphs, Use, cache_shapes, write_slot
 from common.models.diffusion.model import DiffusionModel
+from common.models.diffusion.refine import founded, share
 
 ALL = Use()
 
@@ -28,7 +29,8 @@ class StreamInputs:
 
     texture (B, 3, H, W) in [-1, 1], None where no stream has one; control (B, K, H, W) in [0, 1] or None; trusts
     (B, 1, h', w') of any size, None is 1 everywhere; reset (B,) bool: forget the stream's past; weights of the
-    adapters: a number or (B,), None is the configuration's.
+    adapters: a number or (B,), None is the configuration's; qp, a number or (B,): how coarse the texture is, as H.265
+    counts it, None is as coarse as can be: the finer, the less of it the Refiner changes.
     """
 
     texture: Tensor | None = None
@@ -39,6 +41,7 @@ class StreamInputs:
     lambda_c: float | Tensor | None = None
     lambda_r: float | Tensor | None = None
     lambda_t: float | Tensor | None = None
+    qp: float | Tensor | None = None
 
 
 @dataclass(slots=True)
@@ -172,7 +175,14 @@ class Streamer:
             else one.to(self.device, self.dtype)
             for one, count in zip(given, (self.config.control_channels, 3), strict=True)
         )
-        return self.graphs.refine(made, texture, control, trust * seen[:, :, None, None])
+        trust = trust * seen[:, :, None, None]
+        refined = self.graphs.refine(made, texture, control, trust)
+        if inputs.qp is None:
+            return refined
+        base = founded(made, texture, trust[:, 1:])
+        part = share(torch.as_tensor(inputs.qp, dtype=self.dtype, device=self.device).expand(len(made)))
+        part = torch.where(seen[:, 1] > 0, part, 1.0)  # a texture that must not be seen
+        return base + part[:, None, None, None] * (refined - base)
 
     def _denoise(
         self, inputs: StreamInputs, state: StreamState, steps: int, use: Use,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from common.codec.base import COARSEST_QP
 from common.video import Picture, blank
 from receiver.contours.store import MapStore, ShownMap
 from receiver.generative.decoder import GenerativeDecoder, State
@@ -38,6 +39,7 @@ class Fake:
     closed: bool = False
     seconds: float = 0.0
     calls: list[tuple[int, bool, int, ShownMap | None]] = field(default_factory=list)
+    qps: list[float] = field(default_factory=list)
     forgot: int = 0
     thread: int = 0
 
@@ -58,9 +60,16 @@ class Fake:
         self.forgot += 1
 
     def generate(
-        self, texture: Picture, trust: TrustMap, found: ShownMap | None, reset: bool, steps: int
+        self,
+        texture: Picture,
+        trust: TrustMap,
+        found: ShownMap | None,
+        reset: bool,
+        steps: int,
+        qp: float = COARSEST_QP,
     ) -> Picture:
         self.thread = threading.get_ident()
+        self.qps.append(qp)
         if self.fail:
             raise RuntimeError("out of memory")
         time.sleep(self.seconds)
@@ -229,13 +238,14 @@ def test_not_live_every_picture_is_made_with_all_steps_in_the_calling_thread() -
     network = Fake(seconds=0.01)
     decoder = GenerativeDecoder(lambda: network, MapStore(), clock=lambda: 5.0, live=False)
     assert decoder.wanted(STRUCTURE) and decoder.state is State.LOADING
-    given = [Frame(1, blank(32, 32, n), TRUST, 1000.0 + 0.1 * n, 5.0 + 0.1 * n) for n in range(6)]
+    given = [Frame(1, blank(32, 32, n), TRUST, 1000.0 + 0.1 * n, 5.0 + 0.1 * n, qp=n) for n in range(6)]
     decoder.expect(given, 0.1)
     decoder.work(5.0)
     assert [frame.picture is not None for frame in given] == [True, True] + [False] * 4
     decoder.work(9.0)
     assert [int(decoder.take(frame)[0, 0]) for frame in given] == list(range(100, 106))
     assert {steps for _, _, steps, _ in network.calls} == {4} and network.thread == threading.get_ident()
+    assert network.qps == list(range(6))
     assert "not in real time" in str(generative_status(decoder, STRUCTURE)["decoder"])
     decoder.close()
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from common.codec.base import IMAGINED
+from common.codec.base import COARSEST_QP, IMAGINED
 from common.maps.base import VOID, Legend
 from common.models.diffusion import vocabulary
 from common.models.diffusion.config import ConfigError
@@ -77,6 +77,16 @@ def test_pictures_have_the_size_of_the_stream_and_depend_on_all_that_came(weight
     for texture, trust, found, steps in others:
         assert not np.array_equal(made, network(weights).generate(texture, trust, found, True, steps))
     torch.set_num_threads(threads)
+
+
+def test_of_a_fine_texture_the_refiner_changes_little(weights: Path) -> None:
+    def change(qp: float) -> float:
+        played, texture = network(weights, side=64), scene(1, *SIZE)
+        made = played.generate(texture, TRUST, a_map(1), True, 0, qp)
+        assert played.size == SIZE
+        return float(np.abs(made.astype(int) - texture).mean())
+
+    assert change(COARSEST_QP) > 2 * change(20.0) > 0
 
 
 def test_a_map_that_is_not_trusted_is_as_good_as_none(weights: Path) -> None:

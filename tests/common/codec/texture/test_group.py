@@ -63,6 +63,7 @@ def test_a_moving_camera_is_sent_as_groups_which_are_nearer(monkeypatch: pytest.
             assert TextureHeader.is_group(payload) == (name == "groups")
             decoded = decoder.decode(Received(number, (payload,)))
             assert len(decoded.pictures) == FRAMES and (decoded.trust == RECEIVED).all()
+            assert name == "levels" or decoded.qp == pytest.approx(TextureHeader.step(payload) * 51 / 63)
             errors.append(error(decoder, panned(number)))
         found[name] = errors
     assert all(one < 0.6 * other for one, other in zip(found["groups"], found["levels"], strict=True))

@@ -17,6 +17,7 @@ from common.codec.texture.choose import Held, choose, worth_of
 from common.codec.texture.decoder import TextureDecoder, read
 from common.codec.texture.encoder import REPORTED_UNITS, TextureEncoder, change, unit_frames, usual_scale
 from common.codec.texture.header import HEADER_BYTES, MODEL, PROFILE, TextureHeader
+from common.codec.texture.past import step_of
 from common.codec.texture.scaling import shrink
 from common.codec.texture.syntax import Levels, most_visited, walk
 from common.codec.texture.transform import BLOCKS, forward, grid
@@ -65,6 +66,20 @@ def test_more_bytes_look_better_and_a_unit_never_passes_its_budget() -> None:
         decoder.decode(Received(0, (payload,)))
         found.append(closeness(0, decoder.small))
     assert found == sorted(found) and found[-1] > found[0] + 5
+
+
+def test_it_tells_how_coarse_pictures_are_whatever_codes_them() -> None:
+    found = []
+    for wire in (110.0, 300.0, 1000.0):
+        (payload,) = payloads(1, budget=replace(BUDGET, wire_bytes=wire))
+        assert not TextureHeader.is_group(payload)
+        decoder = TextureDecoder()
+        decoded = decoder.decode(Received(0, (payload,)))
+        found.append(decoded.qp)
+        # H.265's step doubles every six, and is one at four.
+        assert 2 ** ((decoded.qp - 4) / 6) == pytest.approx(step_of(TextureHeader.step(payload), 0))
+        assert decoder.decode(None).qp == decoded.qp
+    assert found == sorted(found, reverse=True) and found[0] > found[-1] + 6
 
 
 def test_what_fits_at_no_step_is_left_out() -> None:

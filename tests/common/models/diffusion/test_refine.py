@@ -8,7 +8,7 @@ import torch
 from common.models.diffusion.config import PRESETS, ConfigError
 from common.models.diffusion.graphs import Use
 from common.models.diffusion.model import DiffusionModel, build
-from common.models.diffusion.refine import Refiner, outlines
+from common.models.diffusion.refine import COARSE_QP, FINE_QP, LEAST_SHARE, Refiner, outlines
 from common.models.diffusion.stream import ALL, Streamer, StreamInputs
 from tests.common.models.diffusion.toy import SIZE, clip, toy_model
 
@@ -93,6 +93,30 @@ def test_without_steps_the_refiner_shows_the_texture_alone_and_the_past_is_forgo
     plain = Streamer(toy_model(refiner=()), SIZE, SIZE, steps=2)
     with pytest.raises(ConfigError, match="0 steps"):
         plain.step(given(0), plain.init_state(1), steps=0)
+
+
+def test_the_finer_the_texture_the_less_of_it_is_changed() -> None:
+    textures, maps = clip(2)
+    stream = Streamer(toy_model(strength=0.5), SIZE, SIZE, steps=1)
+
+    def shown(qp: float | torch.Tensor | None, steps: int = 0, use: Use = ALL) -> torch.Tensor:
+        texture, control = (torch.cat([one[:, 0]] * 2) for one in (textures, maps))
+        inputs = StreamInputs(texture, control, qp=qp)
+        return stream.step(inputs, stream.init_state(2, [0, 0]), steps, use)[0]
+
+    def change(picture: torch.Tensor) -> float:
+        return float((picture - textures[0, 0]).abs().mean())
+
+    most = change(shown(None)[0])
+    assert most > 0
+    assert torch.allclose(shown(COARSE_QP), shown(None), atol=1e-6)
+    fine, half = shown(torch.tensor([0.0, (FINE_QP + COARSE_QP) / 2]))
+    assert change(fine) == pytest.approx(LEAST_SHARE * most, rel=1e-3)
+    assert change(half) == pytest.approx(most / 2, rel=1e-3)
+    # What the decoder made takes the same course, and what must not be seen is not come back to.
+    assert change(shown(0.0, 1)[0]) < 0.3 * change(shown(None, 1)[0])
+    unseen = Use(restoration=False)
+    assert torch.allclose(shown(0.0, 1, unseen), shown(None, 1, unseen), atol=1e-6)
 
 
 def test_one_width_is_refused() -> None:
