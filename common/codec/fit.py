@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-FULL, EMPTY = (
-    0.98,
-    0.91,
-)  # of the share: what is aimed at, what is good enough; what is left the next unit has
-TRIALS, MOST_TRIALS = 4, 6  # runs of the coder that are worth their time; those to make it fit at all
+FULL, EMPTY, POOR = 0.98, 0.91, 0.8
+"""Of the share: what is aimed at; what is good enough, as what is left the next unit has; what takes more runs."""
+TRIALS, MOST_TRIALS = (
+    4,
+    6,
+)  # runs of the coder that are worth their time; those to make it fit, and well, at all
+BOLD = 1.5  # halvings that are gone at a time towards the finer: of what is predicted well, bytes rise far quicker
 
 
 class Range(NamedTuple):
@@ -45,13 +47,14 @@ class Fit:
         for trial in range(MOST_TRIALS):
             self._run(level)
             best = self._best(share)
-            if best and (
-                trial + 1 >= TRIALS or len(best.data) >= EMPTY * share or best.level <= self._levels.finest
-            ):
+            enough = (POOR if trial + 1 >= TRIALS else EMPTY) * share
+            if best and (len(best.data) >= enough or best.level <= self._levels.finest):
                 return best
             if not best and self._tried[-1].level >= self._levels.coarsest:
                 break
             level = self._next(share)
+        if best:
+            return best
         smallest = min(self._tried, key=lambda tried: len(tried.data))
         return smallest if len(smallest.data) <= most else None
 
@@ -74,9 +77,15 @@ class Fit:
         if above and below:
             a, b = max(above, key=lambda t: t.level), min(below, key=lambda t: t.level)
             if a.level < b.level and len(a.data) > len(b.data):
-                share = math.log(len(a.data) / (FULL * share)) / math.log(len(a.data) / len(b.data))
-                return a.level + (b.level - a.level) * min(0.9, max(0.25, share))
-        last = min(self._tried, key=lambda tried: abs(math.log(len(tried.data) / share)))
+                return a.level + (b.level - a.level) * _between(len(a.data), FULL * share, len(b.data))
+        last = min(self._tried, key=lambda tried: (abs(math.log(len(tried.data) / share)), tried.level))
         error = math.log2(len(last.data) / (FULL * share))
         coarser = 0.5 * len(above) if error > 0 else 0.0  # it did not help enough: further
-        return last.level + self._levels.halving * error + coarser
+        return last.level + self._levels.halving * max(-BOLD, error) + coarser
+
+
+def _between(more: float, wanted: float, fewer: float) -> float:
+    """How far from more bytes to fewer the wanted ones are: bytes fall exponentially, or evenly, or in between."""
+    exponential = math.log(more / wanted) / math.log(more / fewer)
+    even = (more - wanted) / (more - fewer)
+    return min(0.9, max(0.25, (exponential + even) / 2))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from common.config import Section, option
 
-PARITY = 2.5  # to what contours may take, times the share of the packets that are lost
+USUAL, LEAST_KBPS = 0.3, 0.4  # of a low rate, without parity; but so much, or it is headers alone
+PARITY = 6.0  # to what contours may take, times the share of the packets that are lost
 
 
 class ContoursSection(Section):
@@ -13,14 +14,14 @@ class ContoursSection(Section):
     fps: float = option(10.0, "maps a second, at most one a frame", unit="maps/s", ge=1.0, le=30)
     share: float = option(
         0.5,
-        "share of rate.kbps that contours may take, their parity included; pictures get the rest",
+        "share of rate.kbps that contours may take at most, their parity included; pictures get the rest",
         ge=0.1,
         le=0.8,
     )
     most_kbps: float = option(
-        2.0,
-        "rate that contours may take at most where nothing is lost: more makes maps little better and pictures worse; "
-        "where packets are lost, or nobody tells, their parity may take more",
+        1.2,
+        "rate that contours may take at most where nothing is lost, of low rates three tenths: more does pictures more "
+        "harm than it does maps good; where packets are lost, or nobody tells, their parity may take more",
         unit="kbit/s",
         ge=0.5,
     )
@@ -33,4 +34,5 @@ class ContoursSection(Section):
 
     def part(self, kbps: float, loss: float) -> float:
         """What contours are given of a wire rate, 0 to 1, on a link that loses this share of the packets."""
-        return min(self.share, self.most_kbps * (1.0 + PARITY * loss) / kbps)
+        alone = min(self.most_kbps, max(LEAST_KBPS, USUAL * kbps))
+        return min(self.share, alone * (1.0 + PARITY * loss) / kbps)

@@ -29,7 +29,7 @@ from common.video import Picture
 LONGEST_SECONDS = 2.0  # that a unit lasts
 HEADERS = 57  # wire bytes of a packet that are not ours
 HEADER_SHARE = 0.1  # of the rate, that they may take
-FULL_BYTES = 1050  # wire bytes that nearly fill a packet
+FULL_BYTES = 1150  # wire bytes that nearly fill a packet
 FULL_SECONDS = 1.3  # that a unit lasts for them at most
 USUAL_KBPS = 2.0
 COARSE, FINE = 4, 2  # sides of the pictures over those of the small ones

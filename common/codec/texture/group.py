@@ -79,11 +79,16 @@ class Groups:
             return None
         begun = time.perf_counter()
         preset = self._effort.preset(width * height, 1, self._fps)
-        groups, coded, tried = list[Group](), 0, 0
+        groups, coded, tried, moved = list[Group](), 0, 0, 0.0
         for every in sorted(EVERY, key=lambda every: abs(math.log(every / self._every))):
             if not every <= len(pictures) <= most * every or (groups and tried >= NEIGHBOURS):
                 continue
-            group = self._fit(pictures, every, room, preset, before, reference)
+            kind = every, reference is not None
+            begin = (
+                self._levels.get(kind, FIRST) + moved
+            )  # as far as levels of others did since the unit before
+            group = self._fit(pictures, every, room, preset, before, reference, begin)
+            moved += self._levels.get(kind, begin) - begin
             coded, tried = coded + len(pictures) // every, tried + 1
             if group is not None:
                 groups.append(group)
@@ -104,15 +109,16 @@ class Groups:
         preset: int,
         before: Picture | None,
         reference: Reference | None,
+        level: float,
     ) -> Group | None:
-        kind = every, reference is not None
+        """`level`: to begin with."""
         back, known = (None, None) if reference is None else reference
         code = partial(hevc.encode, pictures[every - 1 :: every], preset=preset, before=known)
         fit = Fit(code, hevc.LEVELS)
         room -= reference is not None
         try:
-            found = fit.search(room, int(room), self._levels.get(kind, FIRST))
-            self._levels[kind] = fit.expected(room)
+            found = fit.search(room, int(room), level)
+            self._levels[every, reference is not None] = fit.expected(room)
             if found is None:
                 return None
             data = _written(found, back)

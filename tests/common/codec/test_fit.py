@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.codec import av1
-from common.codec.fit import MOST_TRIALS, TRIALS, Fit, Fitted
+from common.codec.fit import BOLD, MOST_TRIALS, POOR, TRIALS, Fit, Fitted
+from common.codec.hevc import group
 from common.video import Picture
 from tests.common.codec.scene import HEIGHT, WIDTH, noise_pictures, picture, sized_pictures, unit_pictures
 
@@ -83,6 +84,16 @@ def test_uneven_bytes_are_searched_as_well(
     assert len(fitted.data) <= max(share, most)
 
 
+def test_bytes_that_rise_suddenly_do_not_leave_it_empty() -> None:
+    """Of a still picture that is predicted from a good one next to nothing is to be sent, until it is to get better."""
+    sizes: Sizes = lambda level: 200 + max(0.0, 23.5 - level) * 250  # noqa: E731
+    for begin in (23.7, 30.0, 40.0):
+        coder = Coder(sizes)
+        fitted = Fit(coder, group.LEVELS).search(974, 1100, begin)
+        assert fitted is not None and POOR * 974 <= len(fitted.data) <= 974
+        assert len(coder.levels) <= MOST_TRIALS
+
+
 def test_what_is_good_at_once_is_coded_once() -> None:
     fitted, tried = search(exponential(950), 1000, 1000, 50.0)
     assert tried == [50.0]
@@ -118,7 +129,8 @@ def test_the_level_for_another_share_is_foretold() -> None:
     fit.search(1000, 1000, 50.0)
     assert 38 < fit.expected(2000) < 44
     assert 56 < fit.expected(500) < 62
-    assert fit.expected(1e9) == av1.FINEST
+    assert fit.expected(1e9) == 50 - BOLD * av1.HALVING
+    assert fit.expected(1.0) == av1.COARSEST
 
 
 @pytest.mark.parametrize("share", [0.0, -5.0])

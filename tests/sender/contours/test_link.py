@@ -20,9 +20,9 @@ def test_the_rate_is_used_and_never_passed_over_ten_seconds(kbps: float) -> None
     link.advance(32.0)
     assert link.most() <= kbps * 1250
     units = SECONDS / link.unit_s  # in ten seconds as many more as to the next whole one may begin
-    assert link.wire(link.now - 20) >= 0.9 * kbps * 2500 * units / math.ceil(units)
+    assert link.wire(link.now - 20) >= 0.86 * kbps * 2500 * units / math.ceil(units)
     # Neither stream starves the other.
-    assert link.wire(link.now - 20, CONTOURS.id) >= 0.15 * kbps * 2500
+    assert link.wire(link.now - 20, CONTOURS.id) >= 0.11 * kbps * 2500
     assert link.wire(link.now - 20, VIDEO.id) >= 0.3 * kbps * 2500
     assert len(link.recovered) == sum(len(unit.parts) for unit in link.maps)
     assert link.stream.protected.parity == 0  # reports say that nothing is lost
@@ -40,7 +40,7 @@ def test_contours_take_more_where_packets_are_lost() -> None:
         link.advance(30.0)
         taken.append(link.wire(link.now - 15, CONTOURS.id) / 15 / 125)
         assert link.ceiling.loss == pytest.approx(loss, abs=0.12)
-    assert taken[0] < 2.05 < taken[1] < 2 * 1.75 * 1.05
+    assert taken[0] < 1.25 < 1.8 < taken[1] < 1.2 * 2.8 * 1.05
 
 
 def test_lost_units_come_back_where_loss_is_reported() -> None:
@@ -65,5 +65,5 @@ def test_at_two_kbit_a_map_unit_lasts_longer_than_a_second() -> None:
     link.advance(20.0)
     lasting = [unit.duration for unit in link.maps]
     assert min(lasting) >= 1.0
-    # The scene needs few bits, and yet headers are not much more than half of what contours cost.
-    assert link.stage.figures.wire_bytes < 2.5 * link.stage.figures.payload_bytes
+    # Contours have 0.6 of 2 kbit/s, and yet headers are not much more than half of what they cost.
+    assert link.stage.figures.wire_bytes < 3 * link.stage.figures.payload_bytes

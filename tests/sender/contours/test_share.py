@@ -14,9 +14,14 @@ OVERHEAD, STEP = 57, 0.1
 
 def test_contours_get_their_share_but_no_more_than_helps() -> None:
     contours = ContoursSection()
-    assert [contours.part(kbps, 0.0) for kbps in (2.0, 4.0, 14.0)] == [0.5, 0.5, pytest.approx(1 / 7)]
-    assert [contours.part(kbps, 0.4) for kbps in (2.0, 7.0, 14.0)] == [0.5, 0.5, pytest.approx(2 / 7)]
-    assert ContoursSection(share=0.8, most_kbps=3.0).part(6.0, 0.0) == 0.5
+    assert [kbps * contours.part(kbps, 0.0) for kbps in (1.0, 2.0, 4.0, 14.0)] == pytest.approx(
+        [0.4, 0.6, 1.2, 1.2]
+    )
+    assert [contours.part(kbps, 0.4) for kbps in (2.0, 7.0, 14.0)] == pytest.approx(
+        [0.5, 0.5, 1.2 * 3.4 / 14]
+    )
+    assert ContoursSection(most_kbps=3.0).part(20.0, 0.0) == 0.15
+    assert ContoursSection(share=0.2).part(2.0, 0.0) == 0.2
 
 
 def test_the_most_holds_also_for_a_rate_that_is_changed_later() -> None:
@@ -36,9 +41,9 @@ def test_the_most_holds_also_for_a_rate_that_is_changed_later() -> None:
         return share.surplus(100.0), rate.share
 
     maps, pictures = given(7.0, 60.0)
-    assert pictures == pytest.approx(HEADROOM * 58 * 125)
-    assert maps <= HEADROOM * 2 * 125 * 100
-    assert given(60.0, 7.0)[1] == given(7.0, 7.0)[1] == pytest.approx(HEADROOM * 5 * 125)
+    assert pictures == pytest.approx(HEADROOM * 58.8 * 125)
+    assert maps <= HEADROOM * 1.2 * 125 * 100
+    assert given(60.0, 7.0)[1] == given(7.0, 7.0)[1] == pytest.approx(HEADROOM * 5.8 * 125)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.3])

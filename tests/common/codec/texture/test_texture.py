@@ -283,7 +283,7 @@ def test_bad_arguments() -> None:
 
 
 def test_units_are_as_long_as_headers_ask_for_or_a_packet_holds() -> None:
-    assert [unit_frames(15.0, kbps) for kbps in (1, 3, 5, 8, 12, 1000)] == [30, 22, 20, 16, 10, 4]
+    assert [unit_frames(15.0, kbps) for kbps in (1, 3, 5, 8, 12, 1000)] == [30, 22, 20, 18, 12, 4]
     assert unit_frames(10.0) == 20
     assert unit_frames(60.0) == 32
 
