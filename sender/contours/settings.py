@@ -5,7 +5,8 @@ from __future__ import annotations
 from common.config import Section, option
 
 USUAL, LEAST_KBPS = 0.3, 0.4  # of a low rate, without parity; but so much, or it is headers alone
-PARITY = 6.0  # to what contours may take, times the share of the packets that are lost
+HEADERS = 0.06  # of the rate: a packet's a unit, which lasts as long as a unit of pictures, one packet too
+PARITY = 5.0  # to what contours may take, times the share of the packets that are lost
 
 
 class ContoursSection(Section):
@@ -19,9 +20,10 @@ class ContoursSection(Section):
         le=0.8,
     )
     most_kbps: float = option(
-        1.2,
-        "rate that contours may take at most where nothing is lost, of low rates three tenths: more does pictures more "
-        "harm than it does maps good; where packets are lost, or nobody tells, their parity may take more",
+        0.8,
+        "rate that contours may take at most where nothing is lost, besides headers (6 % of rate.kbps), of low rates "
+        "three tenths with them: more does pictures more harm than maps good; where packets are lost, or nobody "
+        "tells, their parity may take more",
         unit="kbit/s",
         ge=0.5,
     )
@@ -34,5 +36,5 @@ class ContoursSection(Section):
 
     def part(self, kbps: float, loss: float) -> float:
         """What contours are given of a wire rate, 0 to 1, on a link that loses this share of the packets."""
-        alone = min(self.most_kbps, max(LEAST_KBPS, USUAL * kbps))
+        alone = min(self.most_kbps + HEADERS * kbps, max(LEAST_KBPS, USUAL * kbps))
         return min(self.share, alone * (1.0 + PARITY * loss) / kbps)

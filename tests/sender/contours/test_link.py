@@ -40,7 +40,7 @@ def test_contours_take_more_where_packets_are_lost() -> None:
         link.advance(30.0)
         taken.append(link.wire(link.now - 15, CONTOURS.id) / 15 / 125)
         assert link.ceiling.loss == pytest.approx(loss, abs=0.12)
-    assert taken[0] < 1.25 < 1.8 < taken[1] < 1.2 * 2.8 * 1.05
+    assert taken[0] < 1.64 < 2.0 < taken[1] < 1.64 * 2.5 * 1.05
 
 
 def test_lost_units_come_back_where_loss_is_reported() -> None:

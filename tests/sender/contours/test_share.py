@@ -14,13 +14,11 @@ OVERHEAD, STEP = 57, 0.1
 
 def test_contours_get_their_share_but_no_more_than_helps() -> None:
     contours = ContoursSection()
-    assert [kbps * contours.part(kbps, 0.0) for kbps in (1.0, 2.0, 4.0, 14.0)] == pytest.approx(
-        [0.4, 0.6, 1.2, 1.2]
-    )
-    assert [contours.part(kbps, 0.4) for kbps in (2.0, 7.0, 14.0)] == pytest.approx(
-        [0.5, 0.5, 1.2 * 3.4 / 14]
-    )
-    assert ContoursSection(most_kbps=3.0).part(20.0, 0.0) == 0.15
+    given = [kbps * contours.part(kbps, 0.0) for kbps in (1.0, 2.0, 7.0, 14.0)]
+    assert given == pytest.approx([0.4, 0.6, 1.22, 1.64])
+    lossy = [kbps * contours.part(kbps, 0.4) for kbps in (2.0, 7.0, 14.0)]
+    assert lossy == pytest.approx([1.0, 3.5, 3 * 1.64])
+    assert ContoursSection(most_kbps=3.0).part(20.0, 0.0) == pytest.approx(4.2 / 20)
     assert ContoursSection(share=0.2).part(2.0, 0.0) == 0.2
 
 
@@ -41,9 +39,9 @@ def test_the_most_holds_also_for_a_rate_that_is_changed_later() -> None:
         return share.surplus(100.0), rate.share
 
     maps, pictures = given(7.0, 60.0)
-    assert pictures == pytest.approx(HEADROOM * 58.8 * 125)
-    assert maps <= HEADROOM * 1.2 * 125 * 100
-    assert given(60.0, 7.0)[1] == given(7.0, 7.0)[1] == pytest.approx(HEADROOM * 5.8 * 125)
+    assert pictures == pytest.approx(HEADROOM * (60 - 4.4) * 125)
+    assert maps <= HEADROOM * 4.4 * 125 * 100
+    assert given(60.0, 7.0)[1] == given(7.0, 7.0)[1] == pytest.approx(HEADROOM * (7 - 1.22) * 125)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.3])
