@@ -19,11 +19,6 @@ from sender.control import Control
 from sender.worker import Worker
 
 
-def maps_every(config: SenderConfig) -> int:
-    """Each which frame gets a map."""
-    return max(1, round(config.fps / config.contours.fps))
-
-
 class ContourSending:
     """Made and used in the event loop, which starts `worker`."""
 
@@ -41,7 +36,7 @@ class ContourSending:
         """`ceiling`: of the session's wire rate; `poll`: sends what `control` holds; `pictures_s`: seconds of pictures
         in a unit."""
         self._loop = asyncio.get_running_loop()
-        limit, every = control.session.payload_limit, maps_every(config)
+        limit, every = control.session.payload_limit, config.contours.every(config.fps, config.rate.kbps)
         share = ContourShare(
             lambda kbps: config.contours.part(kbps, ceiling.loss),
             *(config.fps / every, control.kbps, ceiling, pictures_s),

@@ -6,13 +6,16 @@ from common.config import Section, option
 
 USUAL, LEAST_KBPS = 0.3, 0.4  # of a low rate, without parity; but so much, or it is headers alone
 HEADERS = 0.06  # of the rate: a packet's a unit, which lasts as long as a unit of pictures, one packet too
+SLOW_KBPS = 4.0  # wire rate below which maps are made half as often, which makes them better
 PARITY = 5.0  # to what contours may take, times the share of the packets that are lost
 
 
 class ContoursSection(Section):
     """Maps coded as contours beside small pictures: with `--profile structure`."""
 
-    fps: float = option(10.0, "maps a second, at most one a frame", unit="maps/s", ge=1.0, le=30)
+    fps: float = option(
+        10.0, "maps a second, half of it below 4 kbit/s, at most one a frame", unit="maps/s", ge=1.0, le=30
+    )
     share: float = option(
         0.5,
         "share of rate.kbps that contours may take at most, their parity included; pictures get the rest",
@@ -33,6 +36,10 @@ class ContoursSection(Section):
         ge=0.1,
         le=1,
     )
+
+    def every(self, fps: float, kbps: float) -> int:
+        """Each which of so many frames a second gets a map, by the wire rate at the start."""
+        return max(1, round(fps / self.fps * (2 if kbps < SLOW_KBPS else 1)))
 
     def part(self, kbps: float, loss: float) -> float:
         """What contours are given of a wire rate, 0 to 1, on a link that loses this share of the packets."""

@@ -102,19 +102,18 @@ class Link:
         self.now = 0.0
         ceiling = Ceiling(kbps)
         settings = ContoursSection()
+        every = settings.every(clip.fps, kbps)
         told = kbps * (1 - share)  # as sender.build does
         self._encoder = TextureEncoder(clip.size.width, clip.size.height, clip.fps, kbps=max(0.1, told))
         unit_s = self._encoder.frames_per_unit / clip.fps
-        self._share = ContourShare(
-            lambda kbps: share or UNUSED, clip.fps / self._every(settings.fps), kbps, ceiling, unit_s
-        )
+        self._share = ContourShare(lambda kbps: share or UNUSED, clip.fps / every, kbps, ceiling, unit_s)
         self._share.repeat = False
         self._share.believe(0.0)
         self._share.surplus(0.0)
         stream = ContourStream(PAYLOAD, source.legend, self._share, ceiling)
         self._stage = ContourStage(
             *(source, clip.size, clip.fps, stream),
-            every=self._every(settings.fps),
+            every=every,
             highest=settings.miou,
             payload_limit=PAYLOAD,
             deliver=lambda unit: self._units.append(unit),
@@ -131,9 +130,6 @@ class Link:
         self._payloads: list[bytes | None] = []
         self._unreported = deque[tuple[float, int, bool]]()  # when, of which unit, whether it arrived
         self.legend = source.legend
-
-    def _every(self, fps: float) -> int:
-        return max(1, round(self._clip.fps / fps))
 
     def run(self) -> Sent:
         """Sends everything; what is measured as a receiver shows it."""

@@ -78,11 +78,13 @@ class StructureLink:
         )
         limits = RateLimits(kbps, minimum=2.0, cap=kbps, safe=kbps, fixed=mode is Mode.ONE_WAY)
         self.control = Control(self.session, limits, self.rate, self.pacer)
-        share = ContourShare(part, FPS, kbps, self.ceiling, self.unit_s)
+        every = ContoursSection().every(FPS, kbps)
+        share = ContourShare(part, FPS / every, kbps, self.ceiling, self.unit_s)
         self.stream = ContourStream(self.session.payload_limit, maps.legend, share, self.ceiling)
         self.control.contours, self.control.ceiling = self.stream, self.ceiling
         self.stage = ContourStage(
             *(maps, size, FPS, self.stream),
+            every=every,
             highest=0.99,
             payload_limit=self.session.payload_limit,
             deliver=self._deliver,

@@ -22,6 +22,13 @@ def test_contours_get_their_share_but_no_more_than_helps() -> None:
     assert ContoursSection(share=0.2).part(2.0, 0.0) == 0.2
 
 
+def test_at_low_rates_maps_are_half_as_many() -> None:
+    contours = ContoursSection()
+    assert [contours.every(10.0, kbps) for kbps in (2.0, 3.9, 4.0, 60.0)] == [2, 2, 1, 1]
+    assert [contours.every(fps, 2.0) for fps in (2.5, 15.0, 30.0)] == [1, 3, 6]
+    assert contours.every(15.0, 7.0) == 2
+
+
 def test_the_most_holds_also_for_a_rate_that_is_changed_later() -> None:
     def part(kbps: float) -> float:
         return ContoursSection().part(kbps, 0.0)
