@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 FULL, EMPTY, POOR = 0.98, 0.91, 0.8
 """Of the share: what is aimed at; what is good enough, as what is left the next unit has; what takes more runs."""
-TRIALS, MOST_TRIALS = (
-    4,
-    6,
-)  # runs of the coder that are worth their time; those to make it fit, and well, at all
+TRIALS, MOST_TRIALS = 4, 6
+"""Runs of the coder that are worth their time; those to make it fit, and fill its share, at all."""
+SAME = 0.25  # levels that are nearer to each other give the same bytes
 BOLD = 1.5  # halvings that are gone at a time towards the finer: of what is predicted well, bytes rise far quicker
 
 
@@ -53,6 +52,8 @@ class Fit:
             if not best and self._tried[-1].level >= self._levels.coarsest:
                 break
             level = self._next(share)
+            if best and min(abs(tried.level - level) for tried in self._tried) < SAME:
+                break
         if best:
             return best
         smallest = min(self._tried, key=lambda tried: len(tried.data))

@@ -84,9 +84,8 @@ class Groups:
             if not every <= len(pictures) <= most * every or (groups and tried >= NEIGHBOURS):
                 continue
             kind = every, reference is not None
-            begin = (
-                self._levels.get(kind, FIRST) + moved
-            )  # as far as levels of others did since the unit before
+            # As far as the levels of other kinds have moved since the unit before.
+            begin = self._levels.get(kind, FIRST) + moved
             group = self._fit(pictures, every, room, preset, before, reference, begin)
             moved += self._levels.get(kind, begin) - begin
             coded, tried = coded + len(pictures) // every, tried + 1
