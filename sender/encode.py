@@ -156,7 +156,7 @@ class EncodeStage:
             cut = segments(VIDEO.id, unit, timestamp, encoded.payloads[:admitted], self._payload_limit)
             self._deliver(CodedUnit(unit, cut, self.unit_duration, wire_bytes))
         else:
-            self._encoder.report(unit, (False,) * len(sizes))
+            self._encoder.report(unit, ())
         for stage, seconds in encoded.stages.items():
             self._stage_seconds(stage, seconds)
         self.units += 1

@@ -128,7 +128,7 @@ class Link:
             clock=lambda: self.now,
         )
         self._payloads: list[bytes | None] = []
-        self._unreported = deque[tuple[float, int, bool]]()  # when, of which unit, whether it arrived
+        self._unreported = deque[tuple[float, int]]()  # when it is, and that this unit arrived
         self.legend = source.legend
 
     def run(self) -> Sent:
@@ -158,14 +158,16 @@ class Link:
         if self._share_of > 0:
             self._rate.charge(-self._share.surplus(self.now))
         while self._unreported and self._unreported[0][0] <= self.now:
-            _, told, came = self._unreported.popleft()
-            self._encoder.report(told, [came])
+            self._encoder.report(self._unreported.popleft()[1], [True])
         frames = [frame_of(self._clip, first + index).picture for index in range(unit)]
         encoded = self._encoder.encode(frames, len(self._payloads), self._rate.budget())
         sent = self._rate.admit([encoded.wire_bytes])
         self._rate.spent(encoded.wire_bytes * sent)
+        if sent:
+            self._unreported.append((self.now + REPORT_S, len(self._payloads)))
+        else:
+            self._encoder.report(len(self._payloads), ())
         self._payloads.append(encoded.payloads[0] if sent else None)
-        self._unreported.append((self.now + REPORT_S, len(self._payloads) - 1, sent > 0))
 
     def _received(self, count: int, unit: int) -> Sent:
         fps = self._clip.fps

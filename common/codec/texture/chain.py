@@ -79,16 +79,24 @@ class Chain:
 
     def report(self, unit: int, came: bool | None) -> None:
         """What became of a unit, of whatever kind. None: it came, or not, and could not be made use of."""
-        if came is not False:  # that may be the sender's own word
+        if came is not False:
             self._newest = max(self._newest, unit)
         link = self._links.get(unit)
         if came is None and link is not None and link.came is not False:
             self.restart()  # the receiver is another than the one that had what was referred to
         if came is not None:
             self._told.append(came)
-            if link is not None and link.came is None:
-                link.came = came
-                self._follow()
+            self._came(unit, came)
+
+    def withheld(self, unit: int) -> None:
+        """A unit did not leave: nobody has it, which says nothing of the path."""
+        self._came(unit, False)
+
+    def _came(self, unit: int, came: bool) -> None:
+        link = self._links.get(unit)
+        if link is not None and link.came is None:
+            link.came = came
+            self._follow()
 
     def _follow(self) -> None:
         """What refers to something that was lost is of no use."""

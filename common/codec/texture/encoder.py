@@ -204,11 +204,15 @@ class TextureEncoder:
     def report(self, unit: int, arrived: Sequence[bool] | None) -> None:
         """See UnitEncoder.report."""
         came = bool(arrived and arrived[0])
-        self._chain.report(unit, None if arrived is None else came)
+        if arrived is not None and len(arrived) == 0:
+            self._chain.withheld(unit)
+        else:
+            self._chain.report(unit, None if arrived is None else came)
         sent = self._sent.pop(unit, None)
         if sent is None:
             return
-        self._loss += LEARN * ((not came) - self._loss)
+        if arrived is None or len(arrived):
+            self._loss += LEARN * ((not came) - self._loss)
         for lacking, mask in zip(self._lacking, sent, strict=True):
             if came:
                 lacking[mask] = 0.0

@@ -42,7 +42,7 @@ def test_what_came_is_referred_to() -> None:
     assert back(one, 1) == 1 and back(one, UNTOLD) == UNTOLD and back(one, UNTOLD + 1) is None
     for unit in range(1, MOST_BACK + 1):
         one.report(unit, False)
-    assert back(one, MOST_BACK) is None  # silent: what did not come may be the sender's own word
+    assert back(one, MOST_BACK) is None  # silent: nothing that came was told of for too long
     one.report(MOST_BACK - 1, True)
     assert back(one, MOST_BACK) == MOST_BACK and back(one, MOST_BACK + 1) is None
 
@@ -55,6 +55,14 @@ def test_so_is_what_is_on_its_way_where_all_of_some_before_came() -> None:
     assert back(one, 6) == 1
     one.report(FEWEST, False)
     assert back(one, 6) == 3
+
+
+def test_what_did_not_leave_is_not_referred_to_and_says_nothing_of_the_path() -> None:
+    one = chain(6, 0.5)
+    for unit in range(FEWEST):
+        one.report(unit, True)
+    one.withheld(5)
+    assert back(one, 6) == 2  # unit 4 is on its way, and believed to come
 
 
 def test_where_something_was_lost_only_what_came_is_and_nothing_that_hangs_on_it() -> None:
