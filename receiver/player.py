@@ -369,13 +369,13 @@ class Player:
         program = next(programs, None)
         painted = self.painter is not None and program is not None and self.painter.wanted(program.profile)
         arrived = unit.arrived / max(1, unit.total)
-
-        def frame(picture: Picture) -> Frame:
-            return Frame(generation, picture, unit.trust, qp=unit.qp)
-
-        return [
-            Shot(picture, unit.trust, arrived, frame(picture) if painted else None)
+        frames = [
+            Frame(generation, picture, unit.trust, qp=unit.qp) if painted else None
             for picture in unit.pictures
+        ]
+        return [
+            Shot(picture, unit.trust, arrived, frame)
+            for picture, frame in zip(unit.pictures, frames, strict=True)
         ]
 
     def _picture(self, shot: Shot) -> Picture:

@@ -35,6 +35,7 @@ from sender.maps.create import create_map_source
 from sender.packet_length.adapt import PacketLength
 from sender.packet_length.join import LateJoin
 from sender.profile import ProfileController, Rules
+from sender.protect import UNKNOWN_LOSS
 from sender.rate import RateController
 from sender.rate_held import HeldRate
 from sender.record import FrameLog, Recorder
@@ -76,7 +77,8 @@ def make_encoder(config: SenderConfig) -> UnitEncoder:
     effort = Effort(codec.effort, codec.threads, adaptive=True)
     try:
         if codec.structured:
-            kbps = (1.0 - config.contours.part(config.rate.kbps, 0.0)) * config.rate.kbps
+            loss = UNKNOWN_LOSS if session_mode(config) is Mode.ONE_WAY else 0.0
+            kbps = (1.0 - config.contours.part(config.rate.kbps, loss)) * config.rate.kbps
             return create_encoder(STRUCTURE, config.size.width, config.size.height, config.fps, effort, kbps)
         return create_switching_encoder(config.size.width, config.size.height, config.fps, effort)
     except ValueError as error:

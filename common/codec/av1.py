@@ -29,7 +29,7 @@ FINEST, COARSEST = (
     66.0,
 )  # levels: about AV1's quantiser, 0..63; near the end the key frame alone gets coarser
 HALVING = 9.0  # levels that halve the bytes, about
-LEVELS = Range(FINEST, COARSEST, HALVING)
+LEVELS = Range(FINEST, COARSEST, HALVING, 0.25)
 KEY_GAIN = 3.0  # levels by which the key frame is finer than a level says, and the others coarser
 SMALLEST_SIDE = 64  # SVT-AV1 takes no less
 PRESETS = (4, 6, 7, 8, 9, 10)  # slow and good to fast; 5 is slower than 6 and no better

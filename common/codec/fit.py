@@ -10,17 +10,17 @@ from typing import NamedTuple
 FULL, EMPTY, POOR = 0.98, 0.91, 0.8
 """Of the share: what is aimed at; what is good enough, as what is left the next unit has; what takes more runs."""
 TRIALS, MOST_TRIALS = 4, 6
-"""Runs of the coder that are worth their time; those to make it fit, and fill its share, at all."""
-SAME = 0.25  # levels that are nearer to each other give the same bytes
+"""Runs of the coder for a share that is filled well; those to make it fit, and not poorly, at all."""
 BOLD = 1.5  # halvings that are gone at a time towards the finer: of what is predicted well, bytes rise far quicker
 
 
 class Range(NamedTuple):
-    """The levels of a coder, and how many of them halve the bytes, about."""
+    """The levels of a coder, how many of them halve the bytes, about, and how far apart are those that differ."""
 
     finest: float
     coarsest: float
     halving: float
+    step: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Fit:
         self._tried: list[Fitted] = []
 
     def search(self, share: float, most: int, level: float) -> Fitted | None:
-        """The largest group of at most `share` bytes found, from `level` on; failing that, the smallest if it is no
-        larger than `most`."""
+        """The largest group of at most `share` bytes found, from `level` on, or one that nearly fills it (EMPTY, after
+        TRIALS runs POOR); failing that, the smallest if it is no larger than `most`."""
         share = max(1.0, share)
         for trial in range(MOST_TRIALS):
             self._run(level)
@@ -52,7 +52,7 @@ class Fit:
             if not best and self._tried[-1].level >= self._levels.coarsest:
                 break
             level = self._next(share)
-            if best and min(abs(tried.level - level) for tried in self._tried) < SAME:
+            if best and any(tried.level == self._rounded(level) for tried in self._tried):
                 break
         if best:
             return best
@@ -64,8 +64,12 @@ class Fit:
         return min(self._levels.coarsest, max(self._levels.finest, self._next(max(1.0, share))))
 
     def _run(self, level: float) -> None:
-        level = min(self._levels.coarsest, max(self._levels.finest, level))
+        level = self._rounded(level)
         self._tried.append(Fitted(self._code(level), level))
+
+    def _rounded(self, level: float) -> float:
+        step = self._levels.step
+        return min(self._levels.coarsest, max(self._levels.finest, round(level / step) * step))
 
     def _best(self, share: float) -> Fitted | None:
         fitting = [tried for tried in self._tried if len(tried.data) <= share]

@@ -133,9 +133,8 @@ class Network:
         return self._make(texture, trust, control, reset, steps, qp)
 
     def _make(
-        self, texture: Picture, trust: TrustMap, control: Control, reset: bool, steps: int,
-        qp: float = COARSEST_QP,
-    ) -> Picture:  # fmt: skip
+        self, texture: Picture, trust: TrustMap, control: Control, reset: bool, steps: int, qp: float
+    ) -> Picture:
         assert self._streamer is not None and self._state is not None
         weights = self._weights()
         inputs = StreamInputs(
@@ -156,8 +155,8 @@ class Network:
         self.fit((width, height))
         empty = torch.zeros(1, self.model.config.control_channels, *reversed(self._work))
         if steps not in self._warm:
-            self._make(grey, trust, (None, None), True, steps)
-        self._make(grey, trust, (empty, torch.ones(1, 1, 1, 1)), True, steps)
+            self._make(grey, trust, (None, None), True, steps, COARSEST_QP)
+        self._make(grey, trust, (empty, torch.ones(1, 1, 1, 1)), True, steps, COARSEST_QP)
         self._warm.add(steps)
         assert self._state is not None
         self._state.clear()

@@ -24,7 +24,7 @@ from common.codec.hevc.region import RANGE, offset
 from common.codec.lengths import length, read_length
 from common.video import Picture, picture_size, to_video_frame
 
-LEVELS = Range(8.0, 51.0, 6.0)  # x265's rate factor; about the quantiser
+LEVELS = Range(8.0, 51.0, 6.0, 0.5)  # x265's rate factor; about the quantiser
 PRESETS = {4: "slow", 6: "medium", 7: "medium", 8: "veryfast", 9: "veryfast", 10: "ultrafast"}
 """x265's, by Effort's, of AV1."""
 KEYS, FOLLOWING = (19, 20), (0, 1)  # types of NAL units: IDR pictures, others (table 7-1)
@@ -39,11 +39,10 @@ CAREFUL = ":rd=5"
 
 
 def encode(pictures: Sequence[Picture], level: float, preset: int, before: Picture | None = None) -> bytes:
-    """Pictures of one size as a unit. `level`: how coarse, of LEVELS, halves count; `before`: the picture
+    """Pictures of one size as a unit. `level`: how coarse, of LEVELS; `before`: the picture
     shown before them, of the same size, which they are predicted from. Takes 2 to 20 ms a picture, and as much as
     five of them for `before`."""
     width, height = picture_size(pictures[0])
-    level = round(2 * level) / 2
     params = f"{PARAMS}:crf={level:g}" + CAREFUL * (PRESETS[preset] == "slow")
     frames = [to_video_frame(picture) for picture in pictures]
     if before is not None:

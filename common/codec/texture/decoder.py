@@ -40,6 +40,7 @@ class Coded(NamedTuple):
 
 Unit = Levels | Coded
 """What a payload holds behind its header."""
+TOLD_SCALE = 2  # up to which the quantiser tells how coarse enlarged pictures are
 RECOVERED_SECONDS = 2.0  # that a held picture counts as recovered; then it is imagined
 
 
@@ -88,7 +89,7 @@ class TextureDecoder:
             self._unit, self._held = received.unit, 0.0
             self._quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
             if isinstance(unit, Levels):
-                self._strength, self._qp = smoothing(number, header.frames), qp_of(number)
+                self._strength, self._qp = smoothing(number, header.frames), qp_of(number, header.frames)
                 self._small = to_pictures(self._past.follow(unit, number), *header.coded_size, self._strength)
             else:
                 before = self._small[-1] if follows else None
@@ -102,7 +103,8 @@ class TextureDecoder:
         trust = self._trust(header)
         stages = {"parse": read - begun, "recover": restored - read, "decode": time.perf_counter() - restored}
         arrived = int((trust == RECEIVED).sum())
-        told = self._quality, stages, self._qp
+        # What pictures of a quarter lack no quantiser tells.
+        told = self._quality, stages, self._qp if header.scale <= TOLD_SCALE else COARSEST_QP
         return DecodedUnit(pictures, trust, arrived, trust.size, header.fps, *told)
 
     def _pictures(self, header: TextureHeader, unit: Coded, number: int) -> list[Picture]:

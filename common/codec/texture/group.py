@@ -79,15 +79,20 @@ class Groups:
             return None
         begun = time.perf_counter()
         preset = self._effort.preset(width * height, 1, self._fps)
-        groups, coded, tried, moved = list[Group](), 0, 0, 0.0
+        groups, coded, tried = list[Group](), 0, 0
+        moved, found = (
+            0.0,
+            FIRST,
+        )  # how far the level of the kind tried last is from its last unit's; that level
         for every in sorted(EVERY, key=lambda every: abs(math.log(every / self._every))):
             if not every <= len(pictures) <= most * every or (groups and tried >= NEIGHBOURS):
                 continue
             kind = every, reference is not None
-            # As far as the levels of other kinds have moved since the unit before.
-            begin = self._levels.get(kind, FIRST) + moved
+            known = self._levels.get(kind)
+            begin = found if known is None else known + moved
             group = self._fit(pictures, every, room, preset, before, reference, begin)
-            moved += self._levels.get(kind, begin) - begin
+            found = self._levels.get(kind, begin)
+            moved = moved if known is None else found - known
             coded, tried = coded + len(pictures) // every, tried + 1
             if group is not None:
                 groups.append(group)

@@ -61,7 +61,8 @@ class Refiner(nn.Module):
         Returns the picture (B, 3, H, W), not clamped. What is not trusted is not seen."""
         size = [side // CELL for side in made.shape[2:]]
         known = F.interpolate(trust, size, mode="nearest")
-        base = founded(made, texture, known[:, 1:])
+        weight = F.interpolate(known[:, 1:], scale_factor=CELL, mode="nearest")
+        base = made + weight * (texture - made)
         control = control * F.interpolate(known[:, :1], scale_factor=CELL, mode="nearest")
         x = self.enter(
             torch.cat(
@@ -78,16 +79,17 @@ class Refiner(nn.Module):
         return base + F.pixel_shuffle(self.leave(F.silu(x)), CELL)
 
 
-def founded(made: Tensor, texture: Tensor, trust: Tensor) -> Tensor:
-    """(B, 3, H, W): the texture where it is trusted, (B, 1, h, w) of the picture's shape, and `made` elsewhere."""
-    weight = F.interpolate(trust, made.shape[2:], mode="nearest")
-    return made + weight * (texture - made)
-
-
 def share(qp: Tensor) -> Tensor:
     """How much of what the Refiner changes is shown of textures that are so coarse (H.265's quantiser parameter): what
     was received in fine steps is nearer to the source than a small network's idea of it."""
     return ((qp - FINE_QP) / (COARSE_QP - FINE_QP)).clamp(LEAST_SHARE, 1.0)
+
+
+def held_back(refined: Tensor, made: Tensor, texture: Tensor, trust: Tensor, qp: Tensor) -> Tensor:
+    """(B, 3, H, W): of what the Refiner changed that `share`, where the texture is trusted (B, 1, h, w); qp (B,)."""
+    weight = F.interpolate(trust, made.shape[2:], mode="nearest")
+    base = made + weight * (texture - made)
+    return base + (1 - weight * (1 - share(qp)[:, None, None, None])) * (refined - base)
 
 
 def outlines(control: Tensor) -> Tensor:

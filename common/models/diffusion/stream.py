@@ -18,7 +18,7 @@ from torch import Tensor
 from common.models.diffusion.config import ConfigError
 from common.models.diffusion.graphs import Graphs, TorchGraphs, Use, cache_shapes, write_slot
 from common.models.diffusion.model import DiffusionModel
-from common.models.diffusion.refine import founded, share
+from common.models.diffusion.refine import held_back
 
 ALL = Use()
 
@@ -179,10 +179,8 @@ class Streamer:
         refined = self.graphs.refine(made, texture, control, trust)
         if inputs.qp is None:
             return refined
-        base = founded(made, texture, trust[:, 1:])
-        part = share(torch.as_tensor(inputs.qp, dtype=self.dtype, device=self.device).expand(len(made)))
-        part = torch.where(seen[:, 1] > 0, part, 1.0)  # a texture that must not be seen
-        return base + part[:, None, None, None] * (refined - base)
+        qp = torch.as_tensor(inputs.qp, dtype=self.dtype, device=self.device).expand(len(made))
+        return held_back(refined, made, texture, trust[:, 1:], qp)
 
     def _denoise(
         self, inputs: StreamInputs, state: StreamState, steps: int, use: Use,

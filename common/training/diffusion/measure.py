@@ -48,7 +48,7 @@ def measure(
 
 
 def shown(model: DiffusionModel, clip: clips.Clip, inputs: Inputs, steps: int) -> Tensor:
-    """Pictures (T, 3, S, S) that a receiver would see."""
+    """Pictures (T, 3, S, S) that a receiver would see, all of what the Refiner changes (see refine.share)."""
     found, texture = made(model, inputs, steps), tensor(clip.degraded).to(inputs.clean.device)
     trust = torch.cat((inputs.control_trust[0], inputs.texture_trust[0]), 1)
     if model.refiner is None:

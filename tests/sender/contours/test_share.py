@@ -18,14 +18,16 @@ def test_contours_get_their_share_but_no_more_than_helps() -> None:
     assert given == pytest.approx([0.4, 0.6, 1.22, 1.64])
     lossy = [kbps * contours.part(kbps, 0.4) for kbps in (2.0, 7.0, 14.0)]
     assert lossy == pytest.approx([1.0, 3.5, 3 * 1.64])
-    assert ContoursSection(most_kbps=3.0).part(20.0, 0.0) == pytest.approx(4.2 / 20)
-    assert ContoursSection(share=0.2).part(2.0, 0.0) == 0.2
+    assert ContoursSection(most_kbps=3.0).part(20.0, 0.0) == pytest.approx(3.9 / 20)
+    assert ContoursSection(share=0.8, most_kbps=20.0).part(7.0, 0.0) == pytest.approx(0.48)
+    assert ContoursSection(share=0.2).part(2.0, 0.3) == 0.2
 
 
 def test_at_low_rates_maps_are_half_as_many() -> None:
     contours = ContoursSection()
     assert [contours.every(10.0, kbps) for kbps in (2.0, 3.9, 4.0, 60.0)] == [2, 2, 1, 1]
     assert [contours.every(fps, 2.0) for fps in (2.5, 15.0, 30.0)] == [1, 3, 6]
+    assert ContoursSection(fps=1.0).every(10.0, 2.0) == 10  # seldom enough
     assert contours.every(15.0, 7.0) == 2
 
 
@@ -46,8 +48,8 @@ def test_the_most_holds_also_for_a_rate_that_is_changed_later() -> None:
         return share.surplus(100.0), rate.share
 
     maps, pictures = given(7.0, 60.0)
-    assert pictures == pytest.approx(HEADROOM * (60 - 4.4) * 125)
-    assert maps <= HEADROOM * 4.4 * 125 * 100
+    assert pictures == pytest.approx(HEADROOM * (60 - 1.7) * 125)
+    assert maps <= HEADROOM * 1.7 * 125 * 100
     assert given(60.0, 7.0)[1] == given(7.0, 7.0)[1] == pytest.approx(HEADROOM * (7 - 1.22) * 125)
 
 

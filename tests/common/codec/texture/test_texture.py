@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.codec.base import IMAGINED, RECEIVED, RECOVERED, Budget, CodecError
+from common.codec.base import COARSEST_QP, IMAGINED, RECEIVED, RECOVERED, Budget, CodecError
 from common.codec.contour.coder import Decoder, Encoder
 from common.codec.texture import tables
 from common.codec.texture.choose import Held, choose, worth_of
 from common.codec.texture.decoder import TextureDecoder, read
 from common.codec.texture.encoder import REPORTED_UNITS, TextureEncoder, change, unit_frames, usual_scale
+from common.codec.texture.group import Groups
 from common.codec.texture.header import HEADER_BYTES, MODEL, PROFILE, TextureHeader
 from common.codec.texture.past import step_of
 from common.codec.texture.scaling import shrink
@@ -68,18 +69,24 @@ def test_more_bytes_look_better_and_a_unit_never_passes_its_budget() -> None:
     assert found == sorted(found) and found[-1] > found[0] + 5
 
 
-def test_it_tells_how_coarse_pictures_are_whatever_codes_them() -> None:
+def test_it_tells_how_coarse_pictures_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Groups, "code", lambda *given: None)
     found = []
-    for wire in (110.0, 300.0, 1000.0):
-        (payload,) = payloads(1, budget=replace(BUDGET, wire_bytes=wire))
+    for wire in (200.0, 400.0, 1000.0):
+        coder = TextureEncoder(WIDTH, HEIGHT, FPS, FRAMES, 2)
+        (payload,) = coder.encode(unit(0), 0, replace(BUDGET, wire_bytes=wire)).payloads
         assert not TextureHeader.is_group(payload)
         decoder = TextureDecoder()
         decoded = decoder.decode(Received(0, (payload,)))
         found.append(decoded.qp)
         # H.265's step doubles every six, and is one at four.
-        assert 2 ** ((decoded.qp - 4) / 6) == pytest.approx(step_of(TextureHeader.step(payload), 0))
+        step = 2 ** ((decoded.qp - 4) / 6)
+        most = step_of(TextureHeader.step(payload), 0)
+        assert most / FRAMES**0.5 < step < most
         assert decoder.decode(None).qp == decoded.qp
     assert found == sorted(found, reverse=True) and found[0] > found[-1] + 6
+    (payload,) = payloads(1)
+    assert TextureDecoder().decode(Received(0, (payload,))).qp == COARSEST_QP  # a quarter of each side
 
 
 def test_what_fits_at_no_step_is_left_out() -> None:

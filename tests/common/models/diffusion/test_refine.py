@@ -99,9 +99,14 @@ def test_the_finer_the_texture_the_less_of_it_is_changed() -> None:
     textures, maps = clip(2)
     stream = Streamer(toy_model(strength=0.5), SIZE, SIZE, steps=1)
 
-    def shown(qp: float | torch.Tensor | None, steps: int = 0, use: Use = ALL) -> torch.Tensor:
+    def shown(
+        qp: float | torch.Tensor | None,
+        steps: int = 0,
+        use: Use = ALL,
+        trust: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         texture, control = (torch.cat([one[:, 0]] * 2) for one in (textures, maps))
-        inputs = StreamInputs(texture, control, qp=qp)
+        inputs = StreamInputs(texture, control, trust, qp=qp)
         return stream.step(inputs, stream.init_state(2, [0, 0]), steps, use)[0]
 
     def change(picture: torch.Tensor) -> float:
@@ -115,6 +120,8 @@ def test_the_finer_the_texture_the_less_of_it_is_changed() -> None:
     assert change(half) == pytest.approx(most / 2, rel=1e-3)
     # What the decoder made takes the same course, and what must not be seen is not come back to.
     assert change(shown(0.0, 1)[0]) < 0.3 * change(shown(None, 1)[0])
+    nothing = torch.zeros(2, 1, 4, 4)
+    assert torch.allclose(shown(0.0, 1, trust=nothing), shown(None, 1, trust=nothing), atol=1e-6)
     unseen = Use(restoration=False)
     assert torch.allclose(shown(0.0, 1, unseen), shown(None, 1, unseen), atol=1e-6)
 
