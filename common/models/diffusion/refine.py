@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 CELL = 4  # samples of the picture on a side of the grid
 OUTLINES = 2  # across and down
+AROUND = 5  # cells on a side, over which what repeats is found
 FINE_QP, COARSE_QP = 18.0, 36.0  # of textures that the Refiner hardly touches, and that it has for itself
 LEAST_SHARE = 0.2
 
@@ -76,7 +77,16 @@ class Refiner(nn.Module):
         )
         x = self.before(x)
         x = self.after(x + self.grow(F.interpolate(self.within(self.shrink(x)), size, mode="nearest")))
-        return base + F.pixel_shuffle(self.leave(F.silu(x)), CELL)
+        return base + F.pixel_shuffle(_without_grid(self.leave(F.silu(x))), CELL)
+
+
+def _without_grid(change: Tensor) -> Tensor:
+    """Changes by cells, (B, 3 x CELL^2, h, w), less what repeats from cell to cell: HaarPSI takes such a grid for
+    detail, and so a network learns to draw one."""
+    batch, channels, height, width = change.shape
+    around = F.avg_pool2d(change, AROUND, 1, AROUND // 2, count_include_pad=False)
+    places = around.reshape(batch, 3, channels // 3, height, width)
+    return change - (places - places.mean(2, keepdim=True)).reshape(batch, channels, height, width)
 
 
 def share(qp: Tensor) -> Tensor:

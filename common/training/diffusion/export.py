@@ -143,7 +143,9 @@ def _card(
             f"Short or stopped before their end: {', '.join(missing)}; a stage that left nothing is neutral. "
         )
     limits += "\nDetail that the texture does not carry is plausible, not true. Faces and text are not to be trusted."
-    limits += "\nOf textures in fine steps receivers show but a part of what the Refiner changes (`refine.share`)."
+    limits += (
+        "\nOf textures in fine steps receivers show but a part of what the Refiner changes (`refine.share`)."
+    )
     return CARD.format(
         parameters=parameters / 1e6,
         step=f"{sum(int(state['step']) for state in states.values()):,}".replace(",", " "),

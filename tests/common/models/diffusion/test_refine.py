@@ -42,6 +42,18 @@ def test_what_is_not_trusted_is_not_seen() -> None:
     assert not torch.allclose(one, network(textures[:, 0], textures[:, 1], maps[:, 0], everything))
 
 
+@torch.no_grad()
+def test_no_grid_is_drawn() -> None:
+    textures, maps = clip(1)
+    network, trust = Refiner((8, 16), 1, 5), torch.ones(1, 2, 4, 4)
+    bias = network.leave.bias
+    assert bias is not None
+    bias.copy_(torch.linspace(-1, 1, 48))  # the same in each cell
+    change = network(textures[:, 0], textures[:, 0], maps[:, 0], trust) - textures[:, 0]
+    for channel, one in enumerate(change[0]):
+        assert torch.allclose(one, bias[16 * channel :][:16].mean().expand_as(one), atol=1e-5)
+
+
 def test_outlines_lie_between_classes() -> None:
     labels = torch.zeros(1, 8, 8, dtype=torch.long)
     labels[:, 3:, 5:] = 2
