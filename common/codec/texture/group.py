@@ -80,10 +80,8 @@ class Groups:
         begun = time.perf_counter()
         preset = self._effort.preset(width * height, 1, self._fps)
         groups, coded, tried = list[Group](), 0, 0
-        moved, found = (
-            0.0,
-            FIRST,
-        )  # how far the level of the kind tried last is from its last unit's; that level
+        # The level of the kind tried last, and how far it is from its last unit's.
+        found, moved = FIRST, 0.0
         for every in sorted(EVERY, key=lambda every: abs(math.log(every / self._every))):
             if not every <= len(pictures) <= most * every or (groups and tried >= NEIGHBOURS):
                 continue
