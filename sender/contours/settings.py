@@ -6,7 +6,7 @@ from common.config import Section, option
 
 USUAL, LEAST_KBPS = 0.6, 0.4  # of `share`, where nothing is lost; but so much, or it is headers alone
 HEADERS, MOST_HEADERS_KBPS = 0.06, 0.9
-"""Of the rate: a packet's a unit, which is as long as one of pictures, one packet too, and not below 0.5 s."""
+"""Of the rate, and at most: of one packet a unit, which lasts as long as a unit of pictures, a full packet."""
 SLOW_KBPS = 4.0  # wire rate below which maps are made half as often, which makes them better
 PARITY = 5.0  # to what contours may take, times the share of the packets that are lost
 

@@ -23,7 +23,7 @@ from common.codec.header import QUALITIES
 from common.codec.texture import group, tables
 from common.codec.texture.chain import MOST_BACK
 from common.codec.texture.header import HEADER_BYTES, TextureHeader
-from common.codec.texture.past import STEPS, Past, qp_of, smoothing
+from common.codec.texture.past import STEPS, Past, qp_of_levels, smoothing
 from common.codec.texture.scaling import enlarge
 from common.codec.texture.syntax import Levels, most_visited, walk
 from common.codec.texture.transform import BLOCKS, grid, to_pictures
@@ -89,11 +89,14 @@ class TextureDecoder:
             self._unit, self._held = received.unit, 0.0
             self._quality = round((1 - number / (STEPS - 1)) * (QUALITIES - 1))
             if isinstance(unit, Levels):
-                self._strength, self._qp = smoothing(number, header.frames), qp_of(number, header.frames)
+                self._strength, self._qp = (
+                    smoothing(number, header.frames),
+                    qp_of_levels(number, header.frames),
+                )
                 self._small = to_pictures(self._past.follow(unit, number), *header.coded_size, self._strength)
             else:
                 before = self._small[-1] if follows else None
-                self._qp = group.qp_of(number)
+                self._qp = group.qp_of_group(number)
                 self._show(coded, unit.every, before)
         restored = time.perf_counter()
         pictures = [enlarge(picture, header.width, header.height) for picture in self._small]

@@ -31,7 +31,7 @@ LAST = 10.0  # times all pictures that the last one counts besides, where nothin
 NUMBER = (STEPS - 1) / hevc.LEVELS.coarsest  # numbers of quantiser steps to a level
 
 
-def qp_of(number: int) -> float:
+def qp_of_group(number: int) -> float:
     """H.265's quantiser parameter of the header's number."""
     return number / NUMBER
 

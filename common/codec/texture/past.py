@@ -33,7 +33,7 @@ def step_of(number: int, plane: int) -> float:
     return float(STEP * 2.0 ** (number / STEPS_AN_OCTAVE) * (CHROMA if plane else 1.0))
 
 
-def qp_of(number: int, frames: int) -> float:
+def qp_of_levels(number: int, frames: int) -> float:
     """H.265's quantiser parameter that leaves as large an error in each of so many pictures: between that of the step,
     where all moves, and 3 log2(frames) less, where it is a mean's and all of them share it."""
     return 4.0 + 6.0 * math.log2(step_of(number, 0)) - 1.5 * math.log2(frames)
